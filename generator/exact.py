@@ -1,0 +1,31 @@
+"""Exact integer matrix products, through floating-point BLAS where that is provably exact and faster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_FLOAT32_EXACT = 1 << 24
+_FLOAT64_EXACT = 1 << 53
+
+
+def matmul(left: NDArray[Any], right: NDArray[Any]) -> NDArray[Any]:
+    """left @ right; for integers the exact int64 product.
+
+    Every partial sum of a product of integers is bounded by depth * max|left| * max|right|. Below 2**24
+    (2**53) all of them are integers that float32 (float64) holds exactly, in whatever order BLAS adds them.
+    """
+    if left.dtype.kind == "f" or right.dtype.kind == "f":
+        return left @ right
+    bound = left.shape[-1] * _magnitude(left) * _magnitude(right)
+    if bound < _FLOAT32_EXACT:
+        return (left.astype(np.float32) @ right.astype(np.float32)).astype(np.int64)
+    if bound < _FLOAT64_EXACT:
+        return (left.astype(np.float64) @ right.astype(np.float64)).astype(np.int64)
+    return left.astype(np.int64) @ right.astype(np.int64)
+
+
+def _magnitude(values: NDArray[Any]) -> int:
+    return max(-int(values.min()), int(values.max())) if values.size else 0

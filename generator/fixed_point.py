@@ -1,0 +1,84 @@
+"""Fixed-point number formats: the one place where a value is rounded.
+
+A tensor is integers `raw` with one power-of-two scale: value = raw * 2**exponent. The only rounding in the
+whole system is `FixedPoint.cast` (round half to even, then saturate); ONNX's QuantizeLinear rounds the same
+way, and hls_kernels/requantise.hpp is its C++ twin.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class FixedPoint:
+    """A signed or unsigned integer of `bits` bits, scaled by 2**exponent."""
+
+    bits: int
+    exponent: int
+    signed: bool = True
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.bits <= 64:
+            raise ValueError(f"bits must be 1 to 64, not {self.bits}")
+
+    @property
+    def minimum(self) -> int:
+        """Smallest raw integer."""
+        return -(1 << (self.bits - 1)) if self.signed else 0
+
+    @property
+    def maximum(self) -> int:
+        """Largest raw integer."""
+        return (1 << (self.bits - 1)) - 1 if self.signed else (1 << self.bits) - 1
+
+    @property
+    def scale(self) -> float:
+        """Value of one step (LSB)."""
+        return float(2.0**self.exponent)
+
+    def saturate(self, raw: Integers) -> Integers:
+        """Clip integers to the range of the format."""
+        return np.clip(raw, self.minimum, self.maximum)
+
+    def quantise(self, values: NDArray[np.floating]) -> Integers:
+        """Round real values to raw integers: half to even, then saturate."""
+        scaled = np.rint(np.asarray(values, dtype=np.float64) / self.scale)
+        return np.clip(scaled, self.minimum, self.maximum).astype(np.int64)
+
+    def dequantise(self, raw: Integers) -> Floats:
+        """Real values of raw integers."""
+        return np.asarray(raw, dtype=np.float64) * self.scale
+
+    def cast(self, raw: Integers, exponent: int, divisor: int = 1) -> Integers:
+        """Exact integers raw * 2**exponent / divisor in this format: round half to even, then saturate."""
+        return self.saturate(divide_half_even(raw, divisor, self.exponent - exponent))
+
+    def __str__(self) -> str:
+        return f"{'' if self.signed else 'u'}int{self.bits} * 2^{self.exponent}"
+
+
+def divide_half_even(raw: Integers, divisor: int, shift: int) -> Integers:
+    """raw / (divisor * 2**shift) for divisor > 0 and any sign of shift, rounded half to even, exactly.
+
+    Valid while |raw| * 2**max(-shift, 0) and divisor * 2**max(shift, 0) stay below 2**62; range analysis
+    (quantise/accumulators.py) refuses wider tasks.
+    """
+    numerator = np.asarray(raw, dtype=np.int64)
+    if shift < 0:
+        numerator = numerator << -shift
+        shift = 0
+    if divisor == 1:
+        if shift == 0:
+            return numerator
+        return (numerator + (1 << (shift - 1)) - 1 + ((numerator >> shift) & 1)) >> shift
+    denominator = divisor << shift
+    quotient = numerator // denominator
+    twice = 2 * (numerator - quotient * denominator)
+    return quotient + ((twice > denominator) | ((twice == denominator) & (quotient % 2 == 1)))

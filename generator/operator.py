@@ -1,0 +1,79 @@
+"""What an operator is: one frozen class per file in ops/, with pure methods only.
+
+An operator gives its exact result as an `Accumulation` (no rounding); rounding and clamping happen in one place
+for all operators (golden.py). The same `accumulate` serves the float model: its arithmetic is generic in dtype.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from numpy.typing import NDArray
+
+from .work import Work
+
+if TYPE_CHECKING:
+    from .qdq import QdqBuilder
+    from .task_graph import Task, TaskGraph, Tensor
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Accumulation:
+    """Exact result of a task before its one rounding: values / divisor.
+
+    For raw-integer operands, in units of 2**(sum of the operands' exponents); `values` has the shape
+    (samples, *output shape).
+    """
+
+    values: Array
+    divisor: int = 1
+
+
+class Operator:
+    """Base of all operators. Subclasses are frozen dataclasses whose fields are the operator's attributes."""
+
+    name: ClassVar[str]
+    """Name in tables and reports, ONNX's where there is one."""
+    weight_roles: ClassVar[tuple[str, ...]] = ()
+    """Parameters that are quantised to weight bits; a parameter `bias` is quantised to the accumulator."""
+
+    def infer(self, inputs: Sequence[Tensor], parameters: Mapping[str, Array]) -> tuple[tuple[int, ...], int]:
+        """Shape and channel axis of the output.
+
+        Raises:
+            IntarsiaError: the shapes do not fit the operator.
+        """
+        raise NotImplementedError
+
+    def accumulate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Accumulation:
+        """Exact result for inputs of shape (samples, *tensor shape), of float64 or int64.
+
+        `bias`, where present, is in the accumulator's units and is included.
+        """
+        raise NotImplementedError
+
+    def accumulator_bound(
+        self, magnitudes: Sequence[int], parameters: Mapping[str, Array], inputs: Sequence[Tensor]
+    ) -> int:
+        """Largest |accumulator| (before division) for raw inputs up to these magnitudes."""
+        raise NotImplementedError
+
+    def keeps_format(self) -> bool:
+        """True if the output must have the input's number format (the operator only selects values)."""
+        return False
+
+    def macs(self, task: Task, graph: TaskGraph) -> int:
+        """Multiply-accumulate operations per sample; 0 for operators that do not multiply."""
+        return 0
+
+    def work(self, task: Task, graph: TaskGraph) -> Work:
+        """What the hardware does: the unit kind and the geometry of its loops."""
+        raise NotImplementedError
+
+    def to_qdq(self, builder: QdqBuilder, task: Task, graph: TaskGraph) -> str:
+        """Append the operator's float nodes on dequantised operands; returns the float result's name."""
+        raise NotImplementedError

@@ -1,0 +1,62 @@
+"""AveragePool and GlobalAveragePool: 2-D, floor mode, padding counted as zeros."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from ..operator import Accumulation, Array, Operator
+from ..work import PoolWork, Reduction, Window
+from .sliding import output_size, patches
+
+if TYPE_CHECKING:
+    from ..qdq import QdqBuilder
+    from ..task_graph import Task, TaskGraph, Tensor
+
+
+@dataclass(frozen=True)
+class AveragePool(Operator):
+    """Mean under each window. `pads` is (top, left, bottom, right); padded zeros count."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+    name: ClassVar[str] = "AveragePool"
+
+    def infer(self, inputs: Sequence[Tensor], parameters: Mapping[str, Array]) -> tuple[tuple[int, ...], int]:
+        """(1, channels, out height, out width), channels on axis 1."""
+        _, channels, *size = inputs[0].shape
+        return (1, channels, *output_size((size[0], size[1]), self.kernel, self.stride, (1, 1), self.pads)), 1
+
+    def accumulate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Accumulation:
+        """The sum, to be divided by the number of kernel positions."""
+        windows = patches(inputs[0][:, 0], self.kernel, self.stride, (1, 1), self.pads, fill=0)
+        return Accumulation(windows.sum(axis=(2, 3))[:, None], self.kernel[0] * self.kernel[1])
+
+    def accumulator_bound(
+        self, magnitudes: Sequence[int], parameters: Mapping[str, Array], inputs: Sequence[Tensor]
+    ) -> int:
+        """Kernel positions times the largest input."""
+        return self.kernel[0] * self.kernel[1] * magnitudes[0]
+
+    def work(self, task: Task, graph: TaskGraph) -> PoolWork:
+        """A pool unit that sums and divides."""
+        _, channels, height, width = graph.input_tensors(task)[0].shape
+        _, _, out_height, out_width = graph.output_tensor(task).shape
+        window = Window(
+            height, width, self.kernel, self.stride, (1, 1), self.pads[0], self.pads[1], out_height, out_width
+        )
+        return PoolWork(out_height * out_width, channels, window, Reduction.SUM, self.kernel[0] * self.kernel[1])
+
+    def to_qdq(self, builder: QdqBuilder, task: Task, graph: TaskGraph) -> str:
+        """One ONNX AveragePool."""
+        return builder.node(
+            "AveragePool",
+            [builder.activation(task.inputs[0])],
+            kernel_shape=self.kernel,
+            strides=self.stride,
+            pads=self.pads,
+            count_include_pad=1,
+        )

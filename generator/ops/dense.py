@@ -1,0 +1,87 @@
+"""Dense: matrix product with constant weights (Gemm, MatMul), over rows or over a flattened image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from ..errors import IntarsiaError
+from ..exact import matmul
+from ..operator import Accumulation, Array, Operator
+from ..work import MacWork
+
+if TYPE_CHECKING:
+    from ..qdq import QdqBuilder
+    from ..task_graph import Task, TaskGraph, Tensor
+
+
+@dataclass(frozen=True)
+class Dense(Operator):
+    """Y[.., o] = bias[o] + sum over k of W[o, k] * X[.., k], where k runs over axes >= `axis`, flattened.
+
+    Parameter `weight` is (outputs, k), `bias` (outputs,). `axis` = 1 contracts a whole sample (ONNX Flatten and
+    Gemm); `axis` = rank - 1 contracts the last axis of a matrix.
+    """
+
+    axis: int = 1
+
+    name: ClassVar[str] = "Dense"
+    weight_roles: ClassVar[tuple[str, ...]] = ("weight",)
+
+    def infer(self, inputs: Sequence[Tensor], parameters: Mapping[str, Array]) -> tuple[tuple[int, ...], int]:
+        """Leading axes kept, contracted axes replaced by the outputs."""
+        shape = inputs[0].shape
+        outputs, depth = parameters["weight"].shape
+        if prod(shape[self.axis :]) != depth:
+            raise IntarsiaError(f"weight expects {depth} values, but {inputs[0].name!r} of {shape} has another number")
+        return (*shape[: self.axis], outputs), self.axis
+
+    def accumulate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Accumulation:
+        """One matrix product."""
+        x = inputs[0]
+        weight = parameters["weight"]
+        rows = x.reshape(-1, weight.shape[1])
+        result = matmul(rows, weight.T)
+        if "bias" in parameters:
+            result = result + parameters["bias"]
+        return Accumulation(result.reshape(*x.shape[: self.axis + 1], weight.shape[0]))
+
+    def accumulator_bound(
+        self, magnitudes: Sequence[int], parameters: Mapping[str, Array], inputs: Sequence[Tensor]
+    ) -> int:
+        """Sum of |weight| times the largest input, plus |bias|, over the worst output."""
+        bound = np.abs(parameters["weight"].astype(np.int64)).sum(axis=1) * magnitudes[0]
+        if "bias" in parameters:
+            bound = bound + np.abs(parameters["bias"])
+        return int(bound.max())
+
+    def macs(self, task: Task, graph: TaskGraph) -> int:
+        """Weights times rows."""
+        return int(task.parameters["weight"].values.size) * prod(graph.input_tensors(task)[0].shape[: self.axis])
+
+    def work(self, task: Task, graph: TaskGraph) -> MacWork:
+        """A mac unit that consumes whole rows; a flattened image is one row of all its pixels."""
+        source = graph.input_tensors(task)[0]
+        rows = prod(source.shape[: self.axis])
+        return MacWork(
+            pixels=rows,
+            channels=source.channels,
+            outputs=graph.output_tensor(task).channels,
+            in_pixels=source.pixels // rows,
+        )
+
+    def to_qdq(self, builder: QdqBuilder, task: Task, graph: TaskGraph) -> str:
+        """Flatten and Gemm for whole samples; MatMul and Add for rows of a matrix."""
+        x = builder.activation(task.inputs[0])
+        operands = builder.parameters(task, "weight", "bias")
+        rank = len(graph.input_tensors(task)[0].shape)
+        if self.axis == 1:
+            flat = x if rank == 2 else builder.node("Flatten", [x], axis=1)
+            return builder.node("Gemm", [flat, *operands], transB=1)
+        transposed = builder.node("Transpose", operands[:1], perm=(1, 0))
+        product = builder.node("MatMul", [x, transposed])
+        return builder.node("Add", [product, operands[1]]) if len(operands) > 1 else product

@@ -1,0 +1,66 @@
+"""What a task asks of the hardware: which kind of unit, and the geometry of its loops.
+
+Operators describe their work; the scheduler costs it; lowering (machine.py) turns it into program rows. A unit kind
+is new hardware; a new operator that fits an existing kind needs only a new Work value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+@dataclass(frozen=True)
+class Window:
+    """A sliding window over an image of height x width pixels; sizes in pixels, pads may differ per side."""
+
+    height: int
+    width: int
+    kernel: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    dilation: tuple[int, int] = (1, 1)
+    pad_top: int = 0
+    pad_left: int = 0
+    out_height: int = 1
+    out_width: int = 1
+
+    @property
+    def positions(self) -> int:
+        """Kernel positions."""
+        return self.kernel[0] * self.kernel[1]
+
+
+@dataclass(frozen=True)
+class MacWork:
+    """Products summed over `window` positions and input channels, for each of `outputs` channels.
+
+    Without a window, each output pixel consumes `in_pixels` consecutive input pixels whole: 1 for a matrix
+    product by rows, all of them for a fully-connected layer on a flattened image.
+    """
+
+    pixels: int
+    channels: int
+    outputs: int
+    window: Window | None = None
+    in_pixels: int = 1
+
+
+class Reduction(Enum):
+    """How a pool unit combines the elements under its window."""
+
+    MAX = "max"
+    SUM = "sum"
+
+
+@dataclass(frozen=True)
+class PoolWork:
+    """Per-channel reduction over a window; a SUM is divided by `divisor` at the output cast."""
+
+    pixels: int
+    channels: int
+    window: Window
+    reduction: Reduction
+    divisor: int = 1
+
+
+Work = MacWork | PoolWork
