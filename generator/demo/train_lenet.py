@@ -114,7 +114,7 @@ def export(model: nn.Module, path: Path) -> None:
         model,
         (torch.zeros(1, 1, 28, 28),),
         str(path),
-        dynamo=False,
+        dynamo=False,  # the newer exporter renames every node and starts at opset 18
         opset_version=OPSET,
         input_names=["image"],
         output_names=["logits"],
