@@ -142,7 +142,9 @@ def _read(kind: Any, value: Any, where: str, key: str) -> Any:
         _require(value in allowed, where, key, " or ".join(f'"{a}"' for a in allowed), value)
         return value
     if kind is float:
-        _require(isinstance(value, int | float) and not isinstance(value, bool), where, key, "a number", value)
+        _require(
+            isinstance(value, int | float) and not isinstance(value, bool), where, key, "a number", value
+        )
         _require(value > 0, where, key, "more than 0", value)
         return float(value)
     if kind is int:

@@ -1,6 +1,7 @@
 """The predicted register map against maps that Vitis wrote (`control.h` of public projects)."""
 
 import pytest
+
 from intarsia.register_map import Argument, assign_offsets
 
 
@@ -17,7 +18,16 @@ GOLDEN = {
     "Xilinx/Vitis_Model_Composer mm2s": ([pointer(), scalar()], [0x10, 0x1C]),
     "silvenachen/allo-dataflow-dse": ([pointer(), pointer(), pointer()], [0x10, 0x1C, 0x28]),
     "bol-edu/caravel-soc_fpga-lab": (
-        [scalar(direction="out"), scalar(), scalar(), scalar(), pointer(), scalar(direction="out"), scalar(8), pointer()],
+        [
+            scalar(direction="out"),
+            scalar(),
+            scalar(),
+            scalar(),
+            pointer(),
+            scalar(direction="out"),
+            scalar(8),
+            pointer(),
+        ],
         [0x10, 0x20, 0x28, 0x30, 0x38, 0x44, 0x54, 0x5C],
     ),
 }

@@ -1,0 +1,604 @@
+"""Drives one intarsia accelerator through PYNQ.
+
+This one file is the whole driver. It stands beside `manifest.json` and `weights.bin` in the deploy folder of a project
+and needs only NumPy and PYNQ: 3.1 on the board, or 4.0 on the board or on another computer (set PYNQ_REMOTE_DEVICES to
+the address of the board).
+
+    from accelerator import Accelerator
+
+    with Accelerator("lenet5.bit") as lenet5:
+        y = lenet5(x)            # a batch of float samples in, float results out
+        raw = lenet5.run(q)      # the same with the integers of the hardware
+        layers = lenet5.taps(q, group=1)
+
+or, from a shell, with integer arrays in .npz files that are keyed by tensor name:
+
+    python accelerator.py --bitstream lenet5.bit --inputs in.npz --outputs out.npz [--taps]
+
+Everything about the design comes from the manifest. A tensor lies in DRAM pixel by pixel: the batch axis is dropped, the
+channels come last, and each pixel takes whole words of `lanes` elements, padded with zeros.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+import time
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from typing import Self
+
+# Bits of the control register, at offset 0 of the control bundle.
+CTRL = 0x00
+AP_START, AP_DONE, AP_IDLE, AP_READY = 1, 2, 4, 8
+
+# Samples go to the board in chunks whose buffers stay below this, because contiguous memory is scarce on a board.
+CHUNK_BYTES = 16 << 20
+# Each sample starts on a cache line of its own.
+SAMPLE_ALIGNMENT = 64
+
+
+class AcceleratorError(Exception):
+    """The accelerator cannot be used as asked; the message says why and what to do."""
+
+
+# Numbers: value = raw * 2**exponent.
+
+
+def element_type(number: dict[str, Any]) -> np.dtype[Any]:
+    """Returns the little-endian NumPy type that holds one element of a number format in DRAM."""
+    size = 1 if number["bits"] <= 8 else 2 if number["bits"] <= 16 else 4
+    return np.dtype(f"<{'i' if number['signed'] else 'u'}{size}")
+
+
+def limits(number: dict[str, Any]) -> tuple[int, int]:
+    """Returns the smallest and the largest raw value of a number format."""
+    if number["signed"]:
+        return -(1 << (number["bits"] - 1)), (1 << (number["bits"] - 1)) - 1
+    return 0, (1 << number["bits"]) - 1
+
+
+def quantise(values: Any, number: dict[str, Any]) -> np.ndarray[Any, Any]:
+    """Rounds floats to raw integers: half to even, then saturating."""
+    scaled = np.ldexp(np.asarray(values, dtype=np.float64), -number["exponent"])
+    if np.isnan(scaled).any():
+        raise AcceleratorError("the input holds NaN, which has no fixed-point value")
+    raw: np.ndarray[Any, Any] = np.clip(np.rint(scaled), *limits(number)).astype(element_type(number))
+    return raw
+
+
+def dequantise(raw: Any, number: dict[str, Any]) -> np.ndarray[Any, Any]:
+    """Returns the exact values of raw integers."""
+    values: np.ndarray[Any, Any] = np.ldexp(np.asarray(raw, dtype=np.float64), number["exponent"])
+    return values
+
+
+# Layout of tensors in DRAM.
+
+
+def sample_bytes(spec: dict[str, Any]) -> int:
+    """Returns how many bytes one sample of a tensor takes in DRAM."""
+    return int(spec["words"]) * int(spec["lanes"]) * element_type(spec["format"]).itemsize
+
+
+def pack(values: Any, spec: dict[str, Any]) -> np.ndarray[Any, Any]:
+    """Lays raw integers out as the words of DRAM.
+
+    Args:
+        values: One sample of the shape in `spec`, or several along the first axis.
+        spec: The entry of the tensor in the manifest.
+
+    Returns:
+        The bytes, sample after sample, as one flat array of uint8.
+    """
+    samples = _as_samples(values, spec)
+    low, high = limits(spec["format"])
+    if samples.size and (int(samples.min()) < low or int(samples.max()) > high):
+        raise AcceleratorError(
+            f"tensor '{spec['tensor']}' holds values from {samples.min()} to {samples.max()}, "
+            f"its format allows {low} to {high}"
+        )
+    pixels = np.moveaxis(samples, spec["channel_axis"], -1)
+    channels = pixels.shape[-1]
+    words = -(-channels // spec["lanes"])  # of one pixel
+    count = int(np.prod(pixels.shape[1:-1]))
+    packed = np.zeros((len(samples), count, words * spec["lanes"]), element_type(spec["format"]))
+    packed[..., :channels] = pixels.reshape(len(samples), count, channels)
+    return packed.reshape(-1).view(np.uint8)
+
+
+def unpack(buffer: Any, spec: dict[str, Any]) -> np.ndarray[Any, Any]:
+    """Reads raw integers back from the words of DRAM.
+
+    Args:
+        buffer: The bytes of one sample, or of several in a row.
+        spec: The entry of the tensor in the manifest.
+
+    Returns:
+        A new array of the shape in `spec`, with the number of samples as its first axis.
+    """
+    flat = np.ascontiguousarray(buffer).reshape(-1).view(np.uint8)
+    if flat.nbytes == 0 or flat.nbytes % sample_bytes(spec):
+        raise AcceleratorError(
+            f"tensor '{spec['tensor']}': {flat.nbytes} bytes are not a number of samples of {sample_bytes(spec)} bytes"
+        )
+    shape, axis = list(spec["shape"][1:]), spec["channel_axis"] - 1
+    channels = shape.pop(axis)
+    words = -(-channels // spec["lanes"])
+    elements = flat.view(element_type(spec["format"])).reshape(-1, *shape, words * spec["lanes"])
+    return np.moveaxis(elements[..., :channels], -1, axis + 1).copy()
+
+
+def _as_samples(values: Any, spec: dict[str, Any]) -> np.ndarray[Any, Any]:
+    raw, shape = np.asarray(values), tuple(spec["shape"])
+    if raw.shape == shape[1:]:
+        raw = raw[np.newaxis]
+    if raw.shape[1:] != shape[1:] or raw.ndim != len(shape) or len(raw) == 0:
+        wanted = ", ".join(["samples", *map(str, shape[1:])])
+        raise AcceleratorError(f"tensor '{spec['tensor']}' has shape {raw.shape}, it must be ({wanted})")
+    if raw.dtype.kind not in "iu":
+        raise AcceleratorError(
+            f"tensor '{spec['tensor']}' is {raw.dtype}; raw integers are wanted here: quantise it first"
+        )
+    return raw
+
+
+# The manifest.
+
+
+def read_manifest(path: str | Path) -> dict[str, Any]:
+    """Reads a manifest and checks that its parts agree.
+
+    Raises:
+        AcceleratorError: If it cannot be read or contradicts itself.
+    """
+    try:
+        manifest: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise AcceleratorError(f"cannot read manifest {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise AcceleratorError(f"manifest {path} is not valid JSON: {error}") from error
+    if manifest.get("format") != 1:
+        raise AcceleratorError(
+            f"manifest {path} has format {manifest.get('format')!r}, this driver knows format 1"
+        )
+    try:
+        _check_manifest(manifest)
+    except KeyError as error:
+        raise AcceleratorError(f"manifest {path}: key {error} is missing") from error
+    except AcceleratorError as error:
+        raise AcceleratorError(f"manifest {path}: {error}") from error
+    return manifest
+
+
+def _check_manifest(manifest: dict[str, Any]) -> None:
+    arguments = {argument["name"]: argument for argument in manifest["arguments"]}
+    manifest["instance"], manifest["kernel"]
+    for spec in (*manifest["inputs"], *manifest["outputs"], *manifest["taps"]):
+        argument = arguments.get(spec["argument"], {})
+        if argument.get("kind") != "pointer":
+            raise AcceleratorError(
+                f"tensor '{spec['tensor']}' names '{spec['argument']}', which is no pointer argument"
+            )
+        shape = list(spec["shape"])
+        channels = shape[spec["channel_axis"]]
+        words = int(np.prod(shape)) // shape[0] // channels * -(-channels // spec["lanes"])
+        if words != spec["words"]:
+            raise AcceleratorError(f"tensor '{spec['tensor']}' takes {words} words, not {spec['words']}")
+        if spec["lanes"] * element_type(spec["format"]).itemsize != manifest["word_bytes"]:
+            raise AcceleratorError(
+                f"tensor '{spec['tensor']}': {spec['lanes']} lanes of {spec['format']['bits']} bits do not make a word "
+                f"of {manifest['word_bytes']} bytes"
+            )
+        if (spec["word_offset"] + words) * manifest["word_bytes"] > argument["bytes"]:
+            raise AcceleratorError(
+                f"tensor '{spec['tensor']}' does not fit into argument '{spec['argument']}'"
+            )
+    if manifest["taps"] and "tap" not in arguments:
+        raise AcceleratorError("there are taps, but no scalar argument 'tap' selects them")
+    weights = manifest.get("weights")
+    if weights and weights["argument"] not in arguments:
+        raise AcceleratorError(f"the weights name '{weights['argument']}', which is no argument")
+
+
+# The accelerator.
+
+
+class Accelerator:
+    """One accelerator on one board.
+
+    The constructor loads the bitstream; the first launch loads the weights. Results are copies, so they stay as they are
+    when the accelerator runs again. Use it in a `with` statement, or call `close`, to give the board its memory back.
+    """
+
+    def __init__(
+        self, bitstream: str | Path, manifest: str | Path | None = None, timeout_s: float = 10.0
+    ) -> None:
+        """Checks the files and configures the board.
+
+        Args:
+            bitstream: The .bit file; its .hwh must stand beside it.
+            manifest: The manifest; by default the one beside the bitstream, else the one beside this file.
+            timeout_s: How long one launch may take.
+
+        Raises:
+            AcceleratorError: If a file is missing, was changed, or belongs to another build, or the board refuses.
+        """
+        bitstream = Path(bitstream)
+        self.manifest_path = _find_manifest(bitstream) if manifest is None else Path(manifest)
+        self.manifest = read_manifest(self.manifest_path)
+        self.timeout_s = timeout_s
+        self.launches = 0
+        self._arguments = {argument["name"]: argument for argument in self.manifest["arguments"]}
+        self._written: dict[str, int] = {}
+        self._buffers: dict[str, Any] = {}
+        self._addresses: dict[str, int] = {}
+        self._stuck = False
+        self._check_files(bitstream)
+        weights = self._read_weights()
+        self._overlay = _load_overlay(bitstream)
+        self._mmio = self._find_kernel()
+        if weights is not None:
+            self._allocate(self.manifest["weights"]["argument"], weights)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Frees the buffers on the board; the accelerator cannot be used afterwards."""
+        for buffer in self._buffers.values():
+            buffer.freebuffer()
+        self._buffers.clear()
+        self._addresses.clear()
+        self._stuck = True
+
+    @property
+    def groups(self) -> list[int]:
+        """The tap groups: one launch writes the tensors of one group."""
+        return sorted({spec["select"] for spec in self.manifest["taps"]})
+
+    def __call__(self, x: Any) -> Any:
+        """Runs float samples.
+
+        Args:
+            x: One sample or a batch along the first axis; for a design with several inputs, a dict by tensor name.
+
+        Returns:
+            The float results; for a design with several outputs, a dict by tensor name.
+        """
+        values = self._by_name(x)
+        raw = {
+            spec["tensor"]: quantise(values[spec["tensor"]], spec["format"])
+            for spec in self.manifest["inputs"]
+        }
+        results = self.run(raw)
+        floats = {
+            spec["tensor"]: dequantise(results[spec["tensor"]], spec["format"])
+            for spec in self.manifest["outputs"]
+        }
+        return floats if len(floats) > 1 else next(iter(floats.values()))
+
+    def run(self, raw: Any) -> dict[str, np.ndarray[Any, Any]]:
+        """Runs raw integer samples.
+
+        Args:
+            raw: One sample or a batch along the first axis; for a design with several inputs, a dict by tensor name.
+
+        Returns:
+            The raw output tensors by name, with the samples along the first axis.
+        """
+        return self._launch(self._by_name(raw), 0, self.manifest["outputs"])
+
+    def taps(self, raw: Any, group: int) -> dict[str, np.ndarray[Any, Any]]:
+        """Runs raw integer samples and reads the inner tensors of one tap group as well as the outputs."""
+        if group not in self.groups:
+            raise AcceleratorError(f"there is no tap group {group}; the groups are {self.groups}")
+        specs = [spec for spec in self.manifest["taps"] if spec["select"] == group]
+        return self._launch(self._by_name(raw), group, [*self.manifest["outputs"], *specs])
+
+    def trace(self, raw: Any) -> dict[str, np.ndarray[Any, Any]]:
+        """Runs raw integer samples once per tap group and returns every tensor the hardware can show.
+
+        Raises:
+            AcceleratorError: If the outputs differ between the groups: the same inputs must give the same results.
+        """
+        results: dict[str, np.ndarray[Any, Any]] = {}
+        outputs = {spec["tensor"] for spec in self.manifest["outputs"]}
+        for group in self.groups or [0]:
+            found = self.taps(raw, group) if group else self.run(raw)
+            for name in outputs & results.keys():
+                differing = np.flatnonzero(
+                    (found[name] != results[name]).reshape(len(found[name]), -1).any(axis=1)
+                )
+                if differing.size:
+                    raise AcceleratorError(
+                        f"output '{name}' of sample {differing[0]} changed when tap group {group} was read: the hardware "
+                        "does not repeat its results; check the timing report of the bitstream"
+                    )
+            results.update(found)
+        return results
+
+    # The rest is how.
+
+    def _by_name(self, values: Any) -> dict[str, Any]:
+        names = [spec["tensor"] for spec in self.manifest["inputs"]]
+        if not isinstance(values, dict):
+            if len(names) > 1:
+                raise AcceleratorError(
+                    f"the design has the inputs {', '.join(names)}: give a dict by tensor name"
+                )
+            return {names[0]: values}
+        missing = [name for name in names if name not in values]
+        if missing:
+            raise AcceleratorError(f"input '{missing[0]}' is missing; given: {', '.join(values) or 'none'}")
+        return values
+
+    def _check_files(self, bitstream: Path) -> None:
+        for path in (bitstream, bitstream.with_suffix(".hwh")):
+            if not path.is_file():
+                raise AcceleratorError(
+                    f"there is no file {path}; the .bit and its .hwh must stand side by side"
+                )
+        for name, wanted in self.manifest.get("sha256", {}).items():
+            path = self.manifest_path.parent / name
+            if path.is_file():
+                _check_hash(path, path.read_bytes(), wanted)
+
+    def _read_weights(self) -> np.ndarray[Any, Any] | None:
+        weights = self.manifest.get("weights")
+        if not weights:
+            return None
+        path = self.manifest_path.parent / weights["file"]
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise AcceleratorError(f"cannot read weights {path}: {error.strerror}") from error
+        if len(data) != weights["bytes"]:
+            raise AcceleratorError(
+                f"{path} has {len(data)} bytes, the manifest says {weights['bytes']}: copy it again"
+            )
+        _check_hash(path, data, weights["sha256"])
+        return np.frombuffer(data, np.uint8)
+
+    def _find_kernel(self) -> Any:
+        instance = self.manifest["instance"]
+        blocks = self._overlay.ip_dict
+        if instance not in blocks:
+            raise AcceleratorError(
+                f"the .hwh has no block '{instance}', only {', '.join(sorted(blocks))}: it belongs to another design"
+            )
+        registers = blocks[instance].get("registers") or {}
+        offsets = {register["address_offset"] for register in registers.values()}
+        for name, argument in self._arguments.items():
+            if offsets and argument["offset"] not in offsets:
+                raise AcceleratorError(
+                    f"the .hwh of '{instance}' has no register at {argument['offset']:#x}, where the manifest puts "
+                    f"argument '{name}': bitstream and manifest come from different builds"
+                )
+        block = self._overlay
+        for part in instance.split("/"):
+            block = getattr(block, part)
+        return block.mmio
+
+    def _launch(
+        self, raw: dict[str, Any], tap: int, wanted: list[dict[str, Any]]
+    ) -> dict[str, np.ndarray[Any, Any]]:
+        """Runs every sample with one tap selection and returns the wanted tensors.
+
+        The samples of a chunk lie one after the other in each buffer, so a chunk costs one transfer per buffer, and a
+        launch only moves the pointers on.
+        """
+        if self._stuck:
+            raise AcceleratorError(
+                "the accelerator was closed or is stuck: make a new one, which loads the bitstream again"
+            )
+        packed = {}
+        for spec in self.manifest["inputs"]:
+            samples = _as_samples(raw[spec["tensor"]], spec)
+            packed[spec["tensor"]] = pack(samples, spec).reshape(len(samples), -1)
+        counts = {name: len(rows) for name, rows in packed.items()}
+        count = next(iter(counts.values()))
+        if len(set(counts.values())) > 1:
+            raise AcceleratorError(f"the inputs must have as many samples as each other, not {counts}")
+
+        moving = {spec["argument"] for spec in (*self.manifest["inputs"], *wanted)}
+        strides = {
+            name: -(-self._arguments[name]["bytes"] // SAMPLE_ALIGNMENT) * SAMPLE_ALIGNMENT for name in moving
+        }
+        chunk = min(count, max(1, CHUNK_BYTES // sum(strides.values())))
+        parts: dict[str, list[np.ndarray[Any, Any]]] = {spec["tensor"]: [] for spec in wanted}
+        try:
+            for name, argument in self._arguments.items():
+                if argument["kind"] == "pointer":
+                    self._reserve(name, strides[name] * chunk if name in moving else argument["bytes"])
+            for first in range(0, count, chunk):
+                rows = min(chunk, count - first)
+                self._send(packed, strides, first, rows)
+                for row in range(rows):
+                    self._run_once({name: row * strides[name] for name in moving}, tap)
+                self._receive(wanted, strides, rows, parts)
+        except AcceleratorError:
+            raise
+        except Exception as error:
+            self._stuck = True
+            raise AcceleratorError(
+                f"lost the board after {self.launches} launches: {_reason(error)}"
+            ) from error
+        return {name: np.concatenate(found) for name, found in parts.items()}
+
+    def _send(self, packed: dict[str, Any], strides: dict[str, int], first: int, rows: int) -> None:
+        for spec in self.manifest["inputs"]:
+            view = self._rows(spec, strides, rows)
+            view[...] = packed[spec["tensor"]][first : first + rows]
+        for name in {spec["argument"] for spec in self.manifest["inputs"]}:
+            self._buffers[name].sync_to_device()
+
+    def _receive(
+        self, wanted: list[dict[str, Any]], strides: dict[str, int], rows: int, parts: dict[str, list[Any]]
+    ) -> None:
+        for name in {spec["argument"] for spec in wanted}:
+            self._buffers[name].sync_from_device()
+        for spec in wanted:
+            parts[spec["tensor"]].append(unpack(self._rows(spec, strides, rows), spec))
+
+    def _rows(self, spec: dict[str, Any], strides: dict[str, int], rows: int) -> np.ndarray[Any, Any]:
+        """A view of one tensor in the buffer of its argument, one row per sample."""
+        stride = strides[spec["argument"]]
+        whole = np.asarray(self._buffers[spec["argument"]])[: rows * stride].reshape(rows, stride)
+        start = spec["word_offset"] * self.manifest["word_bytes"]
+        return whole[:, start : start + sample_bytes(spec)]
+
+    def _run_once(self, offsets: dict[str, int], tap: int) -> None:
+        for name, argument in self._arguments.items():
+            if argument["kind"] == "pointer":
+                self._write(name, self._addresses[name] + offsets.get(name, 0))
+            elif argument.get("direction", "in") == "in":
+                roles = {"load_weights": int(self.launches == 0), "tap": tap}
+                self._write(name, roles.get(name, int(argument.get("value", 0))))
+        self._mmio.write(CTRL, AP_START)
+        self._wait()
+        self.launches += 1
+
+    def _write(self, name: str, value: int) -> None:
+        """Writes an argument register, unless it already holds the value; PYNQ takes Python ints and bytes only."""
+        if self._written.get(name) == value:
+            return
+        argument = self._arguments[name]
+        if argument["bits"] > 32:
+            self._mmio.write(argument["offset"], int(value).to_bytes(8, "little"))
+        else:
+            self._mmio.write(argument["offset"], int(value))
+        self._written[name] = value
+
+    def _wait(self) -> None:
+        start = time.monotonic()
+        while True:
+            control = int(self._mmio.read(CTRL))
+            if control & AP_DONE or control & (AP_START | AP_IDLE) == AP_IDLE:
+                return
+            elapsed = time.monotonic() - start
+            if elapsed > self.timeout_s:
+                self._stuck = True
+                raise AcceleratorError(self._timeout_text(control))
+            if elapsed > 0.001:
+                time.sleep(min(elapsed / 8, 0.01))
+
+    def _timeout_text(self, control: int) -> str:
+        bits = {"ap_start": AP_START, "ap_done": AP_DONE, "ap_idle": AP_IDLE, "ap_ready": AP_READY}
+        state = " ".join(f"{name}={int(bool(control & bit))}" for name, bit in bits.items())
+        if control in (0, 0xFFFFFFFF):
+            advice = (
+                "no kernel answers: check that the clock runs and that the bitstream belongs to this manifest"
+            )
+        else:
+            advice = (
+                "the kernel still runs: give a longer timeout_s; if that does not help it is stuck: check its memory "
+                "ports and FIFO depths in C-simulation, then make a new Accelerator, which loads the bitstream again"
+            )
+        name = self.manifest["instance"]
+        return f"{name} did not finish launch {self.launches + 1} in {self.timeout_s:g} s. CTRL = {control:#x} ({state}): {advice}"
+
+    def _reserve(self, name: str, size: int) -> None:
+        """Makes sure that a pointer argument has a buffer of at least `size` bytes."""
+        if name not in self._buffers or self._buffers[name].nbytes < size:
+            self._allocate(name, np.zeros(size, np.uint8))
+
+    def _allocate(self, name: str, content: np.ndarray[Any, Any]) -> None:
+        from pynq import allocate
+
+        if name in self._buffers:
+            self._buffers.pop(name).freebuffer()
+        buffer = allocate(shape=content.shape, dtype=np.uint8)
+        buffer[:] = content
+        buffer.sync_to_device()
+        self._buffers[name] = buffer
+        self._addresses[name] = int(buffer.device_address)
+
+
+def _find_manifest(bitstream: Path) -> Path:
+    beside = bitstream.parent / "manifest.json"
+    return beside if beside.is_file() else Path(__file__).resolve().parent / "manifest.json"
+
+
+def _check_hash(path: Path, data: bytes, wanted: str) -> None:
+    found = hashlib.sha256(data).hexdigest()
+    if found != wanted:
+        raise AcceleratorError(
+            f"{path} is not the file the manifest was made with (sha256 {found[:12]}..., wanted {wanted[:12]}...): "
+            "copy the whole deploy folder again"
+        )
+
+
+def _load_overlay(bitstream: Path) -> Any:
+    try:
+        from pynq import Overlay
+    except ImportError as error:
+        raise AcceleratorError(f"PYNQ cannot be imported by {sys.executable}: {error}") from error
+    try:
+        overlay = Overlay(str(bitstream), download=False)
+        if overlay.device.has_capability("REMOTE"):
+            # PYNQ.remote 4.0 does not send a file whose name the board already knows, even when it has changed.
+            digest = hashlib.sha256(bitstream.read_bytes()).hexdigest()
+            overlay.binfile_name = f"{bitstream.stem}_{digest[:16]}.bin"
+        overlay.download()
+    except Exception as error:
+        raise AcceleratorError(f"cannot load {bitstream}: {_reason(error)}") from error
+    return overlay
+
+
+def _reason(error: Exception) -> str:
+    """One line that says what went wrong, also for errors of gRPC, whose text is a page."""
+    details = getattr(error, "details", None)
+    text = str(details() if callable(details) else error).strip()
+    return f"{type(error).__name__}: {text.splitlines()[0]}" if text else type(error).__name__
+
+
+def save_arrays(path: Path, arrays: dict[str, np.ndarray[Any, Any]]) -> None:
+    """Writes an .npz; unlike `numpy.savez`, any tensor name will do."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line: 0 if all went well, 2 if the accelerator could not run."""
+    parser = argparse.ArgumentParser(description="Run raw integer samples on an intarsia accelerator.")
+    parser.add_argument("--bitstream", required=True, type=Path, help=".bit file, with its .hwh beside it")
+    parser.add_argument("--inputs", required=True, type=Path, help=".npz with one array per input tensor")
+    parser.add_argument(
+        "--outputs", required=True, type=Path, help=".npz to write, with one array per tensor"
+    )
+    parser.add_argument("--taps", action="store_true", help="also write every tensor that can be tapped")
+    parser.add_argument(
+        "--manifest", type=Path, help="default: manifest.json beside the bitstream or this file"
+    )
+    parser.add_argument("--timeout", type=float, default=10.0, help="seconds that one launch may take (10)")
+    options = parser.parse_args(arguments)
+    try:
+        with np.load(options.inputs) as archive:
+            raw = {name: archive[name] for name in archive.files}
+        with Accelerator(options.bitstream, options.manifest, options.timeout) as accelerator:
+            results = accelerator.trace(raw) if options.taps else accelerator.run(raw)
+        save_arrays(options.outputs, results)
+    except AcceleratorError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except Exception as error:  # noqa: BLE001 (a command line says it in one line, whatever it is)
+        print(f"error: {_reason(error)}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

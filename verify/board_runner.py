@@ -1,0 +1,255 @@
+"""Runs samples on a board, real or emulated, and collects every tensor that the hardware can show.
+
+The driver is the copy in the project, unmodified, in a process of its own with the Python of the PYNQ client. For the
+emulated board, a server with the C-simulation behind it is started on a loopback address and kept until `close`.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+
+import intarsia.boards
+from intarsia.boards import environment
+from intarsia.boards.accelerator import read_manifest, save_arrays
+from intarsia.boards.emulated_overlay import write_overlay
+from intarsia.errors import IntarsiaError
+
+if TYPE_CHECKING:
+    from typing import Self
+
+EMULATED = "emulated"
+START_TIMEOUT_S = 60.0
+# PYNQ keeps the state of a board beside its own files, where two clients at once would read each other's. The driver
+# is given a folder of its own for it before it runs.
+LAUNCHER = """
+import runpy, sys
+import pynq.pl_server.global_state as state
+state.STATE_DIR = sys.argv.pop(1)
+sys.argv.pop(0)
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+class BoardRunError(IntarsiaError):
+    """The board could not run the samples; says nothing about whether its results are right."""
+
+
+class BoardRunner:
+    """Maps raw inputs to the trace of a board."""
+
+    def __init__(
+        self,
+        project: Path,
+        library: Path | None = None,
+        address: str = EMULATED,
+        *,
+        bitstream: Path | None = None,
+        timeout_s: float = 600.0,
+        launch_timeout_s: float = 30.0,
+    ) -> None:
+        """Finds the files; nothing is started before the first `trace`.
+
+        Args:
+            project: The project folder, with `deploy/` in it.
+            library: The shared library of the C-simulation, for the emulated board.
+            address: "emulated", or the host name or address of a board with PYNQ.remote.
+            bitstream: The .bit file for a real board; by default `deploy/<name>.bit`.
+            timeout_s: How long one call of `trace` may take.
+            launch_timeout_s: How long the kernel may take for one sample.
+
+        Raises:
+            BoardRunError: If the project, the library or the bitstream is not there.
+            BoardClientError: If there is no Python with the PYNQ client.
+        """
+        self.name = EMULATED if address == EMULATED else f"board {address}"
+        self._deploy = project.resolve() / "deploy"
+        self._address = address
+        self._library = library
+        self._timeout_s = timeout_s
+        self._launch_timeout_s = launch_timeout_s
+        self._manifest = _manifest(self._deploy / "manifest.json")
+        self._bitstream = bitstream.resolve() if bitstream else self._deploy / f"{self._manifest['name']}.bit"
+        if not (self._deploy / "accelerator.py").is_file():
+            raise BoardRunError(
+                f"there is no driver {self._deploy / 'accelerator.py'}: compile the project again"
+            )
+        if address == EMULATED and (library is None or not library.is_file()):
+            raise BoardRunError(
+                f"the emulated board needs the library of the C-simulation; there is no file {library}"
+            )
+        if address != EMULATED and not self._bitstream.is_file():
+            raise BoardRunError(
+                f"there is no bitstream {self._bitstream}: build it with Vivado (README.md of the project)"
+            )
+        self._python = environment.find()
+        self._folder = tempfile.TemporaryDirectory(prefix="intarsia-board-")
+        self._server: subprocess.Popen[bytes] | None = None
+        self._host = address
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the emulated board, if there is one, and removes the temporary files."""
+        self._end_server()
+        self._folder.cleanup()
+
+    def trace(self, inputs: dict[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[Any, Any]]:
+        """Runs samples and returns the outputs and every tapped tensor.
+
+        Args:
+            inputs: The raw integers of each input tensor, with the samples along the first axis.
+
+        Returns:
+            The raw integers of each tensor, with the samples along the first axis.
+
+        Raises:
+            BoardRunError: If the board could not run them; the message says why.
+        """
+        if self._address == EMULATED and self._server is None:
+            self._start_server()
+        folder = Path(self._folder.name)
+        given, taken = folder / "inputs.npz", folder / "outputs.npz"
+        state = tempfile.mkdtemp(dir=folder)  # a new one, or PYNQ would take its cache for this design
+        save_arrays(given, inputs)
+        taken.unlink(missing_ok=True)
+        command = [
+            str(self._python),
+            "-c",
+            LAUNCHER,
+            str(state),
+            str(self._deploy / "accelerator.py"),
+            "--taps",
+        ]
+        command += ["--bitstream", str(self._bitstream), "--manifest", str(self._deploy / "manifest.json")]
+        command += ["--inputs", str(given), "--outputs", str(taken), "--timeout", str(self._launch_timeout_s)]
+        try:
+            done = subprocess.run(
+                command,
+                env=self._environment(),
+                capture_output=True,
+                text=True,
+                timeout=self._timeout_s,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            self._end_server()
+            raise BoardRunError(
+                f"{self.name}: no result in {self._timeout_s:g} s{self._server_text()}"
+            ) from error
+        if done.returncode or not taken.is_file():
+            reason = (
+                _last_error(done.stderr) or f"the driver ended with code {done.returncode} and no message"
+            )
+            died = self._server_text()
+            self._end_server()  # a stuck kernel would go on for ever
+            raise BoardRunError(f"{self.name}: {reason}{died}")
+        with np.load(taken) as archive:
+            return {name: archive[name] for name in archive.files}
+
+    def _environment(self) -> dict[str, str]:
+        variables = os.environ | {
+            "PYNQ_REMOTE_DEVICES": self._host,
+            "GRPC_VERBOSITY": "NONE",
+            "PYTHONWARNINGS": "ignore",
+        }
+        if self._address == EMULATED:  # loopback is never behind a proxy
+            for name in ("grpc_proxy", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+                variables.pop(name, None)
+        return variables
+
+    def _start_server(self) -> None:
+        assert self._library is not None
+        folder = Path(self._folder.name)
+        self._bitstream = write_overlay(self._manifest, folder)
+        script = Path(intarsia.boards.__file__).with_name("emulated_board.py")
+        command = [str(self._python), str(script), "--manifest", str(self._deploy / "manifest.json")]
+        command += ["--library", str(self._library.resolve())]
+        for _ in range(5):
+            # The port is fixed in PYNQ, so each emulated board takes an address of its own; two may meet by chance.
+            self._host = f"127.{random.randint(1, 254)}.{random.randint(0, 254)}.{random.randint(1, 254)}"
+            with (folder / "server.log").open("wb") as log:
+                server = subprocess.Popen(
+                    [*command, "--address", self._host],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                )
+            assert server.stdout is not None
+            if _read_line(server, server.stdout) == b"READY\n":
+                self._server = server
+                return
+            server.kill()
+            server.wait()
+            if "bind" not in self._log():
+                break
+        raise BoardRunError(
+            f"the emulated board did not start: {_last_error(self._log()) or 'it gave no message'}"
+        )
+
+    def _end_server(self) -> None:
+        if self._server is None:
+            return
+        assert self._server.stdin is not None and self._server.stdout is not None
+        self._server.stdin.close()
+        try:
+            self._server.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._server.kill()
+            self._server.wait()
+        self._server.stdout.close()
+        self._server = None
+
+    def _server_text(self) -> str:
+        """What became of the server, if it ended by itself: a crash of the C-simulation takes it along."""
+        if self._server is None:
+            return ""
+        try:
+            code = self._server.wait(timeout=1)
+        except subprocess.TimeoutExpired:
+            return ""
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+        text = _last_error(self._log())
+        return f". The emulated board {how}" + (f": {text}" if text else ", so the C-simulation crashed")
+
+    def _log(self) -> str:
+        return (Path(self._folder.name) / "server.log").read_text(errors="replace")
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    try:
+        return read_manifest(path)
+    except Exception as error:
+        raise BoardRunError(f"{error}") from error
+
+
+def _read_line(server: subprocess.Popen[bytes], stream: IO[bytes]) -> bytes:
+    """Reads one line, or nothing if the server ends or stays silent for too long."""
+    os.set_blocking(stream.fileno(), False)
+    line = b""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not line.endswith(b"\n") and time.monotonic() < deadline:
+        part = stream.read()
+        line += part or b""
+        if part == b"" or (part is None and server.poll() is not None):
+            break
+        time.sleep(0.01)
+    return line
+
+
+def _last_error(text: str) -> str:
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    marked = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    return (marked or lines or [""])[-1]
