@@ -27,6 +27,8 @@ IR_VERSION = 8
 CALIBRATION_PER_DIGIT = 10
 BUNDLED_TEST_IMAGES = 200
 
+Samples = tuple[NDArray[np.uint8], NDArray[np.int64]]
+
 
 def lenet5() -> nn.Sequential:
     """LeNet-5 in its usual modern form: ReLU and maximum pooling, and 28 x 28 images padded by 2."""
@@ -73,10 +75,10 @@ def train(model: nn.Module, images: Tensor, labels: Tensor, epochs: int, seed: i
     model.train()
     for epoch in range(epochs):
         total = 0.0
-        for index in torch.randperm(len(images), generator=generator).split(batch):
+        for index in torch.split(torch.randperm(len(images), generator=generator), batch):
             loss = functional.cross_entropy(model(augment(images[index], generator)), labels[index])
             optimiser.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimiser.step()
             schedule.step()
             total += loss.item() * len(index)
@@ -130,22 +132,22 @@ def accuracy(path: Path, images: NDArray[np.uint8], labels: NDArray[np.int64]) -
     return float((logits.argmax(axis=1) == labels).mean())
 
 
-def write_samples(path: Path, train_set: dict[str, NDArray], test_set: dict[str, NDArray]) -> None:
+def write_samples(path: Path, train_set: Samples, test_set: Samples) -> None:
     """The images that the demo calibrates with (ten of each digit) and those that it measures and verifies with."""
-    labels = train_set["y"]
+    images, labels = train_set
     chosen = np.concatenate([np.flatnonzero(labels == digit)[:CALIBRATION_PER_DIGIT] for digit in range(10)])
     np.savez_compressed(
         path,
-        calibration=train_set["x"][np.sort(chosen)],
-        images=test_set["x"][:BUNDLED_TEST_IMAGES],
-        labels=test_set["y"][:BUNDLED_TEST_IMAGES],
+        calibration=images[np.sort(chosen)],
+        images=test_set[0][:BUNDLED_TEST_IMAGES],
+        labels=test_set[1][:BUNDLED_TEST_IMAGES],
     )
 
 
-def load(path: Path) -> dict[str, NDArray]:
-    """The images (`x`) and labels (`y`) of an archive, as uint8 and int64."""
+def load(path: Path) -> Samples:
+    """The images and labels of an archive."""
     with np.load(path) as archive:
-        return {"x": archive["x"].astype(np.uint8), "y": archive["y"].astype(np.int64)}
+        return archive["x"].astype(np.uint8), archive["y"].astype(np.int64)
 
 
 def main() -> None:
@@ -163,15 +165,15 @@ def main() -> None:
     torch.use_deterministic_algorithms(True)
     train_set, test_set = load(arguments.train), load(arguments.test)
     model = lenet5()
-    images, labels = torch.from_numpy(to_float(train_set["x"])), torch.from_numpy(train_set["y"])
+    images, labels = torch.from_numpy(to_float(train_set[0])), torch.from_numpy(train_set[1])
     train(model, images, labels, arguments.epochs, arguments.seed)
 
     arguments.output.mkdir(parents=True, exist_ok=True)
     path = arguments.output / "lenet5.onnx"
     export(model, path)
     write_samples(arguments.output / "mnist.npz", train_set, test_set)
-    for count in sorted({BUNDLED_TEST_IMAGES, len(test_set["x"])}):
-        share = accuracy(path, test_set["x"][:count], test_set["y"][:count])
+    for count in sorted({BUNDLED_TEST_IMAGES, len(test_set[0])}):
+        share = accuracy(path, test_set[0][:count], test_set[1][:count])
         print(f"{path}: {share:.2%} of the first {count} test images (ONNX Runtime, float)")
 
 
