@@ -39,7 +39,7 @@ lint: $(INSTALLED)
 	$(if $(KERNELS),$(BIN)/clang-format --dry-run --Werror $(KERNELS))
 
 format: $(INSTALLED)
-	$(BIN)/ruff check --fix .
+	$(BIN)/ruff check --fix --exit-zero .
 	$(BIN)/ruff format .
 	$(if $(KERNELS),$(BIN)/clang-format -i $(KERNELS))
 
