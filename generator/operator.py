@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from .work import Work
 
 if TYPE_CHECKING:
+    from .onnx_node import OnnxNode
     from .qdq import QdqBuilder
     from .task_graph import Task, TaskGraph, Tensor
 
@@ -40,6 +41,19 @@ class Operator:
     """Name in tables and reports, ONNX's where there is one."""
     weight_roles: ClassVar[tuple[str, ...]] = ()
     """Parameters that are quantised to weight bits; a parameter `bias` is quantised to the accumulator."""
+    onnx_types: ClassVar[tuple[str, ...]] = ()
+    """ONNX operators that `from_onnx` reads."""
+    transient: ClassVar[str] = ""
+    """Not empty for operators without hardware, which a pass must remove: where the model may have them."""
+
+    @classmethod
+    def from_onnx(cls, node: OnnxNode) -> Task:
+        """The task for a node of one of `onnx_types`; its operator may be of another class.
+
+        Raises:
+            IntarsiaError: the node asks for something that the operator does not do.
+        """
+        raise NotImplementedError
 
     def infer(self, inputs: Sequence[Tensor], parameters: Mapping[str, Array]) -> tuple[tuple[int, ...], int]:
         """Shape and channel axis of the output.
@@ -72,6 +86,10 @@ class Operator:
 
     def work(self, task: Task, graph: TaskGraph) -> Work:
         """What the hardware does: the unit kind and the geometry of its loops."""
+        raise NotImplementedError
+
+    def weights_by_position(self, task: Task, graph: TaskGraph) -> Array:
+        """Weights of a mac task as (output channels, kernel positions or pixels of a patch, input channels)."""
         raise NotImplementedError
 
     def to_qdq(self, builder: QdqBuilder, task: Task, graph: TaskGraph) -> str:

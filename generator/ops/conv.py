@@ -14,8 +14,10 @@ from ..exact import matmul
 from ..operator import Accumulation, Array, Operator
 from ..work import MacWork, Window
 from .sliding import output_size, patches
+from .window_attributes import WindowAttributes
 
 if TYPE_CHECKING:
+    from ..onnx_node import OnnxNode
     from ..qdq import QdqBuilder
     from ..task_graph import Task, TaskGraph, Tensor
 
@@ -35,6 +37,24 @@ class Conv(Operator):
 
     name: ClassVar[str] = "Conv"
     weight_roles: ClassVar[tuple[str, ...]] = ("weight",)
+    onnx_types: ClassVar[tuple[str, ...]] = ("Conv",)
+
+    @classmethod
+    def from_onnx(cls, node: OnnxNode) -> Task:
+        """Conv with constant weights."""
+        x = node.image()
+        weight = node.weights(1)
+        bias = node.numbers(2)
+        group = node.attributes.get("group", 1)
+        node.require(group == 1, f"group must be 1, not {group}. Supported: 1, no grouped or depthwise convolution")
+        kernel = (weight.shape[2], weight.shape[3])
+        node.require(
+            tuple(node.attributes.get("kernel_shape", kernel)) == kernel,
+            f"kernel_shape {node.attributes.get('kernel_shape')} contradicts the weight of shape {weight.shape}",
+        )
+        window = WindowAttributes.from_onnx(node, x, kernel)
+        operator = cls(kernel, window.stride, window.dilation, window.pads)
+        return node.task(operator, {"weight": weight} | ({} if bias is None else {"bias": bias}))
 
     def infer(self, inputs: Sequence[Tensor], parameters: Mapping[str, Array]) -> tuple[tuple[int, ...], int]:
         """(1, outputs, out height, out width), channels on axis 1."""
@@ -81,6 +101,11 @@ class Conv(Operator):
             height, width, self.kernel, self.stride, self.dilation, self.pads[0], self.pads[1], out_height, out_width
         )
         return MacWork(out_height * out_width, channels, outputs, None if pointwise else window)
+
+    def weights_by_position(self, task: Task, graph: TaskGraph) -> Array:
+        """Kernel positions row by row."""
+        weight = task.parameters["weight"].values
+        return weight.reshape(*weight.shape[:2], -1).transpose(0, 2, 1)
 
     def to_qdq(self, builder: QdqBuilder, task: Task, graph: TaskGraph) -> str:
         """One ONNX Conv."""

@@ -15,6 +15,7 @@ from ..operator import Accumulation, Array, Operator
 from ..work import MacWork
 
 if TYPE_CHECKING:
+    from ..onnx_node import OnnxNode
     from ..qdq import QdqBuilder
     from ..task_graph import Task, TaskGraph, Tensor
 
@@ -31,6 +32,38 @@ class Dense(Operator):
 
     name: ClassVar[str] = "Dense"
     weight_roles: ClassVar[tuple[str, ...]] = ("weight",)
+    onnx_types: ClassVar[tuple[str, ...]] = ("Gemm", "MatMul")
+
+    @classmethod
+    def from_onnx(cls, node: OnnxNode) -> Task:
+        """Gemm or MatMul with a constant second operand."""
+        node.tensor(0)
+        return cls._from_gemm(node) if node.op_type == "Gemm" else cls._from_matmul(node)
+
+    @classmethod
+    def _from_gemm(cls, node: OnnxNode) -> Task:
+        """alpha * X * B + beta * C."""
+        node.require(not node.attributes.get("transA", 0), "transA must be 0. Supported: 0")
+        weight = node.weights(1) * node.attributes.get("alpha", 1.0)
+        weight = weight if node.attributes.get("transB", 0) else weight.T
+        parameters = {"weight": weight}
+        if (bias := node.numbers(2)) is not None:
+            row = (1, weight.shape[0])
+            node.require(
+                np.broadcast_shapes(bias.shape, row) == row,
+                f"the bias has shape {bias.shape}. Supported: one number per output, {row}",
+            )
+            parameters["bias"] = np.broadcast_to(bias * node.attributes.get("beta", 1.0), row)[0]
+        return node.task(cls(1), parameters)
+
+    @classmethod
+    def _from_matmul(cls, node: OnnxNode) -> Task:
+        """X @ B over the last axis of X."""
+        weight = node.weights(1)
+        node.require(
+            weight.ndim == 2, f"the second operand has shape {weight.shape}. Supported: a matrix, of two dimensions"
+        )
+        return node.task(cls(len(node.tensor(0).shape) - 1), {"weight": weight.T})
 
     def infer(self, inputs: Sequence[Tensor], parameters: Mapping[str, Array]) -> tuple[tuple[int, ...], int]:
         """Leading axes kept, contracted axes replaced by the outputs."""
@@ -73,6 +106,14 @@ class Dense(Operator):
             outputs=graph.output_tensor(task).channels,
             in_pixels=source.pixels // rows,
         )
+
+    def weights_by_position(self, task: Task, graph: TaskGraph) -> Array:
+        """Contracted axes split into pixels and channels."""
+        source = graph.input_tensors(task)[0]
+        weight = task.parameters["weight"].values
+        split = weight.reshape(weight.shape[0], *source.shape[self.axis :])
+        last = np.moveaxis(split, source.channel_axis - self.axis + 1, -1)
+        return last.reshape(weight.shape[0], -1, source.channels)
 
     def to_qdq(self, builder: QdqBuilder, task: Task, graph: TaskGraph) -> str:
         """Flatten and Gemm for whole samples; MatMul and Add for rows of a matrix."""

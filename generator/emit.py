@@ -1,0 +1,141 @@
+"""Emission: from the machine to the text of the C++ sources. Pure; files are written by project.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import astuple, fields
+from functools import cache
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Any
+
+import jinja2
+
+from .machine.machine import Config, Constant, Machine
+from .machine.rows import MacRow, PoolRow, PostRow, Row, SwitchRow, TransferRow, WindowRow
+
+_ROW_TYPES: Mapping[type[Row], str] = MappingProxyType(
+    {
+        TransferRow: "transfer_row",
+        SwitchRow: "switch_row",
+        WindowRow: "window_row",
+        MacRow: "mac_row",
+        PostRow: "post_row",
+        PoolRow: "pool_row",
+    }
+)
+
+
+@cache
+def environment() -> jinja2.Environment:
+    """The Jinja environment of all templates: undefined names are errors, and no arithmetic happens there."""
+    result = jinja2.Environment(
+        loader=jinja2.PackageLoader("intarsia.templates", "."),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    result.filters["as_comment"] = lambda text: f"  // {text}" if text else ""
+    return result
+
+
+def emit_sources(machine: Machine, generated: str) -> dict[str, str]:
+    """Files of the project's src/ folder, by relative path.
+
+    Args:
+        machine: what to emit.
+        generated: the line that says what made the files.
+    """
+    context = {"machine": machine, "kernel": machine.name, "design": machine.name, "generated": generated}
+    rendered = {
+        "config.hpp": render("config.hpp.j2", context),
+        "program.hpp": render("program.hpp.j2", context | {"configs": [_config(c) for c in machine.configs]}),
+        "top.cpp": render("top.cpp.j2", context | _top(machine)),
+    }
+    return rendered | {f"intarsia/{name}": text for name, text in kernel_headers().items()}
+
+
+def render(template: str, context: Mapping[str, Any]) -> str:
+    """Text of one template."""
+    return environment().get_template(template).render(context)
+
+
+@cache
+def kernel_headers() -> Mapping[str, str]:
+    """The kernel library, by file name; copied verbatim into every project."""
+    folder = files("intarsia.hls_kernels")
+    headers = {item.name: item.read_text() for item in folder.iterdir() if item.name.endswith(".hpp")}
+    return MappingProxyType(dict(sorted(headers.items())))
+
+
+def _config(config: Config) -> dict[str, Any]:
+    row_type = type(config.rows[0][0])
+    rows = [
+        {
+            "initialiser": _braces(", ".join(_row(row) for row in by_unit)) if config.by_unit else _row(by_unit[0]),
+            "comment": comment,
+        }
+        for by_unit, comment in zip(config.rows, config.comments, strict=True)
+    ]
+    return {
+        "name": config.name,
+        "purpose": config.purpose,
+        "constants": [_constant(constant) for constant in config.constants],
+        "row_type": _ROW_TYPES[row_type],
+        "fields": ", ".join(field.name for field in fields(row_type)),
+        "rows": rows,
+        "by_unit": config.by_unit,
+        "units": len(config.rows[0]),
+    }
+
+
+def _constant(constant: Constant) -> dict[str, Any]:
+    kind = "bool" if constant.value in ("true", "false") else "int"
+    return {
+        "name": constant.name,
+        "value": constant.value,
+        "comment": constant.comment,
+        "is_type": constant.is_type,
+        "type": kind,
+    }
+
+
+def _row(row: Row) -> str:
+    return _braces(", ".join(str(value).lower() if isinstance(value, bool) else str(int(value)) for value in astuple(row)))
+
+
+def _braces(text: str) -> str:
+    return f"{{{text}}}"
+
+
+def _top(machine: Machine) -> dict[str, Any]:
+    """What top.cpp needs beyond the machine: parameters of the region, and its calls for either bank order."""
+    memories = [f"const {memory.word} {memory.name}[{memory.size}]" for memory in machine.parameters]
+    banks = ["const word_t source[kBankWords]", "word_t target[kBankWords]"] if machine.bank_words else []
+    order = ["bank1", "bank0"] if machine.bank_words else []
+    names = [memory.name for memory in machine.parameters]
+    pointers = ["input", "output", "taps"]
+    to_bank1 = [phase for phase, bank in enumerate(machine.reads_bank) if bank == 0 or machine.writes_bank[phase] == 1]
+    return {
+        "region_parameters": ["const word_t* input", "word_t* output", "word_t* taps", *banks, *memories],
+        "calls": [[*pointers, *order, *names], [*pointers, *order[::-1], *names]],
+        "to_bank1": " || ".join(f"phase == {phase}" for phase in to_bank1) or "false",
+        "ports": _ports(machine),
+    }
+
+
+def _ports(machine: Machine) -> list[dict[str, Any]]:
+    sizes = argument_words(machine)
+    return [{"name": name, "bundle": f"gmem_{name}", "depth": words} for name, words in sizes.items()]
+
+
+def argument_words(machine: Machine) -> dict[str, int]:
+    """Words of each DRAM buffer, by argument name, in argument order."""
+    return {
+        "input": sum(place.words for place in machine.inputs),
+        "output": sum(place.words for place in machine.outputs),
+        "weights": len(machine.weights) // machine.word_bytes,
+        "taps": sum(place.words for place in machine.taps),
+    }

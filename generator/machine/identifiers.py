@@ -1,0 +1,42 @@
+"""C++ names for model names: readable, legal and distinct."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Iterable, Mapping
+
+_CPP_WORDS = frozenset(
+    "auto bool break case char class const constexpr continue default delete do double else enum explicit extern false "
+    "float for friend goto if inline int long mutable namespace new operator private protected public register return "
+    "short signed sizeof static struct switch template this throw true try typedef typename union unsigned using "
+    "virtual void volatile while input output weights taps tap phase source target feed".split()
+)
+
+
+def identifier(name: str) -> str:
+    """A lower-case C++ identifier that resembles `name`."""
+    text = re.sub(r"[^0-9a-zA-Z]+", "_", name).strip("_").lower() or "x"
+    if text[0].isdigit():
+        text = f"n{text}"
+    return f"{text}_" if text in _CPP_WORDS or keyword.iskeyword(text) else text
+
+
+def identifiers(names: Iterable[str]) -> Mapping[str, str]:
+    """Distinct identifiers for distinct names, in order."""
+    taken: set[str] = set()
+    result: dict[str, str] = {}
+    for name in names:
+        base = candidate = identifier(name)
+        count = 1
+        while candidate in taken:
+            count += 1
+            candidate = f"{base}_{count}"
+        taken.add(candidate)
+        result[name] = candidate
+    return result
+
+
+def camel_case(name: str) -> str:
+    """CamelCase of a snake_case identifier, for struct names."""
+    return "".join(part[:1].upper() + part[1:] for part in name.split("_"))

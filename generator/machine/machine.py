@@ -1,0 +1,113 @@
+"""The machine: everything that the emitted C++ says, as data. Made by lower.py, rendered by emit.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .rows import Row
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A compile-time constant or type alias of a config struct."""
+
+    name: str
+    value: str
+    comment: str = ""
+    is_type: bool = False
+
+
+@dataclass(frozen=True)
+class Config:
+    """The config struct of one process: constants, and its static program (one row per phase).
+
+    `rows[phase]` is one row, or one per tapped unit where `by_unit` is set.
+    """
+
+    name: str
+    purpose: str
+    constants: tuple[Constant, ...]
+    rows: tuple[tuple[Row, ...], ...]
+    comments: tuple[str, ...]
+    by_unit: bool = False
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A FIFO inside the dataflow region."""
+
+    name: str
+    word: str
+    depth: int
+    carries: str
+
+
+@dataclass(frozen=True)
+class Process:
+    """One line of the dataflow region: a kernel function with its config and arguments."""
+
+    function: str
+    config: str
+    arguments: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class OnChip:
+    """A static memory of the top function, and how it is loaded from weights.bin (offset in words)."""
+
+    name: str
+    word: str
+    depth: int
+    size: str
+    comment: str
+    element_bytes: int = 0
+    offset: int = 0
+
+
+@dataclass(frozen=True)
+class TensorPlace:
+    """Where a tensor lies in one of the DRAM buffers; `select` is the unit number of a tap, 0 otherwise."""
+
+    tensor: str
+    argument: str
+    word_offset: int
+    words: int
+    select: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Machine:
+    """A datapath with its program and data.
+
+    Attributes:
+        name: of the top function.
+        lanes: elements per word.
+        element_bytes: bytes of an activation in memory.
+        phases: number of phases, with their names in `phase_names`.
+        bank_words: size of each of the two on-chip activation banks; 0 if there are none.
+        writes_bank: for each phase, the bank that it writes, or -1.
+        reads_bank: for each phase, the bank that it reads, or -1.
+        weights: content of weights.bin.
+    """
+
+    name: str
+    lanes: int
+    element_bytes: int
+    phase_names: tuple[str, ...]
+    types: tuple[Constant, ...]
+    configs: tuple[Config, ...]
+    streams: tuple[Stream, ...]
+    processes: tuple[Process, ...]
+    parameters: tuple[OnChip, ...]
+    bank_words: int
+    reads_bank: tuple[int, ...]
+    writes_bank: tuple[int, ...]
+    inputs: tuple[TensorPlace, ...]
+    outputs: tuple[TensorPlace, ...]
+    taps: tuple[TensorPlace, ...]
+    weights: bytes
+
+    @property
+    def word_bytes(self) -> int:
+        """Bytes of a word in memory."""
+        return self.lanes * self.element_bytes

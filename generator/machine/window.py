@@ -1,0 +1,168 @@
+"""How the window process handles a task: its way, its line buffer, its patches and its exact trip count."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cache
+
+import numpy as np
+
+from ..work import MacWork, PoolWork, Window
+from .rows import WindowRow
+
+PACKED_LIMIT = 512
+"""Largest patch, in elements, that is kept in registers."""
+
+_SHORTEST_PACKED_LINE = 8
+"""A packed line buffer is read and written in one cycle; its lines must be longer than that pipeline."""
+
+
+class Way(IntEnum):
+    """The three ways of hls_kernels/window.hpp."""
+
+    STRAIGHT = 1
+    ROWS = 2
+    PACKED = 4
+
+
+@dataclass(frozen=True)
+class PatchPlan:
+    """What one task needs of a window process.
+
+    `words` are per output pixel; `lines` and `line_words` size the line buffer of way ROWS, `line_words` alone the
+    columns of way PACKED.
+    """
+
+    way: Way
+    words: int
+    row: WindowRow
+    lines: int = 0
+    line_words: int = 0
+
+
+def groups(channels: int, lanes: int) -> int:
+    """Words per pixel."""
+    return -(-channels // lanes)
+
+
+def plan_patches(
+    work: MacWork | PoolWork, lanes: int, padding: int = 0, lines: int = 0, *, pack: bool = True
+) -> PatchPlan:
+    """The way a task's patches are made, and its program row.
+
+    Args:
+        work: the task's geometry.
+        lanes: elements per word.
+        padding: raw value of padded elements.
+        lines: rows of the unit's line buffer, if it is larger than this task needs.
+        pack: False where the unit's registers hold another task's patches.
+    """
+    per_pixel = groups(work.channels, lanes)
+    if work.window is None:
+        words = work.in_pixels * per_pixel if isinstance(work, MacWork) else per_pixel
+        return PatchPlan(Way.STRAIGHT, words, WindowRow(way=Way.STRAIGHT, iterations=work.pixels * words))
+    if pack and isinstance(work, MacWork) and _packs(work, work.window, lanes):
+        return _plan_packed(work, work.window, lanes, padding)
+    return _plan_rows(work.window, per_pixel, padding, lines)
+
+
+def _packs(work: MacWork, window: Window, lanes: int) -> bool:
+    """True if dense packing makes shorter patches and the patch is small enough for registers."""
+    elements = window.positions * work.channels
+    return (
+        work.channels <= lanes
+        and elements <= PACKED_LIMIT
+        and -(-elements // lanes) < window.positions
+        and window.dilation == (1, 1)
+        and window.width >= _SHORTEST_PACKED_LINE
+    )
+
+
+def _plan_packed(work: MacWork, window: Window, lanes: int, padding: int) -> PatchPlan:
+    words = -(-window.positions * work.channels // lanes)
+    bottom = max(window.height, (window.out_height - 1) * window.stride[0] + window.kernel[0] - window.pad_top)
+    right = max(window.width, (window.out_width - 1) * window.stride[1] + window.kernel[1] - window.pad_left)
+    columns = right + window.pad_left
+    iterations = (bottom + window.pad_top) * columns + work.pixels * (words - 1)
+    row = WindowRow(**_geometry(window), way=Way.PACKED, iterations=iterations, groups=1, right=right, padding=padding)
+    return PatchPlan(Way.PACKED, words, row, line_words=columns)
+
+
+def _plan_rows(window: Window, per_pixel: int, padding: int, lines: int) -> PatchPlan:
+    reach = (window.kernel[0] - 1) * window.dilation[0] + 1
+    # `stride` more rows than the kernel spans: they fill while the patches of one output row are sent.
+    needed = max(min(reach + window.stride[0], window.height), *window.stride, *window.dilation)
+    lines = max(needed, lines)
+    row = WindowRow(
+        **_geometry(window),
+        way=Way.ROWS,
+        iterations=rows_iterations(window, per_pixel, lines),
+        groups=per_pixel,
+        first_slot=-window.pad_top % lines,
+        padding=padding,
+    )
+    return PatchPlan(Way.ROWS, window.positions * per_pixel, row, lines=lines, line_words=window.width * per_pixel)
+
+
+def _geometry(window: Window) -> dict[str, int]:
+    return {
+        "height": window.height,
+        "width": window.width,
+        "kernel_height": window.kernel[0],
+        "kernel_width": window.kernel[1],
+        "stride_y": window.stride[0],
+        "stride_x": window.stride[1],
+        "dilation_y": window.dilation[0],
+        "dilation_x": window.dilation[1],
+        "pad_top": window.pad_top,
+        "pad_left": window.pad_left,
+        "out_height": window.out_height,
+        "out_width": window.out_width,
+    }
+
+
+@cache
+def rows_iterations(window: Window, per_pixel: int, lines: int) -> int:
+    """Exact trip count of `rows_window` in hls_kernels/window.hpp.
+
+    Two coupled sequences of one event per iteration. A word is stored one iteration after the one before it, and not
+    before its slot is free, which is when the last patch of an output row has been sent. A word is sent one
+    iteration after the one before it, and not before the iteration after its storing.
+    """
+    stored = np.full(window.height * window.width * per_pixel, -1, dtype=np.int64)  # iteration of each word's storing
+    count = 0  # words stored so far
+    free = 0  # next iteration in which a word may be stored
+    send = 0  # next iteration in which a word may be sent
+    columns = _row_columns(window, per_pixel)
+    row_words = window.width * per_pixel
+    for out_y in range(window.out_height):
+        base = out_y * window.stride[0] - window.pad_top
+        limit = min(max(base + lines, 0), window.height) * row_words
+        if limit > count:
+            free = max(free, send)
+            stored[count:limit] = free + np.arange(limit - count)
+            free += limit - count
+            count = limit
+        rows = base + np.arange(window.kernel[0]) * window.dilation[0]
+        index = np.where(
+            ((rows >= 0) & (rows < window.height))[:, np.newaxis] & (columns >= 0)[..., np.newaxis, :],
+            rows[:, np.newaxis] * row_words + columns[..., np.newaxis, :],
+            -1,
+        ).reshape(-1)  # order: out column, channel word, kernel row, kernel column
+        ready = np.where(index >= 0, stored[index] + 1, 0)
+        order = np.arange(index.size)
+        send = int(max(send + index.size, (ready - order).max() + index.size))
+    remaining = stored.size - count
+    return max(send, max(free, send) + remaining if remaining else free)
+
+
+def _row_columns(window: Window, per_pixel: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    """Word column (x * groups + group), or -1 if padded, by (out column, channel word, kernel column)."""
+    x = (
+        np.arange(window.out_width)[:, np.newaxis, np.newaxis] * window.stride[1]
+        - window.pad_left
+        + np.arange(window.kernel[1]) * window.dilation[1]
+    )
+    column = x * per_pixel + np.arange(per_pixel)[:, np.newaxis]
+    return np.where((x >= 0) & (x < window.width), column, -1)

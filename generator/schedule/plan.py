@@ -1,0 +1,84 @@
+"""A schedule: which tasks run together, on which units. Pure data, made by the schedulers, read by the machine.
+
+The hardware is a set of units built once; a phase says which task each of them runs. A task's result goes to its
+consumers in the same phase by a link, and to memory for consumers in later phases.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from ..errors import IntarsiaError
+
+
+class ScheduleError(IntarsiaError):
+    """No schedule of the asked kind exists for this model and board."""
+
+
+class Pattern(Enum):
+    """How the tasks of a phase run."""
+
+    SEQUENTIAL = "sequential"
+    DATAFLOW = "dataflow"
+    PARALLEL = "parallel"
+
+
+@dataclass(frozen=True)
+class MacUnit:
+    """An engine of outputs x lanes multipliers."""
+
+    name: str
+    outputs: int
+
+
+@dataclass(frozen=True)
+class PoolUnit:
+    """A unit that reduces windows per channel, a word of lanes per cycle; no multipliers."""
+
+    name: str
+
+
+Unit = MacUnit | PoolUnit
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A task on a unit."""
+
+    task: str
+    unit: str
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Tasks that run at the same time; assignments are in topological order."""
+
+    pattern: Pattern
+    assignments: tuple[Assignment, ...]
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the phase's tasks."""
+        return tuple(assignment.task for assignment in self.assignments)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Units in datapath order (links only lead from earlier to later units), and the phases in time order.
+
+    `lanes` is the width of every word: elements per stream word, and multipliers per output of a mac unit.
+    """
+
+    kind: str
+    lanes: int
+    units: tuple[Unit, ...]
+    phases: tuple[Phase, ...]
+
+    def unit(self, name: str) -> Unit:
+        """The unit of that name."""
+        return next(unit for unit in self.units if unit.name == name)
+
+    def phase_of(self, task: str) -> int:
+        """Index of the phase that runs a task."""
+        return next(index for index, phase in enumerate(self.phases) if task in phase.tasks)

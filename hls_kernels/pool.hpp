@@ -1,0 +1,55 @@
+// pool: per-channel maximum or mean of kLanes channels over the positions of a window.
+//
+// The window behind it sends, for each pixel and each word of channels, all positions in turn.
+// Config: kLanes, kMean (a mean occurs in some phase), kMax (a maximum does), input_t, output_t, row(phase).
+// Cycles: iterations = pixels * words * positions, II = 1.
+#pragma once
+
+#include "requantise.hpp"
+#include "stream.hpp"
+#include "vec.hpp"
+
+namespace intarsia {
+
+struct pool_row {
+    int iterations;  // pixels * words * positions
+    int positions;   // of the window
+    bool mean;
+    int divisor;  // of a sum, in units of the output; 1 for a maximum
+    int64_t reciprocal;
+    int shift;  // quotient = sum * reciprocal >> shift
+    int low;    // clamp, in raw output integers
+    int high;
+};
+
+template <class Config>
+void pool(int phase, stream<vec<typename Config::input_t, Config::kLanes>>& patches,
+          stream<vec<typename Config::output_t, Config::kLanes>>& out) {
+    using output_t = typename Config::output_t;
+    const pool_row row = Config::row(phase);
+    vec<int32_t, Config::kLanes> total;
+#pragma HLS ARRAY_PARTITION variable = total.data type = complete
+    int position = 0;
+Pool:
+    for (int i = 0; i < row.iterations; ++i) {
+#pragma HLS PIPELINE II = 1
+        const vec<typename Config::input_t, Config::kLanes> x = patches.read();
+        const bool first = position == 0;
+        const bool last = position == row.positions - 1;
+        vec<output_t, Config::kLanes> word;
+        for (int v = 0; v < Config::kLanes; ++v) {
+#pragma HLS UNROLL
+            const int32_t value = x[v];
+            const int32_t sum = first ? value : total[v] + value;
+            const int32_t largest = first || value > total[v] ? value : total[v];
+            total[v] = Config::kMean && (!Config::kMax || row.mean) ? sum : largest;
+            const int64_t result =
+                Config::kMean ? divide_half_even(total[v], row.divisor, row.reciprocal, row.shift) : total[v];
+            word[v] = output_t(clamp(result, row.low, row.high));
+        }
+        if (last) out.write(word);
+        position = last ? 0 : position + 1;
+    }
+}
+
+}  // namespace intarsia

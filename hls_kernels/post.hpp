@@ -1,0 +1,75 @@
+// post: from sums to output words: adds the bias, rounds and saturates once, clamps, packs kLanes channels a word.
+//
+// Config: kOutputs (sums per fold), kLanes, kBiasEntries, sum_t, output_t, row(phase).
+// kOutputs must be a multiple or a divisor of kLanes.
+// Biases: entry (address of the task + word of the pixel) holds kLanes biases in the unit of the sums.
+// Cycles: iterations = pixels * max(output words, folds), II = 1.
+#pragma once
+
+#include "requantise.hpp"
+#include "stream.hpp"
+#include "vec.hpp"
+
+namespace intarsia {
+
+struct post_row {
+    int iterations;  // pixels * steps
+    int steps;       // per pixel: output words, or folds where a fold is less than a word
+    int biases;      // first entry of the task in the bias memory
+    int shift;       // right shift from the sum's to the output's unit
+    int low;         // clamp, in raw output integers
+    int high;
+};
+
+template <class Config>
+void post(int phase, stream<vec<typename Config::sum_t, Config::kOutputs>>& sums,
+          const vec<typename Config::sum_t, Config::kLanes> biases[Config::kBiasEntries],
+          stream<vec<typename Config::output_t, Config::kLanes>>& out) {
+    constexpr int kOutputs = Config::kOutputs;
+    constexpr int kLanes = Config::kLanes;
+    static_assert(kOutputs % kLanes == 0 || kLanes % kOutputs == 0, "outputs and lanes must divide one another");
+    constexpr int kWordsPerFold = kOutputs > kLanes ? kOutputs / kLanes : 1;
+    constexpr int kFoldsPerWord = kLanes > kOutputs ? kLanes / kOutputs : 1;
+    constexpr int kPerStep = kOutputs < kLanes ? kOutputs : kLanes;
+    using sum_t = typename Config::sum_t;
+    using output_t = typename Config::output_t;
+    const post_row row = Config::row(phase);
+    vec<sum_t, kOutputs> sum;
+    vec<output_t, kLanes> word;
+#pragma HLS ARRAY_PARTITION variable = sum.data type = complete
+#pragma HLS ARRAY_PARTITION variable = word.data type = complete
+    int step = 0;     // within the pixel
+    int section = 0;  // within a fold (its words) or within a word (its folds)
+    int address = row.biases;
+Post:
+    for (int i = 0; i < row.iterations; ++i) {
+#pragma HLS PIPELINE II = 1
+        if (kWordsPerFold == 1 || section == 0) sum = sums.read();
+        const int from = kWordsPerFold == 1 ? 0 : section * kLanes;
+        const int to = kFoldsPerWord == 1 ? 0 : section * kOutputs;
+        const vec<sum_t, kLanes>& bias = biases[address];
+        for (int p = 0; p < kPerStep; ++p) {
+#pragma HLS UNROLL
+            const sum_t exact = sum[from + p] + bias[to + p];
+            word[to + p] = output_t(clamp(shift_half_even(exact, row.shift), row.low, row.high));
+        }
+        const bool last = step == row.steps - 1;
+        if (kFoldsPerWord == 1 || section == kFoldsPerWord - 1 || last) {
+            for (int p = 0; p < kLanes; ++p) {
+#pragma HLS UNROLL
+                if (p >= to + kPerStep) word[p] = 0;  // a word that the last fold does not fill
+            }
+            out.write(word);
+            ++address;
+        }
+        section = last || section == kWordsPerFold * kFoldsPerWord - 1 ? 0 : section + 1;
+        if (last) {
+            step = 0;
+            address = row.biases;
+        } else {
+            ++step;
+        }
+    }
+}
+
+}  // namespace intarsia

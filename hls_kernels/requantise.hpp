@@ -1,0 +1,38 @@
+// requantise: the one place where hardware rounds. The Python twin is FixedPoint.cast (generator/fixed_point.py).
+#pragma once
+
+#include "integer.hpp"
+
+namespace intarsia {
+
+/// value / 2**shift, rounded half to even; shift >= 0.
+template <class Wide>
+Wide shift_half_even(Wide value, int shift) {
+#pragma HLS INLINE
+    if (shift == 0) return value;
+    const Wide half = Wide(Wide(1) << (shift - 1));
+    const Wide odd = Wide(Wide(value >> shift) & Wide(1));
+    return Wide(Wide(value + half - Wide(1) + odd) >> shift);
+}
+
+/// value / divisor, rounded half to even, for |value| below the bound that the generator chose reciprocal for.
+///
+/// quotient = |value| * reciprocal >> shift is the exact floor there, so no divider is needed; rounding half to even
+/// is symmetric, hence the sign is put back at the end.
+inline int64_t divide_half_even(int64_t value, int64_t divisor, int64_t reciprocal, int shift) {
+#pragma HLS INLINE
+    const int64_t magnitude = value < 0 ? -value : value;
+    const int64_t quotient = (magnitude * reciprocal) >> shift;
+    const int64_t twice = 2 * (magnitude - quotient * divisor);
+    const int64_t rounded = quotient + (twice > divisor || (twice == divisor && (quotient & 1)) ? 1 : 0);
+    return value < 0 ? -rounded : rounded;
+}
+
+/// The nearest value within [low, high].
+template <class Wide>
+Wide clamp(Wide value, int low, int high) {
+#pragma HLS INLINE
+    return value < Wide(low) ? Wide(low) : value > Wide(high) ? Wide(high) : value;
+}
+
+}  // namespace intarsia
