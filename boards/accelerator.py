@@ -22,6 +22,7 @@ channels come last, and each pixel takes whole words of `lanes` elements, padded
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
 import sys
@@ -257,7 +258,8 @@ class Accelerator:
     def close(self) -> None:
         """Frees the buffers on the board; the accelerator cannot be used afterwards."""
         for buffer in self._buffers.values():
-            buffer.freebuffer()
+            with contextlib.suppress(Exception):  # a lost board must not hide why it was lost
+                buffer.freebuffer()
         self._buffers.clear()
         self._addresses.clear()
         self._stuck = True
@@ -459,26 +461,38 @@ class Accelerator:
         return whole[:, start : start + sample_bytes(spec)]
 
     def _run_once(self, offsets: dict[str, int], tap: int) -> None:
+        values = {}
         for name, argument in self._arguments.items():
             if argument["kind"] == "pointer":
-                self._write(name, self._addresses[name] + offsets.get(name, 0))
+                values[name] = self._addresses[name] + offsets.get(name, 0)
             elif argument.get("direction", "in") == "in":
                 roles = {"load_weights": int(self.launches == 0), "tap": tap}
-                self._write(name, roles.get(name, int(argument.get("value", 0))))
+                values[name] = roles.get(name, int(argument.get("value", 0)))
+        self._write_arguments(values)
         self._mmio.write(CTRL, AP_START)
         self._wait()
         self.launches += 1
 
-    def _write(self, name: str, value: int) -> None:
-        """Writes an argument register, unless it already holds the value; PYNQ takes Python ints and bytes only."""
-        if self._written.get(name) == value:
+    def _write_arguments(self, values: dict[str, int]) -> None:
+        """Writes the registers from the first to the last that changes, in one access: a board may be far away.
+
+        Unused words in between ignore writes. PYNQ takes bytes or Python ints, and mistakes NumPy integers.
+        """
+        changed = [
+            self._arguments[name] for name, value in values.items() if self._written.get(name) != value
+        ]
+        if not changed:
             return
-        argument = self._arguments[name]
-        if argument["bits"] > 32:
-            self._mmio.write(argument["offset"], int(value).to_bytes(8, "little"))
-        else:
-            self._mmio.write(argument["offset"], int(value))
-        self._written[name] = value
+        start = min(argument["offset"] for argument in changed)
+        end = max(argument["offset"] + _register_bytes(argument) for argument in changed)
+        image = bytearray(end - start)
+        for name, value in values.items():
+            argument = self._arguments[name]
+            if start <= argument["offset"] < end:
+                position, size = argument["offset"] - start, _register_bytes(argument)
+                image[position : position + size] = int(value).to_bytes(size, "little", signed=value < 0)
+        self._mmio.write(start, bytes(image))
+        self._written = values
 
     def _wait(self) -> None:
         start = time.monotonic()
@@ -525,6 +539,10 @@ class Accelerator:
         self._addresses[name] = int(buffer.device_address)
 
 
+def _register_bytes(argument: dict[str, Any]) -> int:
+    return 8 if argument["bits"] > 32 else 4
+
+
 def _find_manifest(bitstream: Path) -> Path:
     beside = bitstream.parent / "manifest.json"
     return beside if beside.is_file() else Path(__file__).resolve().parent / "manifest.json"
@@ -559,8 +577,8 @@ def _load_overlay(bitstream: Path) -> Any:
 def _reason(error: Exception) -> str:
     """One line that says what went wrong, also for errors of gRPC, whose text is a page."""
     details = getattr(error, "details", None)
-    text = str(details() if callable(details) else error).strip()
-    return f"{type(error).__name__}: {text.splitlines()[0]}" if text else type(error).__name__
+    text = str(details() if callable(details) else f"{type(error).__name__}: {error}").strip()
+    return text.splitlines()[0] if text else type(error).__name__
 
 
 def save_arrays(path: Path, arrays: dict[str, np.ndarray[Any, Any]]) -> None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import random
+import selectors
 import signal
 import subprocess
 import tempfile
-import time
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -41,6 +41,77 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 class BoardRunError(IntarsiaError):
     """The board could not run the samples; says nothing about whether its results are right."""
+
+
+class EmulatedServer:
+    """An emulated board as a process, from its start to `close`."""
+
+    def __init__(self, python: Path, manifest: Path, library: Path, folder: Path) -> None:
+        """Starts the server and waits until it listens.
+
+        Args:
+            python: The Python of the PYNQ client.
+            manifest: The manifest of the design.
+            library: The shared library of the C-simulation.
+            folder: A temporary folder, for the log and the emulated bitstream.
+
+        Raises:
+            BoardRunError: If it does not start.
+        """
+        self.bitstream = write_overlay(_manifest(manifest), folder)
+        self._log_file = folder / "server.log"
+        script = Path(intarsia.boards.__file__).with_name("emulated_board.py")
+        command = [str(python), str(script), "--manifest", str(manifest), "--library", str(library.resolve())]
+        for _ in range(5):
+            # The port is fixed in PYNQ, so each emulated board takes an address of its own; two may meet by chance.
+            self.address = f"127.{random.randint(1, 254)}.{random.randint(0, 254)}.{random.randint(1, 254)}"
+            with self._log_file.open("wb") as log:
+                self.process = subprocess.Popen(
+                    [*command, "--address", self.address],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                )
+            if self._says_ready():
+                return
+            self.process.kill()
+            self.close()
+            if "bind" not in self._log():
+                break
+        raise BoardRunError(
+            f"the emulated board did not start: {_last_error(self._log()) or 'it gave no message'}"
+        )
+
+    def close(self) -> None:
+        """Ends the server."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.close()
+        try:
+            self.process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+
+    def epitaph(self) -> str:
+        """What became of the server, if it ended by itself: a crash of the C-simulation takes it along."""
+        try:
+            code = self.process.wait(timeout=0.5)
+        except subprocess.TimeoutExpired:
+            return ""
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+        text = _last_error(self._log())
+        return f"the emulated board {how}" + (f"; its last words: {text}" if text else "")
+
+    def _log(self) -> str:
+        return self._log_file.read_text(errors="replace")
+
+    def _says_ready(self) -> bool:
+        """Waits for the line READY; a server that ends or stays silent does not say it."""
+        assert self.process.stdout is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.process.stdout, selectors.EVENT_READ)
+            return bool(selector.select(START_TIMEOUT_S)) and self.process.stdout.readline() == b"READY\n"
 
 
 class BoardRunner:
@@ -73,7 +144,7 @@ class BoardRunner:
         self.name = EMULATED if address == EMULATED else f"board {address}"
         self._deploy = project.resolve() / "deploy"
         self._address = address
-        self._library = library
+        self._library = library if address == EMULATED else None
         self._timeout_s = timeout_s
         self._launch_timeout_s = launch_timeout_s
         self._manifest = _manifest(self._deploy / "manifest.json")
@@ -92,8 +163,7 @@ class BoardRunner:
             )
         self._python = environment.find()
         self._folder = tempfile.TemporaryDirectory(prefix="intarsia-board-")
-        self._server: subprocess.Popen[bytes] | None = None
-        self._host = address
+        self._server: EmulatedServer | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -105,6 +175,11 @@ class BoardRunner:
         """Ends the emulated board, if there is one, and removes the temporary files."""
         self._end_server()
         self._folder.cleanup()
+
+    def _end_server(self) -> None:
+        if self._server:
+            self._server.close()
+        self._server = None
 
     def trace(self, inputs: dict[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[Any, Any]]:
         """Runs samples and returns the outputs and every tapped tensor.
@@ -118,27 +193,22 @@ class BoardRunner:
         Raises:
             BoardRunError: If the board could not run them; the message says why.
         """
-        if self._address == EMULATED and self._server is None:
-            self._start_server()
         folder = Path(self._folder.name)
+        if self._library is not None and self._server is None:
+            self._server = EmulatedServer(self._python, self._deploy / "manifest.json", self._library, folder)
+            self._bitstream = self._server.bitstream
+        elif self._server is not None and self._server.process.poll() is not None:
+            died = self._server.epitaph()
+            self._end_server()
+            raise BoardRunError(f"{self.name}: {died}")
         given, taken = folder / "inputs.npz", folder / "outputs.npz"
-        state = tempfile.mkdtemp(dir=folder)  # a new one, or PYNQ would take its cache for this design
         save_arrays(given, inputs)
         taken.unlink(missing_ok=True)
-        command = [
-            str(self._python),
-            "-c",
-            LAUNCHER,
-            str(state),
-            str(self._deploy / "accelerator.py"),
-            "--taps",
-        ]
-        command += ["--bitstream", str(self._bitstream), "--manifest", str(self._deploy / "manifest.json")]
-        command += ["--inputs", str(given), "--outputs", str(taken), "--timeout", str(self._launch_timeout_s)]
         try:
             done = subprocess.run(
-                command,
+                self._command(given, taken),
                 env=self._environment(),
+                cwd=folder,
                 capture_output=True,
                 text=True,
                 timeout=self._timeout_s,
@@ -146,86 +216,51 @@ class BoardRunner:
             )
         except subprocess.TimeoutExpired as error:
             self._end_server()
-            raise BoardRunError(
-                f"{self.name}: no result in {self._timeout_s:g} s{self._server_text()}"
-            ) from error
+            raise BoardRunError(f"{self.name}: no result in {self._timeout_s:g} s") from error
         if done.returncode or not taken.is_file():
             reason = (
-                _last_error(done.stderr) or f"the driver ended with code {done.returncode} and no message"
+                _last_error(done.stderr) or f"the driver ended with code {done.returncode} without a message"
             )
-            died = self._server_text()
+            died = self._server.epitaph() if self._server else ""
+            if died:
+                reason += f"; {died}"
+            elif self._address != EMULATED and "Failed to connect" in reason:
+                reason += f". Is the board on, and does PYNQ.remote answer at {self._address}, port 7967?"
             self._end_server()  # a stuck kernel would go on for ever
-            raise BoardRunError(f"{self.name}: {reason}{died}")
+            raise BoardRunError(f"{self.name}: {reason}")
         with np.load(taken) as archive:
             return {name: archive[name] for name in archive.files}
 
-    def _environment(self) -> dict[str, str]:
-        variables = os.environ | {
-            "PYNQ_REMOTE_DEVICES": self._host,
-            "GRPC_VERBOSITY": "NONE",
-            "PYTHONWARNINGS": "ignore",
+    def _command(self, given: Path, taken: Path) -> list[str]:
+        state = tempfile.mkdtemp(
+            dir=self._folder.name
+        )  # a new one, or PYNQ would take its cache for this design
+        options = {
+            "--bitstream": self._bitstream,
+            "--manifest": self._deploy / "manifest.json",
+            "--inputs": given,
+            "--outputs": taken,
+            "--timeout": self._launch_timeout_s,
         }
-        if self._address == EMULATED:  # loopback is never behind a proxy
+        pairs = [str(part) for option in options.items() for part in option]
+        return [
+            str(self._python),
+            "-c",
+            LAUNCHER,
+            state,
+            str(self._deploy / "accelerator.py"),
+            "--taps",
+            *pairs,
+        ]
+
+    def _environment(self) -> dict[str, str]:
+        variables = dict(os.environ)
+        variables["PYNQ_REMOTE_DEVICES"] = self._server.address if self._server else self._address
+        variables |= {"GRPC_VERBOSITY": "NONE", "PYTHONWARNINGS": "ignore"}
+        if self._server:  # loopback is never behind a proxy
             for name in ("grpc_proxy", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
                 variables.pop(name, None)
         return variables
-
-    def _start_server(self) -> None:
-        assert self._library is not None
-        folder = Path(self._folder.name)
-        self._bitstream = write_overlay(self._manifest, folder)
-        script = Path(intarsia.boards.__file__).with_name("emulated_board.py")
-        command = [str(self._python), str(script), "--manifest", str(self._deploy / "manifest.json")]
-        command += ["--library", str(self._library.resolve())]
-        for _ in range(5):
-            # The port is fixed in PYNQ, so each emulated board takes an address of its own; two may meet by chance.
-            self._host = f"127.{random.randint(1, 254)}.{random.randint(0, 254)}.{random.randint(1, 254)}"
-            with (folder / "server.log").open("wb") as log:
-                server = subprocess.Popen(
-                    [*command, "--address", self._host],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=log,
-                )
-            assert server.stdout is not None
-            if _read_line(server, server.stdout) == b"READY\n":
-                self._server = server
-                return
-            server.kill()
-            server.wait()
-            if "bind" not in self._log():
-                break
-        raise BoardRunError(
-            f"the emulated board did not start: {_last_error(self._log()) or 'it gave no message'}"
-        )
-
-    def _end_server(self) -> None:
-        if self._server is None:
-            return
-        assert self._server.stdin is not None and self._server.stdout is not None
-        self._server.stdin.close()
-        try:
-            self._server.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self._server.kill()
-            self._server.wait()
-        self._server.stdout.close()
-        self._server = None
-
-    def _server_text(self) -> str:
-        """What became of the server, if it ended by itself: a crash of the C-simulation takes it along."""
-        if self._server is None:
-            return ""
-        try:
-            code = self._server.wait(timeout=1)
-        except subprocess.TimeoutExpired:
-            return ""
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-        text = _last_error(self._log())
-        return f". The emulated board {how}" + (f": {text}" if text else ", so the C-simulation crashed")
-
-    def _log(self) -> str:
-        return (Path(self._folder.name) / "server.log").read_text(errors="replace")
 
 
 def _manifest(path: Path) -> dict[str, Any]:
@@ -233,20 +268,6 @@ def _manifest(path: Path) -> dict[str, Any]:
         return read_manifest(path)
     except Exception as error:
         raise BoardRunError(f"{error}") from error
-
-
-def _read_line(server: subprocess.Popen[bytes], stream: IO[bytes]) -> bytes:
-    """Reads one line, or nothing if the server ends or stays silent for too long."""
-    os.set_blocking(stream.fileno(), False)
-    line = b""
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while not line.endswith(b"\n") and time.monotonic() < deadline:
-        part = stream.read()
-        line += part or b""
-        if part == b"" or (part is None and server.poll() is not None):
-            break
-        time.sleep(0.01)
-    return line
 
 
 def _last_error(text: str) -> str:
