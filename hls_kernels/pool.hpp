@@ -1,7 +1,8 @@
 // pool: per-channel maximum or mean of kLanes channels over the positions of a window.
 //
 // The window behind it sends, for each pixel and each word of channels, all positions in turn.
-// Config: kLanes, kMean (a mean occurs in some phase), kMax (a maximum does), input_t, output_t, row(phase).
+// Config: kLanes, kMean (a mean occurs in some phase), kMax (a maximum does), input_t, output_t, total_t (sums, and
+// twice a remainder), reciprocal_t, product_t (total times reciprocal), row(phase).
 // Cycles: iterations = pixels * words * positions, II = 1.
 #pragma once
 
@@ -27,7 +28,10 @@ void pool(int phase, stream<vec<typename Config::input_t, Config::kLanes>>& patc
           stream<vec<typename Config::output_t, Config::kLanes>>& out) {
     using output_t = typename Config::output_t;
     const pool_row row = Config::row(phase);
-    vec<int32_t, Config::kLanes> total;
+    using total_t = typename Config::total_t;
+    using reciprocal_t = typename Config::reciprocal_t;
+    using product_t = typename Config::product_t;
+    vec<total_t, Config::kLanes> total = {};
 #pragma HLS ARRAY_PARTITION variable = total.data type = complete
     int position = 0;
 Pool:
@@ -36,15 +40,19 @@ Pool:
         const vec<typename Config::input_t, Config::kLanes> x = patches.read();
         const bool first = position == 0;
         const bool last = position == row.positions - 1;
+        const bool mean = Config::kMean && (!Config::kMax || row.mean);
         vec<output_t, Config::kLanes> word;
         for (int v = 0; v < Config::kLanes; ++v) {
 #pragma HLS UNROLL
-            const int32_t value = x[v];
-            const int32_t sum = first ? value : total[v] + value;
-            const int32_t largest = first || value > total[v] ? value : total[v];
-            total[v] = Config::kMean && (!Config::kMax || row.mean) ? sum : largest;
-            const int64_t result =
-                Config::kMean ? divide_half_even(total[v], row.divisor, row.reciprocal, row.shift) : total[v];
+            const total_t value = total_t(x[v]);
+            const total_t sum = first ? value : total_t(total[v] + value);
+            const total_t largest = first || value > total[v] ? value : total[v];
+            total[v] = mean ? sum : largest;
+            total_t result = total[v];
+            if (mean) {
+                result = divide_half_even<product_t>(total[v], total_t(row.divisor), reciprocal_t(row.reciprocal),
+                                                     row.shift);
+            }
             word[v] = output_t(clamp(result, row.low, row.high));
         }
         if (last) out.write(word);

@@ -18,14 +18,16 @@ Wide shift_half_even(Wide value, int shift) {
 /// value / divisor, rounded half to even, for |value| below the bound that the generator chose reciprocal for.
 ///
 /// quotient = |value| * reciprocal >> shift is the exact floor there, so no divider is needed; rounding half to even
-/// is symmetric, hence the sign is put back at the end.
-inline int64_t divide_half_even(int64_t value, int64_t divisor, int64_t reciprocal, int shift) {
+/// is symmetric, hence the sign is put back at the end. Product holds value * reciprocal.
+template <class Product, class Wide, class Reciprocal>
+Wide divide_half_even(Wide value, Wide divisor, Reciprocal reciprocal, int shift) {
 #pragma HLS INLINE
-    const int64_t magnitude = value < 0 ? -value : value;
-    const int64_t quotient = (magnitude * reciprocal) >> shift;
-    const int64_t twice = 2 * (magnitude - quotient * divisor);
-    const int64_t rounded = quotient + (twice > divisor || (twice == divisor && (quotient & 1)) ? 1 : 0);
-    return value < 0 ? -rounded : rounded;
+    const Wide magnitude = value < Wide(0) ? Wide(-value) : value;
+    const Wide quotient = Wide(Product(Product(magnitude) * Product(reciprocal)) >> shift);
+    const Wide twice = Wide(Wide(magnitude - Wide(quotient * divisor)) << 1);
+    const bool up = twice > divisor || (twice == divisor && (quotient & Wide(1)) != Wide(0));
+    const Wide rounded = up ? Wide(quotient + Wide(1)) : quotient;
+    return value < Wide(0) ? Wide(-rounded) : rounded;
 }
 
 /// The nearest value within [low, high].

@@ -5,16 +5,18 @@
 #pragma once
 
 #include "memory.hpp"
+#include "route.hpp"
 
 namespace intarsia {
 
-/// Passes all words on; copies them to `tapped` if this unit is the one asked for.
+/// Passes all words on; copies them to `tapped` if this unit is the one asked for. A row's `way` is 0 where the result is
+/// an output of the model, which is seen without a tap.
 template <class Config, class Word>
 void tee(int phase, int tap, stream<Word>& in, stream<Word>& out, stream<Word>& tapped) {
-    const int words = Config::row(phase).words;
-    const bool copy = tap == Config::kTap;
+    const switch_row row = Config::row(phase);
+    const bool copy = tap == Config::kTap && row.way != 0;
 Tee:
-    for (int i = 0; i < words; ++i) {
+    for (int i = 0; i < row.words; ++i) {
 #pragma HLS PIPELINE II = 1
         const Word word = in.read();
         out.write(word);

@@ -55,6 +55,11 @@ class _Lowering:
         self.hardware: dict[str, UnitHardware] = {
             unit.name: build_unit(self.graph, self.schedule, unit.name) for unit in self.schedule.units
         }
+        self.tapped = [
+            name
+            for name, hardware in self.hardware.items()
+            if any(self.graph.task(task).output not in self.graph.outputs for task in hardware.tasks)
+        ]
         self.ids: Mapping[str, str] = identifiers([FETCH, COLLECT, *self.hardware])
         self.bits = max(tensor.number.bits for tensor in self.graph.tensors.values())
         self.element_bytes = 1 if self.bits <= 8 else 2
@@ -124,11 +129,6 @@ class _Lowering:
         struct = camel_case(unit)
         outputs = hardware.unit.outputs
         row = self._by_phase(hardware, hardware.macs, MacRow())
-        weight_bits = max(
-            self.graph.task(task).parameters[role].number.bits
-            for task in hardware.tasks
-            for role in self.graph.task(task).operator.weight_roles
-        )
         patches = self._window(hardware, source)
         sums = self._stream(
             f"{unit}_sums", f"vec<{struct}Mac::sum_t, {struct}Mac::kOutputs>", CHAIN_DEPTH, "sums of one fold"
@@ -146,7 +146,7 @@ class _Lowering:
                 Constant("kPatchWords", str(hardware.patch_words), "longest patch"),
                 Constant("kWeightEntries", str(sum(map(len, hardware.weights)))),
                 Constant("input_t", "element_t", is_type=True),
-                Constant("weight_t", f"integer<{weight_bits}>", is_type=True),
+                Constant("weight_t", f"integer<{hardware.weight_bits}>", is_type=True),
                 sum_type,
             ),
             row,
@@ -169,13 +169,13 @@ class _Lowering:
             f"vec<{struct}Mac::weight_t, {struct}Mac::kOutputs * kWordLanes>",
             f"{struct}Mac::kWeightEntries",
             hardware.weights,
-            1 if weight_bits <= 8 else 2,
+            1 if hardware.weight_bits <= 8 else 2,
         )
         biases = self._parameter(
             f"{unit}_biases", f"vec<{struct}Post::sum_t, kWordLanes>", f"{struct}Post::kBiasEntries",
             hardware.biases, 4 if hardware.sum_bits <= 32 else 8
         )
-        out = self._stream(f"{unit}_out", "word_t", LINK_DEPTH, f"results of {hardware.unit.name}")
+        out = self._result_stream(hardware.unit.name)
         self._process("mac", f"{struct}Mac", (patches, weights, sums))
         self._process("post", f"{struct}Post", (sums, biases, out))
         return out
@@ -184,7 +184,7 @@ class _Lowering:
         unit = self.ids[hardware.unit.name]
         struct = camel_case(unit)
         patches = self._window(hardware, source)
-        out = self._stream(f"{unit}_out", "word_t", LINK_DEPTH, f"results of {hardware.unit.name}")
+        out = self._result_stream(hardware.unit.name)
         means = [row.mean for row in hardware.pools]
         self._config(
             f"{struct}Pool",
@@ -195,12 +195,19 @@ class _Lowering:
                 Constant("kMax", str(not all(means)).lower()),
                 Constant("input_t", "element_t", is_type=True),
                 Constant("output_t", "element_t", is_type=True),
+                Constant("total_t", f"integer<{hardware.total_bits}>", "never wraps: range analysis", is_type=True),
+                Constant("reciprocal_t", f"integer<{hardware.reciprocal_bits}>", is_type=True),
+                Constant("product_t", f"integer<{hardware.product_bits}>", is_type=True),
             ),
             self._by_phase(hardware, hardware.pools, PoolRow()),
             self._task_comment(hardware),
         )
         self._process("pool", f"{struct}Pool", (patches, out))
         return out
+
+    def _result_stream(self, name: str) -> str:
+        suffix = "out" if name in self.tapped else "result"
+        return self._stream(f"{self.ids[name]}_{suffix}", "word_t", LINK_DEPTH, f"results of {name}")
 
     def _window(self, hardware: UnitHardware, source: str) -> str:
         """The unit's window process; none if all its tasks take their pixels as they come."""
@@ -269,12 +276,14 @@ class _Lowering:
         return "feed" if edge.source == FETCH else f"{source}_result"
 
     def _tee(self, name: str, result: str) -> str:
+        """Lets the unit's results be tapped; nothing where all of them are outputs of the model anyway."""
+        if name not in self.tapped:
+            return result
         unit = self.ids[name]
         struct = f"{camel_case(unit)}Tee"
         tasks = self.hardware[name].tasks
-        rows = [SwitchRow(output_words(self.graph, self.graph.task(t), self.lanes)) if t else SwitchRow()
-                for t in self._task_in_phase(tasks)]
-        number = list(self.hardware).index(name) + 1
+        rows = [self._tee_row(task) for task in self._task_in_phase(tasks)]
+        number = self.tapped.index(name) + 1
         self._config(
             struct,
             f"copies results of {name} to the taps",
@@ -282,32 +291,42 @@ class _Lowering:
             rows,
             self._task_comment(self.hardware[name]),
         )
-        out = self._stream(f"{unit}_result", "word_t", LINK_DEPTH, f"results of {name}")
+        out = self._stream(f"{unit}_result", "word_t", LINK_DEPTH, "the same, past the tap")
         tapped = self._stream(f"{unit}_tapped", "word_t", LINK_DEPTH, f"tap {number}")
         self._process("tee", struct, ("tap", result, out, tapped))
         return out
+
+    def _tee_row(self, name: str) -> SwitchRow:
+        if not name:
+            return SwitchRow()
+        task = self.graph.task(name)
+        return SwitchRow(output_words(self.graph, task, self.lanes), int(task.output not in self.graph.outputs))
 
     def _taps(self) -> tuple[TensorPlace, ...]:
         places = []
         offset = 0
         by_task: dict[str, TransferRow] = {}
-        for number, hardware in enumerate(self.hardware.values(), start=1):
-            for task in map(self.graph.task, hardware.tasks):
+        for number, name in enumerate(self.tapped, start=1):
+            for task in map(self.graph.task, self.hardware[name].tasks):
+                if task.output in self.graph.outputs:
+                    continue
                 words = output_words(self.graph, task, self.lanes)
                 places.append(TensorPlace(task.output, "taps", offset, words, number))
                 by_task[task.name] = TransferRow(0, offset, words)
                 offset += words
+        if not self.tapped:
+            return ()
         rows = tuple(
             tuple(
-                next((by_task[a.task] for a in phase.assignments if a.unit == unit), TransferRow())
-                for unit in self.hardware
+                next((by_task.get(a.task, TransferRow()) for a in phase.assignments if a.unit == unit), TransferRow())
+                for unit in self.tapped
             )
             for phase in self.schedule.phases
         )
         self.configs.append(
             Config("Taps", "where results go in the tap buffer", (), rows, self._phase_comments(), by_unit=True)
         )
-        tapped = tuple(f"{self.ids[unit]}_tapped" for unit in self.hardware)
+        tapped = tuple(f"{self.ids[unit]}_tapped" for unit in self.tapped)
         self._process("write_taps", "Taps", ("tap", "taps", *tapped))
         return tuple(places)
 

@@ -39,6 +39,7 @@ class MacHardware:
     posts: tuple[PostRow, ...]
     weights: tuple[Integers, ...]
     biases: tuple[Integers, ...]
+    weight_bits: int
     sum_bits: int
 
     @property
@@ -56,6 +57,9 @@ class PoolHardware:
     window: WindowHardware
     patches: tuple[PatchPlan, ...]
     pools: tuple[PoolRow, ...]
+    total_bits: int
+    reciprocal_bits: int
+    product_bits: int
 
 
 UnitHardware = MacHardware | PoolHardware
@@ -126,6 +130,7 @@ def _build_mac(graph: TaskGraph, unit: MacUnit, tasks: Sequence[Task], lanes: in
         posts=tuple(posts),
         weights=tuple(weights),
         biases=tuple(biases),
+        weight_bits=max(task.parameters[r].number.bits for task in tasks for r in task.operator.weight_roles),
         sum_bits=max(sum_bits(graph, task) for task in tasks),
     )
 
@@ -148,26 +153,33 @@ def _build_pool(graph: TaskGraph, unit: PoolUnit, tasks: Sequence[Task], lanes: 
         number = graph.input_tensors(task)[0].number
         paddings.append(number.minimum if work.reduction is Reduction.MAX else 0)
     plans = _plan_all(works, paddings, lanes)
+    rows = tuple(_pool_row(graph, task, work, plan.words) for task, work, plan in zip(tasks, works, plans, strict=True))
+    means = [(row, accumulator_bound(graph, task)) for row, task in zip(rows, tasks, strict=True) if row.mean]
+    largest = max(accumulator_bound(graph, task) for task in tasks)
     return PoolHardware(
         unit=unit,
         tasks=tuple(task.name for task in tasks),
         window=_window_hardware(plans, works),
         patches=tuple(plans),
-        pools=tuple(
-            _pool_row(graph, task, work, plan.words) for task, work, plan in zip(tasks, works, plans, strict=True)
-        ),
+        pools=rows,
+        # Signed: one bit more than the magnitude, and one more for twice a remainder.
+        total_bits=max([largest, *(row.divisor for row, _ in means)]).bit_length() + 2,
+        reciprocal_bits=max((row.reciprocal for row, _ in means), default=1).bit_length() + 1,
+        product_bits=max((row.reciprocal * bound for row, bound in means), default=1).bit_length() + 1,
     )
 
 
 def _pool_row(graph: TaskGraph, task: Task, work: PoolWork, patch_words: int) -> PoolRow:
     output = graph.output_tensor(task).number
     low, high = clamp_bounds(task, output)
+    if work.reduction is Reduction.MAX:
+        return PoolRow(work.pixels * patch_words, work.window.positions, low=low, high=high)
     divisor = work.divisor << (output.exponent - accumulator_exponent(graph, task))
     reciprocal, shift = invariant_reciprocal(divisor, accumulator_bound(graph, task))
     return PoolRow(
         iterations=work.pixels * patch_words,
         positions=work.window.positions,
-        mean=work.reduction is Reduction.SUM,
+        mean=True,
         divisor=divisor,
         reciprocal=reciprocal,
         shift=shift,

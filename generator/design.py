@@ -1,0 +1,138 @@
+"""A compiled design: everything the project directory is made of, before anything is written."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .board import Board
+from .golden import Floats
+from .machine.machine import Machine
+from .schedule.bounds import lower_bound_cycles, off_chip_bytes
+from .schedule.plan import MacUnit
+from .schedule.search import Decision
+from .task_graph import TaskGraph
+
+if TYPE_CHECKING:
+    import onnx
+
+    from .samples import Preprocess
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """The result of `intarsia.compile`.
+
+    Attributes:
+        graph: the quantised task graph.
+        machine: the datapath and its program.
+        decision: the schedule, its cost and its baselines.
+        float_model: the normalised float model, whose tensors have the graph's names.
+        quantised_model: the same as standard QDQ ONNX.
+        samples: a few calibration samples per input, kept for verification.
+        preprocess: how sample files become model inputs.
+        notes: what a user should know, one line each.
+    """
+
+    graph: TaskGraph
+    machine: Machine
+    decision: Decision
+    board: Board
+    clock_mhz: float
+    float_model: onnx.ModelProto
+    quantised_model: onnx.ModelProto
+    samples: dict[str, Floats]
+    preprocess: Preprocess
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def name(self) -> str:
+        """Name of the design and of its top function."""
+        return self.machine.name
+
+    @cached_property
+    def description(self) -> dict[str, Any]:
+        """The content of design.json."""
+        chosen = self.decision.chosen
+        schedule = chosen.schedule
+        return {
+            "name": self.name,
+            "board": self.board.name,
+            "clock_mhz": self.clock_mhz,
+            "schedule": {
+                "kind": schedule.kind,
+                "latency_cycles": chosen.cycles,
+                "lower_bound_cycles": lower_bound_cycles(self.graph, schedule, self.board, self.clock_mhz),
+                "phases": [
+                    {
+                        "pattern": phase.pattern.value,
+                        "tasks": list(phase.tasks),
+                        "cycles": cost.cycles,
+                        "lanes": {
+                            assignment.task: unit.outputs * schedule.lanes
+                            for assignment in phase.assignments
+                            if isinstance(unit := schedule.unit(assignment.unit), MacUnit)
+                        },
+                    }
+                    for phase, cost in zip(schedule.phases, chosen.phases, strict=True)
+                ],
+                "baselines": self.decision.baselines,
+            },
+            "resources": asdict(chosen.resources),
+            "macs": sum(task.operator.macs(task, self.graph) for task in self.graph.tasks),
+            "off_chip_bytes": off_chip_bytes(self.graph, schedule),
+            "tasks": [
+                {
+                    "name": task.name,
+                    "op": task.operator.name,
+                    "onnx_nodes": list(task.onnx_nodes),
+                    "shape": list(self.graph.output_tensor(task).shape),
+                    "cycles": chosen.phases[schedule.phase_of(task.name)].tasks[task.name],
+                }
+                for task in self.graph.tasks
+            ],
+            "preprocess": asdict(self.preprocess),
+            "notes": list(self.notes),
+        }
+
+    def summary(self) -> str:
+        """A few lines for the terminal."""
+        text = self.description
+        schedule = text["schedule"]
+        microseconds = schedule["latency_cycles"] / self.clock_mhz
+        need = text["resources"]
+        have = asdict(self.board.resources)
+        baselines = ", ".join(
+            f"{kind} {cycles if cycles is not None else 'impossible'}" for kind, cycles in schedule["baselines"].items()
+        )
+        used = ", ".join(f"{key.upper()} {need[key]}/{have[key]}" for key in ("dsp", "bram18", "lut", "ff"))
+        lines = [
+            f"{self.name} for {self.board.title} at {self.clock_mhz:g} MHz: {text['macs']:,} MACs in "
+            f"{len(text['tasks'])} tasks",
+            f"schedule   {schedule['kind']}, {len(schedule['phases'])} phase(s): {schedule['latency_cycles']:,} cycles "
+            f"= {microseconds:,.1f} us per sample (estimate; lower bound {schedule['lower_bound_cycles']:,})",
+            f"baselines  {baselines} cycles",
+            f"resources  {used} (estimates before synthesis)",
+        ]
+        return "\n".join([*lines, *(f"note       {note}" for note in self.notes)])
+
+    def to_json(self) -> str:
+        """design.json."""
+        return json.dumps(self.description, indent=2) + "\n"
+
+    def write(self, directory: str | Path, *, replace: bool = False) -> Path:
+        """Writes the project directory: whole, or not at all.
+
+        Args:
+            directory: where the project goes; must not exist.
+            replace: replaces an existing project of intarsia.
+
+        Raises:
+            ProjectError: the directory exists, or cannot be written.
+        """
+        from .project import write_project
+
+        return write_project(self, Path(directory), replace=replace)

@@ -1,0 +1,98 @@
+"""The manifest: how to call the kernel, where tensors lie in its buffers, and what belongs to what.
+
+Written to deploy/manifest.json; driver, emulated board, C-simulation and verifier all read this one file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .emit import argument_words
+from .machine.machine import Machine, TensorPlace
+from .register_map import Argument, assign_offsets
+from .task_graph import TaskGraph
+
+FORMAT = 1
+
+_DIRECTIONS = {"input": "in", "output": "out", "weights": "in", "taps": "out"}
+
+
+def kernel_arguments(machine: Machine) -> tuple[Argument, ...]:
+    """Arguments of the top function with their register offsets."""
+    pointers = [
+        Argument(name=name, kind="pointer", bits=64, direction=_DIRECTIONS[name])  # type: ignore[arg-type]
+        for name in argument_words(machine)
+    ]
+    scalars = [Argument(name=name, kind="scalar", bits=32, direction="in") for name in ("load_weights", "tap")]
+    return assign_offsets([*pointers, *scalars])
+
+
+def manifest(
+    machine: Machine, graph: TaskGraph, *, board: str, clock_mhz: float, files: Mapping[str, bytes]
+) -> dict[str, Any]:
+    """The manifest as JSON data.
+
+    Args:
+        machine: the datapath.
+        graph: the quantised graph, for shapes and formats.
+        board: name of the board.
+        clock_mhz: clock of the kernel.
+        files: content of the project's files whose hashes are recorded, by path in the project.
+    """
+    sizes = {name: words * machine.word_bytes for name, words in argument_words(machine).items()}
+    arguments = []
+    for argument in kernel_arguments(machine):
+        entry: dict[str, Any] = {**argument.manifest()}
+        if argument.name in sizes:
+            entry |= {"bytes": sizes[argument.name], "bundle": f"gmem_{argument.name}"}
+        arguments.append(entry)
+    return {
+        "format": FORMAT,
+        "name": machine.name,
+        "kernel": machine.name,
+        "instance": f"{machine.name}_0",
+        "board": board,
+        "clock_mhz": clock_mhz,
+        "word_bytes": machine.word_bytes,
+        "arguments": arguments,
+        "inputs": _tensors(machine, graph, machine.inputs),
+        "outputs": _tensors(machine, graph, machine.outputs),
+        "taps": [
+            spec | {"select": place.select}
+            for spec, place in zip(_tensors(machine, graph, machine.taps), machine.taps, strict=True)
+        ],
+        "weights": {
+            "argument": "weights",
+            "file": "weights.bin",
+            "bytes": len(machine.weights),
+            "sha256": sha256(machine.weights),
+        },
+        "sha256": {path: sha256(data) for path, data in sorted(files.items())},
+    }
+
+
+def sha256(data: bytes) -> str:
+    """Hexadecimal SHA-256."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def _tensors(machine: Machine, graph: TaskGraph, places: Iterable[TensorPlace]) -> list[dict[str, Any]]:
+    result = []
+    for place in places:
+        tensor = graph.tensors[place.tensor]
+        number = tensor.number
+        result.append(
+            {
+                "tensor": place.tensor,
+                "argument": place.argument,
+                "word_offset": place.word_offset,
+                "shape": list(tensor.shape),
+                "channel_axis": tensor.channel_axis,
+                "lanes": machine.lanes,
+                "words": place.words,
+                "format": {"bits": number.bits, "signed": number.signed, "exponent": number.exponent},
+            }
+        )
+    return result

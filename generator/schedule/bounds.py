@@ -1,0 +1,30 @@
+"""Lower bounds: what no schedule on the same hardware can beat."""
+
+from __future__ import annotations
+
+from math import ceil
+
+from ..board import Board
+from ..machine.wiring import words_of
+from ..task_graph import TaskGraph
+from .plan import MacUnit, Schedule
+
+
+def multipliers(schedule: Schedule) -> int:
+    """Multipliers of the datapath."""
+    return sum(unit.outputs for unit in schedule.units if isinstance(unit, MacUnit)) * schedule.lanes
+
+
+def off_chip_bytes(graph: TaskGraph, schedule: Schedule) -> int:
+    """Bytes that cross the DRAM ports per sample: inputs and outputs (weights stay on chip)."""
+    element_bytes = 1 if max(tensor.number.bits for tensor in graph.tensors.values()) <= 8 else 2
+    words = sum(words_of(graph, name, schedule.lanes) for name in (*graph.inputs, *graph.outputs))
+    return words * schedule.lanes * element_bytes
+
+
+def lower_bound_cycles(graph: TaskGraph, schedule: Schedule, board: Board, clock_mhz: float) -> int:
+    """The larger of MACs per multiplier and bytes per cycle of DRAM bandwidth."""
+    macs = sum(task.operator.macs(task, graph) for task in graph.tasks)
+    compute = ceil(macs / multipliers(schedule)) if macs else 0
+    bytes_per_cycle = board.memory.bandwidth_gb_s * 1e3 / clock_mhz
+    return max(compute, ceil(off_chip_bytes(graph, schedule) / bytes_per_cycle))

@@ -1,0 +1,80 @@
+"""What a schedule costs on a board: cycles per phase, resources, and whether it fits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..board import Board, Resources
+from ..cost import add, shared_resources, unit_resources
+from ..machine.memory import plan_memory
+from ..machine.units import UnitHardware, build_unit
+from ..machine.wiring import wire
+from ..task_graph import TaskGraph
+from .plan import Schedule
+from .stages import PhaseCost, phase_cost
+
+PORTS = 4
+"""AXI masters of the kernel: input, output, weights, taps."""
+
+_USABLE = {"dsp": 0.95, "bram18": 0.9, "uram": 0.9, "lut": 0.75, "ff": 0.75}
+"""Share of each resource that a design may ask for and still be placed and routed."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A schedule with its cost."""
+
+    schedule: Schedule
+    phases: tuple[PhaseCost, ...]
+    resources: Resources
+    excess: tuple[str, ...]
+
+    @property
+    def cycles(self) -> int:
+        """Latency of one sample."""
+        return sum(phase.cycles for phase in self.phases)
+
+    @property
+    def fits(self) -> bool:
+        """True if the board holds it."""
+        return not self.excess
+
+    @property
+    def rank(self) -> tuple[int, ...]:
+        """Objective: cycles, then memory, then DSP, then logic."""
+        return (self.cycles, self.resources.bram18, self.resources.dsp, self.resources.lut)
+
+
+def evaluate(graph: TaskGraph, schedule: Schedule, board: Board) -> Evaluation:
+    """Cycles and resources of a schedule.
+
+    Raises:
+        ScheduleError: the datapath cannot run it.
+    """
+    wire(graph, schedule)
+    hardware: dict[str, UnitHardware] = {
+        unit.name: build_unit(graph, schedule, unit.name) for unit in schedule.units
+    }
+    phases = tuple(phase_cost(graph, schedule, phase, hardware) for phase in schedule.phases)
+    bits = 8 if max(tensor.number.bits for tensor in graph.tensors.values()) <= 8 else 16
+    resources = add(
+        shared_resources(schedule.lanes, bits, plan_memory(graph, schedule).bank_words, PORTS),
+        *(unit_resources(unit, schedule.lanes, bits) for unit in hardware.values()),
+    )
+    return Evaluation(schedule, phases, resources, exceeded(resources, board))
+
+
+def exceeded(need: Resources, board: Board) -> tuple[str, ...]:
+    """One text per resource of which the design needs more than the board can give."""
+    return tuple(
+        f"{name.upper()}: needs {getattr(need, name)}, {board.name} has {getattr(board.resources, name)} "
+        f"({share:.0%} usable)"
+        for name, share in _USABLE.items()
+        if getattr(need, name) > share * getattr(board.resources, name)
+    )
+
+
+def best(candidates: Sequence[Evaluation]) -> Evaluation | None:
+    """The fitting candidate of the best rank."""
+    return min((candidate for candidate in candidates if candidate.fits), key=lambda e: e.rank, default=None)

@@ -1,0 +1,61 @@
+"""The stand-alone testbench: golden vectors and a C++ main that returns non-zero on a mismatch.
+
+It is what `vitis-run --csim` and co-simulation run, and needs only a C++ compiler (tb/Makefile) otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from intarsia.boards.accelerator import pack
+
+from . import golden
+from .design import Design
+from .emit import argument_words, render
+from .fixed_point import Integers
+from .manifest import kernel_arguments
+
+VECTORS = 4
+"""Samples that the testbench checks: a few calibration samples, then random ones."""
+
+
+def testbench_files(design: Design, manifest: dict[str, Any], generated: str) -> dict[str, bytes]:
+    """Files of the project's tb/ folder."""
+    inputs = _stimuli(design)
+    trace = golden.run(design.graph, inputs)
+    sizes = argument_words(design.machine)
+    context = {
+        "design": design.name,
+        "kernel": design.name,
+        "generated": generated,
+        "vectors": VECTORS,
+        "sizes": sizes,
+        "arguments": [argument.name for argument in kernel_arguments(design.machine)],
+    }
+    return {
+        "tb/tb.cpp": render("tb.cpp.j2", context).encode(),
+        "tb/Makefile": render("tb_makefile.j2", context).encode(),
+        "tb/inputs.bin": _words(manifest["inputs"], inputs),
+        "tb/expected.bin": _words(manifest["outputs"], trace),
+    }
+
+
+def _stimuli(design: Design) -> dict[str, Integers]:
+    """Raw inputs: calibration samples as far as they go, then seeded random integers over the full range."""
+    random = np.random.default_rng(0)
+    result = {}
+    for name in design.graph.inputs:
+        tensor = design.graph.tensors[name]
+        number = tensor.number
+        real = number.quantise(design.samples[name][: VECTORS // 2])
+        noise = random.integers(number.minimum, number.maximum + 1, (VECTORS - len(real), *tensor.shape))
+        result[name] = np.concatenate([real, noise])
+    return result
+
+
+def _words(specs: list[dict[str, Any]], values: dict[str, Integers]) -> bytes:
+    """Samples one after the other; within a sample the tensors in buffer order."""
+    packed = [pack(values[spec["tensor"]], spec).reshape(VECTORS, -1) for spec in specs]
+    return np.concatenate(packed, axis=1).tobytes()

@@ -1,0 +1,84 @@
+"""Builds the C-simulation: the emitted sources as one shared library, cached by content."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from intarsia.errors import IntarsiaError
+
+FLAGS = (
+    "-std=c++14",
+    "-O2",
+    "-shared",
+    "-fPIC",
+    # Tables inside templates would otherwise be one symbol for all libraries that a process loads.
+    "-fno-gnu-unique",
+    "-Wall",
+    "-Wextra",
+    "-Wno-unknown-pragmas",
+    "-Wno-unused-label",
+)
+
+
+class BuildError(IntarsiaError):
+    """The emitted C++ could not be compiled."""
+
+
+def build(project: Path, extra_flags: tuple[str, ...] = ()) -> Path:
+    """The shared library of a project's src/, compiled if no cached one fits.
+
+    Raises:
+        BuildError: there is no compiler, or it refuses the sources (the message holds its first errors).
+    """
+    compiler = find_compiler()
+    sources = sorted((project / "src").rglob("*.[ch]pp"))
+    if not sources:
+        raise BuildError(f"{project} has no src/*.cpp: it is not a project of intarsia")
+    digest = hashlib.sha256(repr((compiler, FLAGS, extra_flags)).encode())
+    for source in sources:
+        digest.update(source.relative_to(project).as_posix().encode())
+        digest.update(source.read_bytes())
+    library = cache_folder() / f"{digest.hexdigest()[:32]}.so"
+    if not library.is_file():
+        _compile([compiler, *FLAGS, *extra_flags], project / "src" / "top.cpp", library)
+    return library
+
+
+def find_compiler() -> str:
+    """The C++ compiler: $CXX, g++ or clang++.
+
+    Raises:
+        BuildError: there is none.
+    """
+    for name in (os.environ.get("CXX"), "g++", "clang++"):
+        if name and (path := shutil.which(name)):
+            return path
+    raise BuildError("no C++ compiler was found: install one (apt install g++) or set CXX")
+
+
+def cache_folder() -> Path:
+    """Where compiled libraries are kept between runs."""
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    folder = Path(base) / "intarsia" / "csim"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _compile(command: list[str], source: Path, library: Path) -> None:
+    handle, draft = tempfile.mkstemp(suffix=".so", dir=library.parent)
+    os.close(handle)
+    try:
+        done = subprocess.run(
+            [*command, "-o", draft, str(source)], capture_output=True, text=True, check=False, timeout=600
+        )
+        if done.returncode:
+            errors = [line for line in done.stderr.splitlines() if "error" in line][:5]
+            raise BuildError(f"{command[0]} does not compile {source}:\n" + "\n".join(errors or [done.stderr[-2000:]]))
+        Path(draft).replace(library)
+    finally:
+        Path(draft).unlink(missing_ok=True)
