@@ -1,0 +1,28 @@
+"""The operators. To add one: its own file here, its class in `OPERATORS`, a case in tests/test_frontend.py."""
+
+from ..operator import Operator
+from .affine import Affine
+from .average_pool import AveragePool
+from .clamp import Clamp
+from .conv import Conv
+from .dense import Dense
+from .max_pool import MaxPool
+from .reshape import Reshape
+from .transpose import Transpose
+
+OPERATORS: tuple[type[Operator], ...] = (
+    # With hardware
+    Conv,
+    Dense,
+    MaxPool,
+    AveragePool,
+    # Removed by passes
+    Affine,
+    Clamp,
+    Reshape,
+    Transpose,
+)
+
+BY_ONNX_TYPE: dict[str, type[Operator]] = {
+    onnx_type: operator for operator in OPERATORS for onnx_type in operator.onnx_types
+}

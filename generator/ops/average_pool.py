@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, ClassVar
 from ..operator import Accumulation, Array, Operator
 from ..work import PoolWork, Reduction, Window
 from .sliding import output_size, patches
+from .window_attributes import WindowAttributes
 
 if TYPE_CHECKING:
+    from ..onnx_node import OnnxNode
     from ..qdq import QdqBuilder
     from ..task_graph import Task, TaskGraph, Tensor
 
@@ -24,6 +26,32 @@ class AveragePool(Operator):
     pads: tuple[int, int, int, int] = (0, 0, 0, 0)
 
     name: ClassVar[str] = "AveragePool"
+    onnx_types: ClassVar[tuple[str, ...]] = ("AveragePool", "GlobalAveragePool")
+
+    @classmethod
+    def from_onnx(cls, node: OnnxNode) -> Task:
+        """AveragePool, or GlobalAveragePool as one window over the image."""
+        x = node.image()
+        size = (x.shape[2], x.shape[3])
+        if node.op_type == "GlobalAveragePool":
+            return node.task(cls(size))
+        window = WindowAttributes.from_onnx(node, x, node.pair("kernel_shape"))
+        window.require_pads_below_kernel(node)
+        node.require(
+            window.dilation == (1, 1),
+            f"dilations must be [1, 1], not {list(window.dilation)}. Supported: [1, 1]",
+        )
+        node.require(
+            not any(window.pads) or bool(node.attributes.get("count_include_pad", 0)),
+            f"pads {list(window.pads)} with count_include_pad=0 divide by another number at the border. "
+            "Supported: count_include_pad=1, or no padding",
+        )
+        node.require(
+            not node.attributes.get("ceil_mode", 0) or window.extended(size) == window,
+            f"ceil_mode=1 adds windows that hang over the border of the {size[0]} x {size[1]} image. "
+            "Supported: ceil_mode=0, or sizes where the windows fit exactly",
+        )
+        return node.task(cls(window.kernel, window.stride, window.pads))
 
     def infer(self, inputs: Sequence[Tensor], parameters: Mapping[str, Array]) -> tuple[tuple[int, ...], int]:
         """(1, channels, out height, out width), channels on axis 1."""
@@ -48,7 +76,9 @@ class AveragePool(Operator):
         window = Window(
             height, width, self.kernel, self.stride, (1, 1), self.pads[0], self.pads[1], out_height, out_width
         )
-        return PoolWork(out_height * out_width, channels, window, Reduction.SUM, self.kernel[0] * self.kernel[1])
+        return PoolWork(
+            out_height * out_width, channels, window, Reduction.SUM, self.kernel[0] * self.kernel[1]
+        )
 
     def to_qdq(self, builder: QdqBuilder, task: Task, graph: TaskGraph) -> str:
         """One ONNX AveragePool."""

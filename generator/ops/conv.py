@@ -46,7 +46,9 @@ class Conv(Operator):
         weight = node.weights(1)
         bias = node.numbers(2)
         group = node.attributes.get("group", 1)
-        node.require(group == 1, f"group must be 1, not {group}. Supported: 1, no grouped or depthwise convolution")
+        node.require(
+            group == 1, f"group must be 1, not {group}. Supported: 1, no grouped or depthwise convolution"
+        )
         kernel = (weight.shape[2], weight.shape[3])
         node.require(
             tuple(node.attributes.get("kernel_shape", kernel)) == kernel,
@@ -61,8 +63,12 @@ class Conv(Operator):
         _, channels, height, width = inputs[0].shape
         outputs, expected, *_ = parameters["weight"].shape
         if channels != expected:
-            raise IntarsiaError(f"weight expects {expected} input channels, but {inputs[0].name!r} has {channels}")
-        out_height, out_width = output_size((height, width), self.kernel, self.stride, self.dilation, self.pads)
+            raise IntarsiaError(
+                f"weight expects {expected} input channels, but {inputs[0].name!r} has {channels}"
+            )
+        out_height, out_width = output_size(
+            (height, width), self.kernel, self.stride, self.dilation, self.pads
+        )
         return (1, outputs, out_height, out_width), 1
 
     def accumulate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Accumulation:
@@ -98,7 +104,15 @@ class Conv(Operator):
         _, outputs, out_height, out_width = graph.output_tensor(task).shape
         pointwise = self.kernel == (1, 1) and self.stride == (1, 1) and not any(self.pads)
         window = Window(
-            height, width, self.kernel, self.stride, self.dilation, self.pads[0], self.pads[1], out_height, out_width
+            height,
+            width,
+            self.kernel,
+            self.stride,
+            self.dilation,
+            self.pads[0],
+            self.pads[1],
+            out_height,
+            out_width,
         )
         return MacWork(out_height * out_width, channels, outputs, None if pointwise else window)
 

@@ -61,7 +61,8 @@ class Dense(Operator):
         """X @ B over the last axis of X."""
         weight = node.weights(1)
         node.require(
-            weight.ndim == 2, f"the second operand has shape {weight.shape}. Supported: a matrix, of two dimensions"
+            weight.ndim == 2,
+            f"the second operand has shape {weight.shape}. Supported: a matrix, of two dimensions",
         )
         return node.task(cls(len(node.tensor(0).shape) - 1), {"weight": weight.T})
 
@@ -70,7 +71,9 @@ class Dense(Operator):
         shape = inputs[0].shape
         outputs, depth = parameters["weight"].shape
         if prod(shape[self.axis :]) != depth:
-            raise IntarsiaError(f"weight expects {depth} values, but {inputs[0].name!r} of {shape} has another number")
+            raise IntarsiaError(
+                f"weight expects {depth} values, but {inputs[0].name!r} of {shape} has another number"
+            )
         return (*shape[: self.axis], outputs), self.axis
 
     def accumulate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Accumulation:
@@ -94,7 +97,9 @@ class Dense(Operator):
 
     def macs(self, task: Task, graph: TaskGraph) -> int:
         """Weights times rows."""
-        return int(task.parameters["weight"].values.size) * prod(graph.input_tensors(task)[0].shape[: self.axis])
+        return int(task.parameters["weight"].values.size) * prod(
+            graph.input_tensors(task)[0].shape[: self.axis]
+        )
 
     def work(self, task: Task, graph: TaskGraph) -> MacWork:
         """A mac unit that consumes whole rows; a flattened image is one row of all its pixels."""

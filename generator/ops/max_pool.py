@@ -1,4 +1,4 @@
-"""MaxPool: 2-D, floor mode."""
+"""MaxPool and GlobalMaxPool: 2-D."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import numpy as np
 from ..operator import Accumulation, Array, Operator
 from ..work import PoolWork, Reduction, Window
 from .sliding import output_size, patches
+from .window_attributes import WindowAttributes
 
 if TYPE_CHECKING:
+    from ..onnx_node import OnnxNode
     from ..qdq import QdqBuilder
     from ..task_graph import Task, TaskGraph, Tensor
 
@@ -27,11 +29,29 @@ class MaxPool(Operator):
     pads: tuple[int, int, int, int] = (0, 0, 0, 0)
 
     name: ClassVar[str] = "MaxPool"
+    onnx_types: ClassVar[tuple[str, ...]] = ("MaxPool", "GlobalMaxPool")
+
+    @classmethod
+    def from_onnx(cls, node: OnnxNode) -> Task:
+        """MaxPool, or GlobalMaxPool as one window over the image."""
+        x = node.image()
+        if node.op_type == "GlobalMaxPool":
+            return node.task(cls((x.shape[2], x.shape[3])))
+        node.require(len(node.outputs) == 1, "output Indices is used. Supported: the first output only")
+        window = WindowAttributes.from_onnx(node, x, node.pair("kernel_shape"))
+        window.require_pads_below_kernel(node)
+        if node.attributes.get("ceil_mode", 0):
+            window = window.extended((x.shape[2], x.shape[3]))
+        return node.task(cls(window.kernel, window.stride, window.dilation, window.pads))
 
     def infer(self, inputs: Sequence[Tensor], parameters: Mapping[str, Array]) -> tuple[tuple[int, ...], int]:
         """(1, channels, out height, out width), channels on axis 1."""
         _, channels, *size = inputs[0].shape
-        return (1, channels, *output_size((size[0], size[1]), self.kernel, self.stride, self.dilation, self.pads)), 1
+        return (
+            1,
+            channels,
+            *output_size((size[0], size[1]), self.kernel, self.stride, self.dilation, self.pads),
+        ), 1
 
     def accumulate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Accumulation:
         """The maximum; exact."""
@@ -55,7 +75,15 @@ class MaxPool(Operator):
         _, channels, height, width = graph.input_tensors(task)[0].shape
         _, _, out_height, out_width = graph.output_tensor(task).shape
         window = Window(
-            height, width, self.kernel, self.stride, self.dilation, self.pads[0], self.pads[1], out_height, out_width
+            height,
+            width,
+            self.kernel,
+            self.stride,
+            self.dilation,
+            self.pads[0],
+            self.pads[1],
+            out_height,
+            out_width,
         )
         return PoolWork(out_height * out_width, channels, window, Reduction.MAX)
 

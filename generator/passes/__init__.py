@@ -1,0 +1,39 @@
+"""The passes from the imported graph to one that the hardware can run, in order."""
+
+from ..task_graph import TaskGraph
+from . import (
+    absorb_reshape,
+    check_hardware,
+    clamp_before_reshape,
+    clamp_to_pool,
+    fold_affine_back,
+    fold_affine_forward,
+    fuse_clamp,
+    remove_no_ops,
+)
+
+PIPELINE = (
+    # Clean
+    remove_no_ops,
+    # Fuse into the task before
+    clamp_before_reshape,  # before fuse_clamp: brings a Relu after a Flatten next to the Conv
+    fold_affine_back,  # before fuse_clamp: a task with a clamp takes no factor any more
+    fuse_clamp,
+    # Fuse into the task after
+    absorb_reshape,  # before fold_affine_forward: a Flatten would stand between
+    fold_affine_forward,
+    # Lower
+    clamp_to_pool,  # after fuse_clamp: only for what is left
+    check_hardware,  # last
+)
+
+
+def run(graph: TaskGraph) -> TaskGraph:
+    """The graph after all passes.
+
+    Raises:
+        IntarsiaError: a task is left that the hardware has no unit for.
+    """
+    for step in PIPELINE:
+        graph = step.apply(graph)
+    return graph

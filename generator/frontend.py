@@ -1,0 +1,148 @@
+"""The front end: a float ONNX model as a task graph, one task per node; passes/ makes it fit the hardware."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import onnx
+from onnx import NodeProto, numpy_helper
+
+from . import onnx_checks
+from .constant_folding import shapes_of
+from .errors import IntarsiaError
+from .normalise import normalise
+from .onnx_model import Source, load
+from .onnx_node import Constant, OnnxNode, Operand
+from .operator import Array
+from .ops import BY_ONNX_TYPE
+from .ops.reshape import channel_axis
+from .task_graph import Task, TaskGraph, Tensor
+
+HOST_TAIL = ("Softmax", "LogSoftmax", "Flatten", "Reshape", "Squeeze", "Unsqueeze")
+"""Operators that are left to the host where they come last."""
+
+
+@dataclass(frozen=True)
+class ImportedModel:
+    """A model as it came.
+
+    Attributes:
+        graph: the float task graph, one task per node; its tensors have the names of the ONNX tensors.
+        model: the normalised float model, for ONNX Runtime: one sample, every node named, constants folded.
+        host_tail: operator and name of each last node that is left to the host.
+        notes: remarks for the report.
+    """
+
+    graph: TaskGraph
+    model: onnx.ModelProto
+    host_tail: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def import_model(source: Source) -> ImportedModel:
+    """Import a float ONNX model of a CNN or MLP, with images as (batch, channels, height, width).
+
+    Args:
+        source: path of an .onnx file, or a model in memory, which stays as it is.
+
+    Raises:
+        IntarsiaError: the file cannot be read, or the model has something that is not supported.
+    """
+    model = load(source)
+    notes = normalise(model)
+    nodes, outputs, tail = split_host_tail(model.graph)
+    if not nodes:
+        raise IntarsiaError(
+            "nothing is left for the accelerator: all nodes are constant, do nothing or run on the host"
+        )
+    unsupported = [node for node in nodes if node.op_type not in BY_ONNX_TYPE]
+    if unsupported:
+        raise IntarsiaError(
+            f"the model uses operators that are not supported: {onnx_checks.describe(unsupported)}. "
+            f"Supported: {', '.join(sorted(BY_ONNX_TYPE))}; Softmax and LogSoftmax as the last node"
+        )
+    notes += tuple(f"{node} is left to the host" for node in tail)
+    return ImportedModel(_task_graph(model, nodes, outputs), model, tail, notes)
+
+
+def split_host_tail(graph: onnx.GraphProto) -> tuple[list[NodeProto], tuple[str, ...], tuple[str, ...]]:
+    """Nodes for the accelerator, its outputs, and a description of the nodes after it, in order."""
+    nodes = list(graph.node)
+    inputs = {value.name for value in graph.input}
+    outputs = [value.name for value in graph.output]
+    tail: list[str] = []
+    for node in reversed(graph.node):
+        read = any(node.output[0] in other.input for other in nodes)
+        at_end = node.op_type in HOST_TAIL and node.output[0] in outputs and not read
+        if at_end and node.input[0] not in inputs and node.input[0] not in outputs:
+            outputs[outputs.index(node.output[0])] = node.input[0]
+            nodes.remove(node)
+            tail.insert(0, f"{node.op_type} {node.name}")
+    return nodes, tuple(outputs), tuple(tail)
+
+
+def _task_graph(model: onnx.ModelProto, nodes: list[NodeProto], outputs: tuple[str, ...]) -> TaskGraph:
+    """One task per node, with shapes checked against ONNX's."""
+    graph = model.graph
+    shapes = shapes_of(graph)
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    inputs = tuple(value.name for value in graph.input)
+    tensors = {name: Tensor(name, shapes[name], channel_axis(len(shapes[name]))) for name in inputs}
+    tasks: list[Task] = []
+    for node in nodes:
+        view = _view(node, onnx_checks.opset(model), tensors, constants, shapes)
+        task = BY_ONNX_TYPE[node.op_type].from_onnx(view)
+        tensors[task.output] = _output(view, task, tensors)
+        tasks.append(task)
+    made = {task.output for task in tasks}
+    if idle := [name for name in outputs if name not in made]:
+        raise IntarsiaError(
+            f"graph output {idle[0]!r} is constant or an input, so no node of the accelerator makes it. Remove it"
+        )
+    return TaskGraph(graph.name or "model", inputs, outputs, tensors, tuple(tasks))
+
+
+def _view(
+    node: NodeProto,
+    opset: int,
+    tensors: dict[str, Tensor],
+    constants: dict[str, Array],
+    shapes: dict[str, tuple[int, ...]],
+) -> OnnxNode:
+    operands: list[Operand] = []
+    for name in node.input:
+        if name in constants:
+            operands.append(Constant(name, constants[name]))
+        else:
+            operands.append(tensors[name] if name else None)
+    attributes = {attribute.name: _attribute(attribute) for attribute in node.attribute}
+    if (shape := shapes.get(node.output[0])) is None:
+        raise IntarsiaError(
+            f"{node.op_type} node {node.name!r}: the shape of its output {node.output[0]!r} depends on the input's "
+            "values. Supported: fixed shapes. Export the model with fixed sizes"
+        )
+    return OnnxNode(node.name, node.op_type, opset, attributes, tuple(operands), tuple(node.output), shape)
+
+
+def _attribute(attribute: onnx.AttributeProto) -> Any:
+    """Python value; strings as str."""
+    value = onnx.helper.get_attribute_value(attribute)
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _output(node: OnnxNode, task: Task, tensors: dict[str, Tensor]) -> Tensor:
+    """What the operator says it makes, which must be what ONNX says."""
+    try:
+        shape, channels = task.operator.infer([tensors[name] for name in task.inputs], task.values)
+    except IntarsiaError as error:
+        raise node.error(str(error)) from error
+    node.require(
+        shape == node.output_shape,
+        f"its result {task.output!r} has shape {node.output_shape} by ONNX's rules, but {shape} is supported",
+    )
+    node.require(
+        shape[0] == 1,
+        f"its result {task.output!r} has shape {shape}, which mixes samples or rows. Supported: axis 0 stays the batch",
+    )
+    return Tensor(task.output, shape, channels)

@@ -1,0 +1,65 @@
+"""Order and names of the nodes of an ONNX graph. Part of normalise.py: both change a private copy in place."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import networkx as nx
+import onnx
+from onnx import NodeProto
+
+from . import onnx_checks
+from .errors import IntarsiaError
+
+
+def sort_nodes(graph: onnx.GraphProto) -> None:
+    """Topological order, as near to the given one as possible.
+
+    Raises:
+        IntarsiaError: a tensor is made twice or never, or nodes wait for each other.
+    """
+    given = {"", *(value.name for value in (*graph.input, *graph.initializer))}
+    maker: dict[str, int] = {}
+    for index, node in enumerate(graph.node):
+        for name in filter(None, node.output):
+            if name in maker or name in given:
+                raise IntarsiaError(
+                    f"tensor {name!r} is made twice, lastly by {onnx_checks.describe([node])}"
+                )
+            maker[name] = index
+    order: nx.DiGraph[int] = nx.DiGraph()
+    order.add_nodes_from(range(len(graph.node)))
+    for index, node in enumerate(graph.node):
+        for name in node.input:
+            if name not in maker and name not in given:
+                raise IntarsiaError(
+                    f"{onnx_checks.describe([node])} reads tensor {name!r}, which nothing makes"
+                )
+            if name in maker:
+                order.add_edge(maker[name], index)
+    for value in graph.output:
+        if value.name not in maker:
+            raise IntarsiaError(f"no node makes graph output {value.name!r}. Export the model again")
+    try:
+        nodes = [graph.node[index] for index in nx.lexicographical_topological_sort(order)]
+    except nx.NetworkXUnfeasible:
+        cycle = [graph.node[index] for index, _ in nx.find_cycle(order)]
+        raise IntarsiaError(
+            f"the graph has a cycle: {onnx_checks.describe(cycle)}. Supported: graphs without cycles"
+        ) from None
+    copies = [NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    del graph.node[:]
+    graph.node.extend(copies)
+
+
+def name_nodes(graph: onnx.GraphProto) -> None:
+    """Give nodes without a name, or with one that is taken, a readable one: conv1, dense2, ..."""
+    taken = Counter(node.name for node in graph.node)
+    seen: set[str] = set()
+    for node in graph.node:
+        if not node.name or node.name in seen:
+            base = {"Gemm": "dense", "MatMul": "dense"}.get(node.op_type, node.op_type.lower())
+            number = next(i for i in range(1, len(taken) + len(graph.node) + 2) if f"{base}{i}" not in taken)
+            node.name = f"{base}{number}"
+            taken[node.name] += 1
+        seen.add(node.name)

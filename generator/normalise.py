@@ -1,0 +1,94 @@
+"""Normalisation: any accepted ONNX model as the plain float model of one sample that the rest works on.
+
+Batch size 1, float32, every node named, in topological order, constants folded, no dead or do-nothing nodes, all
+shapes known. Tensor names stay those of the user's model. The functions here change a private copy in place.
+"""
+
+from __future__ import annotations
+
+import onnx
+import onnx.inliner
+from onnx import TensorProto
+
+from . import constant_folding, onnx_checks
+from .errors import IntarsiaError
+from .float32 import to_float32
+from .node_order import name_nodes, sort_nodes
+from .simplify import drop_unused_inputs, remove_dead_nodes, remove_identities, reshape_inputs
+
+IR_VERSION = 10
+"""Written into every model we make: newer ones are unknown to older ONNX Runtimes."""
+
+
+def normalise(model: onnx.ModelProto) -> tuple[str, ...]:
+    """Normalise in place.
+
+    Returns:
+        Remarks for the report.
+
+    Raises:
+        IntarsiaError: the model is not valid, or not for this hardware.
+    """
+    if model.functions:
+        model.CopyFrom(onnx.inliner.inline_local_functions(model))
+    onnx_checks.check(model)
+    notes = []
+    sort_nodes(model.graph)
+    name_nodes(model.graph)
+    drop_constant_inputs(model)
+    remove_dead_nodes(model.graph)
+    check_valid(model)
+    if converted := to_float32(model):
+        notes.append(f"{converted} became float32")
+    if (batch := set_batch(model.graph)) > 1:
+        notes.append(f"batch size {batch} became 1")
+    nodes = len(model.graph.node)
+    try:
+        constant_folding.fold(model, batch)
+    except IntarsiaError as error:
+        hint = (
+            f". Axis 0 of the inputs was taken as a batch of {batch} samples, and set to 1"
+            if batch > 1
+            else ""
+        )
+        raise IntarsiaError(f"{error}{hint}") from error
+    remove_identities(model.graph)
+    remove_dead_nodes(model.graph)
+    if gone := nodes - len(model.graph.node):
+        notes.append(f"{gone} of {nodes} nodes were constant or did nothing, and were folded")
+    notes += reshape_inputs(model.graph)
+    notes += drop_unused_inputs(model.graph)
+    constant_folding.infer_shapes(model)
+    return tuple(notes)
+
+
+def drop_constant_inputs(model: onnx.ModelProto) -> None:
+    """Initializers are no inputs (models of IR version 3 list them as such)."""
+    constants = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in constants]
+    del model.graph.input[:]
+    model.graph.input.extend(inputs)
+    model.ir_version = IR_VERSION
+
+
+def check_valid(model: onnx.ModelProto) -> None:
+    """ONNX's own check: attributes, number of operands, types of initializers."""
+    for value in model.graph.output:  # it insists on types and shapes of outputs, which are inferred anyway
+        value.type.tensor_type.elem_type = value.type.tensor_type.elem_type or TensorProto.FLOAT
+        value.type.tensor_type.shape.SetInParent()
+    try:
+        onnx.checker.check_model(model)
+    except (onnx.checker.ValidationError, ValueError) as error:
+        raise IntarsiaError(f"the model is not valid ONNX: {' '.join(str(error).split())}") from error
+
+
+def set_batch(graph: onnx.GraphProto) -> int:
+    """One sample; returns the batch size that the inputs had (1 if left open)."""
+    sizes = {value.name: value.type.tensor_type.shape.dim[0].dim_value or 1 for value in graph.input}
+    if len(set(sizes.values())) > 1:
+        raise IntarsiaError(
+            f"the graph inputs have different batch sizes (axis 0): {sizes}. Supported: one batch size for all"
+        )
+    for value in graph.input:
+        value.type.tensor_type.shape.dim[0].dim_value = 1
+    return next(iter(sizes.values()))

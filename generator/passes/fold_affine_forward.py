@@ -1,0 +1,54 @@
+"""Fold a factor and a summand per input channel into the Dense, or Conv without padding, after it.
+
+    W (s X + t) + b = (W s) X + (W t + b)
+
+Padding puts zeros where t should stand, so a padded Conv takes the factor only if t is 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..ops.affine import Affine
+from ..ops.conv import Conv
+from ..ops.dense import Dense
+from ..task_graph import UNBOUNDED, Parameter, Task, TaskGraph
+from .rewrite import merge_into_reader
+
+
+def apply(graph: TaskGraph) -> TaskGraph:
+    """Fold into each reader that can take it."""
+    for output in [task.output for task in reversed(graph.tasks)]:
+        task = graph.producers[output]
+        if not isinstance(task.operator, Affine) or task.clamp != UNBOUNDED:
+            continue
+        for reader in graph.consumers[output]:
+            if _takes(graph, reader, task):
+                graph = merge_into_reader(graph, task, reader, _fold(graph, task, reader))
+    return graph
+
+
+def _takes(graph: TaskGraph, reader: Task, task: Task) -> bool:
+    match reader.operator:
+        case Conv(pads=pads):
+            return not any(pads) or not np.any(task.values["shift"])
+        case Dense(axis=axis):
+            return isinstance(task.operator, Affine) and task.operator.axis >= axis
+        case _:
+            return False
+
+
+def _fold(graph: TaskGraph, affine: Task, reader: Task) -> Task:
+    shape = graph.input_tensors(reader)[0].shape
+    first = reader.operator.axis if isinstance(reader.operator, Dense) else 1
+    along = [1] * (len(shape) - first)
+    axis = affine.operator.axis - first if isinstance(affine.operator, Affine) else 0
+    along[axis] = -1
+    scale, shift = affine.values["scale"].reshape(along), affine.values["shift"].reshape(along)
+    weight = reader.values["weight"]
+    unfolded = weight if isinstance(reader.operator, Conv) else weight.reshape(-1, *shape[first:])
+    bias = (unfolded * shift).sum(axis=tuple(range(1, unfolded.ndim))) + reader.values.get("bias", 0.0)
+    scaled = (unfolded * scale).reshape(weight.shape)
+    return replace(reader, parameters={"weight": Parameter(scaled), "bias": Parameter(bias)})

@@ -1,0 +1,31 @@
+"""Fuse Relu and Clip into the task before them: rounding is monotone, so its output cast can clamp."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..ops.affine import Affine
+from ..ops.clamp import Clamp
+from ..ops.reshape import Reshape
+from ..ops.transpose import Transpose
+from ..task_graph import TaskGraph
+from .rewrite import exclusive_producer, merge_into_producer
+
+
+def apply(graph: TaskGraph) -> TaskGraph:
+    """Fuse where nothing else reads the unclamped result."""
+    for output in [task.output for task in graph.tasks]:
+        task = graph.producers.get(output)
+        if task is None or not isinstance(task.operator, Clamp):
+            continue
+        producer = exclusive_producer(graph, task)
+        if producer is not None and not isinstance(producer.operator, Affine | Reshape | Transpose):
+            clamp = clamped(producer.clamp, task.clamp)
+            graph = merge_into_producer(graph, producer, task, replace(producer, clamp=clamp))
+    return graph
+
+
+def clamped(first: tuple[float, float], second: tuple[float, float]) -> tuple[float, float]:
+    """Bounds that do what both do, one after the other; a single value where they do not overlap."""
+    low, high = (min(max(bound, second[0]), second[1]) for bound in first)
+    return low, high
