@@ -16,7 +16,8 @@ or, from a shell, with integer arrays in .npz files that are keyed by tensor nam
     python accelerator.py --bitstream lenet5.bit --inputs in.npz --outputs out.npz [--taps]
 
 Everything about the design comes from the manifest. A tensor lies in DRAM pixel by pixel: the batch axis is dropped, the
-channels come last, and each pixel takes whole words of `lanes` elements, padded with zeros.
+channels come last, and each pixel takes whole words of `lanes` elements, padded with zeros. An element takes the bytes that its
+format needs, or more if the words of the design are wider.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class AcceleratorError(Exception):
 
 
 def element_type(number: dict[str, Any]) -> np.dtype[Any]:
-    """Returns the little-endian NumPy type that holds one element of a number format in DRAM."""
+    """Returns the little-endian NumPy type that holds the raw integers of a number format."""
     size = 1 if number["bits"] <= 8 else 2 if number["bits"] <= 16 else 4
     return np.dtype(f"<{'i' if number['signed'] else 'u'}{size}")
 
@@ -84,9 +85,15 @@ def dequantise(raw: Any, number: dict[str, Any]) -> np.ndarray[Any, Any]:
 # Layout of tensors in DRAM.
 
 
+def storage_type(spec: dict[str, Any]) -> np.dtype[Any]:
+    """Returns the NumPy type of an element in DRAM: that of its format, unless the design stores it wider."""
+    kind = element_type(spec["format"])
+    return np.dtype(f"<{kind.kind}{spec.get('element_bytes', kind.itemsize)}")
+
+
 def sample_bytes(spec: dict[str, Any]) -> int:
     """Returns how many bytes one sample of a tensor takes in DRAM."""
-    return int(spec["words"]) * int(spec["lanes"]) * element_type(spec["format"]).itemsize
+    return int(spec["words"]) * int(spec["lanes"]) * storage_type(spec).itemsize
 
 
 def pack(values: Any, spec: dict[str, Any]) -> np.ndarray[Any, Any]:
@@ -110,7 +117,7 @@ def pack(values: Any, spec: dict[str, Any]) -> np.ndarray[Any, Any]:
     channels = pixels.shape[-1]
     words = -(-channels // spec["lanes"])  # of one pixel
     count = int(np.prod(pixels.shape[1:-1]))
-    packed = np.zeros((len(samples), count, words * spec["lanes"]), element_type(spec["format"]))
+    packed = np.zeros((len(samples), count, words * spec["lanes"]), storage_type(spec))
     packed[..., :channels] = pixels.reshape(len(samples), count, channels)
     return packed.reshape(-1).view(np.uint8)
 
@@ -133,7 +140,7 @@ def unpack(buffer: Any, spec: dict[str, Any]) -> np.ndarray[Any, Any]:
     shape, axis = list(spec["shape"][1:]), spec["channel_axis"] - 1
     channels = shape.pop(axis)
     words = -(-channels // spec["lanes"])
-    elements = flat.view(element_type(spec["format"])).reshape(-1, *shape, words * spec["lanes"])
+    elements = flat.view(storage_type(spec)).reshape(-1, *shape, words * spec["lanes"])
     return np.moveaxis(elements[..., :channels], -1, axis + 1).copy()
 
 
@@ -156,6 +163,9 @@ def _as_samples(values: Any, spec: dict[str, Any]) -> np.ndarray[Any, Any]:
 
 def read_manifest(path: str | Path) -> dict[str, Any]:
     """Reads a manifest and checks that its parts agree.
+
+    Returns:
+        The manifest; each tensor also says its `element_bytes`, which follow from the size of a word.
 
     Raises:
         AcceleratorError: If it cannot be read or contradicts itself.
@@ -193,7 +203,11 @@ def _check_manifest(manifest: dict[str, Any]) -> None:
         words = int(np.prod(shape)) // shape[0] // channels * -(-channels // spec["lanes"])
         if words != spec["words"]:
             raise AcceleratorError(f"tensor '{spec['tensor']}' takes {words} words, not {spec['words']}")
-        if spec["lanes"] * element_type(spec["format"]).itemsize != manifest["word_bytes"]:
+        spec.setdefault("element_bytes", manifest["word_bytes"] // spec["lanes"])
+        if (
+            spec["lanes"] * spec["element_bytes"] != manifest["word_bytes"]
+            or spec["element_bytes"] < element_type(spec["format"]).itemsize
+        ):
             raise AcceleratorError(
                 f"tensor '{spec['tensor']}': {spec['lanes']} lanes of {spec['format']['bits']} bits do not make a word "
                 f"of {manifest['word_bytes']} bytes"

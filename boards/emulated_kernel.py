@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import queue
 import shutil
+import sys
 import tempfile
 import threading
 from collections.abc import Callable
@@ -47,12 +49,16 @@ class Kernel:
         with tempfile.NamedTemporaryFile(suffix=".so") as private:
             shutil.copyfile(library, private.name)
             try:
-                self._function = getattr(ctypes.CDLL(private.name), manifest["kernel"])
+                library_copy = ctypes.CDLL(private.name)
+                self._function = getattr(library_copy, manifest["kernel"])
             except (OSError, AttributeError) as error:
                 raise KernelError(
                     f"cannot load kernel '{manifest['kernel']}' from {library}: {error}"
                 ) from error
         self._function.restype = None
+        self._fault = getattr(library_copy, "intarsia_fault", None)
+        if self._fault is not None:
+            self._fault.restype = ctypes.c_char_p
         self._work: queue.SimpleQueue[tuple[list[Any], dict[str, Any]]] = queue.SimpleQueue()
         threading.Thread(target=self._loop, daemon=True).start()
 
@@ -80,4 +86,12 @@ class Kernel:
         while True:
             passed, outputs = self._work.get()
             self._function(*passed)
+            fault = self._fault() if self._fault is not None else b""
+            if fault:  # where the simulation reports a fault, hardware would wait for ever
+                print(
+                    f"error: the C-simulation reports a fault: {fault.decode(errors='replace')}",
+                    file=sys.stderr,
+                )
+                sys.stderr.flush()
+                os._exit(3)
             self._finish({name: output.value for name, output in outputs.items()})

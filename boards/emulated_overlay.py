@@ -46,7 +46,10 @@ def write_overlay(manifest: dict[str, Any], folder: Path) -> Path:
 
 def firmware(manifest: dict[str, Any]) -> bytes:
     """What a board that was given the emulated bitstream finds in /lib/firmware."""
-    digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+    hardware = {
+        key: manifest[key] for key in ("kernel", "instance", "board", "clock_mhz", "arguments", "sha256")
+    }
+    digest = hashlib.sha256(json.dumps(hardware, sort_keys=True).encode()).hexdigest()
     text = f"intarsia emulated bitstream, not for hardware: {manifest['kernel']} {digest}".encode()
     return b"\xff" * 32 + b"\xaa\x99\x55\x66" + text + bytes(-len(text) % 4)
 

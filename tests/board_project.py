@@ -15,18 +15,22 @@ import numpy as np
 from intarsia.register_map import Argument, assign_offsets
 
 # Passes the image through and adds a weight; the weights stay on the chip until they are loaded again. An image that
-# begins with 127 makes it hang, one with 126 makes it crash.
+# begins with 127 makes it hang, one with 126 makes it crash, one
+# with 125 is a fault that it reports as the emitted C-simulations do.
 KERNEL = """
 #include <cstdint>
 #include <cstdlib>
 #include <cstdio>
 struct word_t { int8_t b[16]; };
 static int8_t on_chip[16];
+static const char* fault = "";
+extern "C" const char* intarsia_fault() { return fault; }
 extern "C" void tiny(const word_t* input, word_t* output, const word_t* weights, word_t* taps, int load_weights,
                      int tap) {
     if (load_weights) for (int i = 0; i < 16; i++) on_chip[i] = weights->b[i];
     if (input[0].b[0] == 127) for (volatile int forever = 1; forever;) {}
     if (input[0].b[0] == 126) abort();
+    if (input[0].b[0] == 125) fault = "read from empty stream 'pixels'";
     puts("a C-simulation may print");
     int16_t* doubled = reinterpret_cast<int16_t*>(taps);
     int32_t* sums = reinterpret_cast<int32_t*>(taps + 4);
@@ -111,9 +115,10 @@ def build_library(folder: Path) -> Path:
 
 def expected(images: np.ndarray[Any, Any]) -> dict[str, np.ndarray[Any, Any]]:
     """What the kernel does, in NumPy."""
-    sums = images.reshape(len(images), -1).sum(axis=1, dtype=np.int32)
+    images = images.astype(np.int64)
+    sums = images.reshape(len(images), -1).sum(axis=1)
     return {
         "result": images + WEIGHTS[:3].reshape(1, 3, 1, 1),
-        "/body/doubled": images.astype(np.int16) * 2,
-        "file": (1000 * sums[:, None] + np.arange(5)).astype(np.int32),
+        "/body/doubled": images * 2,
+        "file": 1000 * sums[:, None] + np.arange(5),
     }

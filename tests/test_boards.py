@@ -90,7 +90,7 @@ class TestEnvironment:
     def _no_environment(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(environment.VARIABLE, raising=False)
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-        monkeypatch.setattr(environment.importlib.util, "find_spec", lambda name: None)
+        monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
 
     def test_none_says_how_to_get_one(self) -> None:
         with pytest.raises(
@@ -210,6 +210,12 @@ class TestLayout:
             accelerator.AcceleratorError, match="5 bytes are not a number of samples of 4 bytes"
         ):
             accelerator.unpack(np.zeros(5, np.uint8), entry)
+
+    def test_a_design_may_store_elements_wider_than_their_format(self) -> None:
+        entry = spec([1, 3], 1, 4) | {"element_bytes": 2}
+        packed = accelerator.pack(np.array([[1, -2, 3]]), entry)
+        assert packed.tobytes() == b"\x01\0\xfe\xff\x03\0\0\0"
+        assert accelerator.unpack(packed, entry).tolist() == [[1, -2, 3]]
 
     def test_unpack_returns_a_copy(self) -> None:
         entry = spec([1, 4], 1, 4)

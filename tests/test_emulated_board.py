@@ -85,7 +85,7 @@ def assert_traces_equal(found: dict[str, Array], expected: dict[str, Array]) -> 
     assert found.keys() == expected.keys()
     for name, array in expected.items():
         np.testing.assert_array_equal(found[name], array, err_msg=name)
-        assert found[name].dtype == array.dtype
+        assert found[name].dtype == np.int64
 
 
 @pytest.mark.usefixtures("python")
@@ -94,7 +94,7 @@ class TestRunner:
     def test_trace_has_every_tensor_of_every_sample(self, tmp_path: Path, library: Path, board: str) -> None:
         project = board_project.write_project(tmp_path / board, board)
         with BoardRunner(project, library) as runner:
-            assert runner.name == "emulated"
+            assert runner.name == "emulated board"
             assert_traces_equal(runner.trace({"image": images(7)}), board_project.expected(images(7)))
             assert_traces_equal(
                 runner.trace({"image": images(2, seed=1)}), board_project.expected(images(2, seed=1))
@@ -139,7 +139,7 @@ class TestRunner:
         stuck = np.full((1, 3, 2, 2), 127, np.int8)
         with (
             BoardRunner(project, library, timeout_s=3, launch_timeout_s=60) as runner,
-            pytest.raises(BoardRunError, match="emulated: no result in 3 s"),
+            pytest.raises(BoardRunError, match="emulated board: no result in 3 s"),
         ):
             runner.trace({"image": stuck})
 
@@ -154,13 +154,24 @@ class TestRunner:
         ):
             runner.trace({"image": crash})
 
+    def test_a_fault_of_the_simulation_is_no_result(self, project: Path, library: Path) -> None:
+        fault = images(1)
+        fault[0, 0, 0, 0] = 125
+        with (
+            BoardRunner(project, library) as runner,
+            pytest.raises(
+                BoardRunError, match=r"the C-simulation reports a fault: read from empty stream 'pixels'"
+            ),
+        ):
+            runner.trace({"image": fault})
+
     def test_a_dropped_server(self, project: Path, library: Path) -> None:
         with BoardRunner(project, library) as runner:
             runner.trace({"image": images(1)})
             assert runner._server is not None
             runner._server.process.kill()
             runner._server.process.wait()
-            with pytest.raises(BoardRunError, match="emulated: the emulated board was killed by SIGKILL"):
+            with pytest.raises(BoardRunError, match="the emulated board was killed by SIGKILL"):
                 runner.trace({"image": images(1)})
             assert_traces_equal(runner.trace({"image": images(1)}), board_project.expected(images(1)))
 

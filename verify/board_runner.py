@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 EMULATED = "emulated"
+EMULATED_NAME = "emulated board"
 START_TIMEOUT_S = 60.0
 # PYNQ keeps the state of a board beside its own files, where two clients at once would read each other's. The driver
 # is given a folder of its own for it before it runs.
@@ -141,7 +142,7 @@ class BoardRunner:
             BoardRunError: If the project, the library or the bitstream is not there.
             BoardClientError: If there is no Python with the PYNQ client.
         """
-        self.name = EMULATED if address == EMULATED else f"board {address}"
+        self.name = EMULATED_NAME if address == EMULATED else f"board {address}"
         self._deploy = project.resolve() / "deploy"
         self._address = address
         self._library = library if address == EMULATED else None
@@ -188,7 +189,7 @@ class BoardRunner:
             inputs: The raw integers of each input tensor, with the samples along the first axis.
 
         Returns:
-            The raw integers of each tensor, with the samples along the first axis.
+            The raw integers of each tensor as int64, with the samples along the first axis.
 
         Raises:
             BoardRunError: If the board could not run them; the message says why.
@@ -200,7 +201,7 @@ class BoardRunner:
         elif self._server is not None and self._server.process.poll() is not None:
             died = self._server.epitaph()
             self._end_server()
-            raise BoardRunError(f"{self.name}: {died}")
+            raise BoardRunError(died)
         given, taken = folder / "inputs.npz", folder / "outputs.npz"
         save_arrays(given, inputs)
         taken.unlink(missing_ok=True)
@@ -229,7 +230,7 @@ class BoardRunner:
             self._end_server()  # a stuck kernel would go on for ever
             raise BoardRunError(f"{self.name}: {reason}")
         with np.load(taken) as archive:
-            return {name: archive[name] for name in archive.files}
+            return {name: archive[name].astype(np.int64) for name in archive.files}
 
     def _command(self, given: Path, taken: Path) -> list[str]:
         state = tempfile.mkdtemp(
