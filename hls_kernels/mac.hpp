@@ -26,6 +26,7 @@ template <class Config>
 void mac(int phase, stream<vec<typename Config::input_t, Config::kLanes>>& patches,
          const vec<typename Config::weight_t, Config::kOutputs * Config::kLanes> weights[Config::kWeightEntries],
          stream<vec<typename Config::sum_t, Config::kOutputs>>& sums) {
+    INTARSIA_PROCESS;
     using sum_t = typename Config::sum_t;
     const mac_row row = Config::row(phase);
     vec<typename Config::input_t, Config::kLanes> patch[Config::kPatchWords];
@@ -37,6 +38,7 @@ void mac(int phase, stream<vec<typename Config::input_t, Config::kLanes>>& patch
 Mac:
     for (int i = 0; i < row.iterations; ++i) {
 #pragma HLS PIPELINE II = 1
+        INTARSIA_ITERATION;
         vec<typename Config::input_t, Config::kLanes> x;
         if (fold == 0) {
             x = patches.read();

@@ -17,6 +17,7 @@ void read_words(const Word* memory, int offset, int words, stream<Word>& out) {
 Read:
     for (int i = 0; i < words; ++i) {
 #pragma HLS PIPELINE II = 1
+        INTARSIA_ITERATION;
         out.write(memory[offset + i]);
     }
 }
@@ -26,6 +27,7 @@ void write_words(stream<Word>& in, int offset, int words, Word* memory) {
 Write:
     for (int i = 0; i < words; ++i) {
 #pragma HLS PIPELINE II = 1
+        INTARSIA_ITERATION;
         memory[offset + i] = in.read();
     }
 }
@@ -33,6 +35,7 @@ Write:
 /// Feeds a phase from one memory.
 template <class Config, class Word>
 void fetch(int phase, const Word* memory, stream<Word>& out) {
+    INTARSIA_PROCESS;
     const transfer_row row = Config::row(phase);
     read_words(memory, row.offset, row.words, out);
 }
@@ -40,6 +43,7 @@ void fetch(int phase, const Word* memory, stream<Word>& out) {
 /// Feeds a phase from DRAM (memory 0) or from the on-chip bank (memory 1).
 template <class Config, class Word>
 void fetch(int phase, const Word* dram, const Word* bank, stream<Word>& out) {
+    INTARSIA_PROCESS;
     const transfer_row row = Config::row(phase);
     if (row.memory == 0) {
         read_words(dram, row.offset, row.words, out);
@@ -51,6 +55,7 @@ void fetch(int phase, const Word* dram, const Word* bank, stream<Word>& out) {
 /// Stores the result of a phase in one memory.
 template <class Config, class Word>
 void collect(int phase, stream<Word>& in, Word* memory) {
+    INTARSIA_PROCESS;
     const transfer_row row = Config::row(phase);
     write_words(in, row.offset, row.words, memory);
 }
@@ -58,6 +63,7 @@ void collect(int phase, stream<Word>& in, Word* memory) {
 /// Stores the result of a phase in DRAM (memory 0) or in the on-chip bank (memory 1).
 template <class Config, class Word>
 void collect(int phase, stream<Word>& in, Word* dram, Word* bank) {
+    INTARSIA_PROCESS;
     const transfer_row row = Config::row(phase);
     if (row.memory == 0) {
         write_words(in, row.offset, row.words, dram);

@@ -26,6 +26,7 @@ struct pool_row {
 template <class Config>
 void pool(int phase, stream<vec<typename Config::input_t, Config::kLanes>>& patches,
           stream<vec<typename Config::output_t, Config::kLanes>>& out) {
+    INTARSIA_PROCESS;
     using output_t = typename Config::output_t;
     const pool_row row = Config::row(phase);
     using total_t = typename Config::total_t;
@@ -37,6 +38,7 @@ void pool(int phase, stream<vec<typename Config::input_t, Config::kLanes>>& patc
 Pool:
     for (int i = 0; i < row.iterations; ++i) {
 #pragma HLS PIPELINE II = 1
+        INTARSIA_ITERATION;
         const vec<typename Config::input_t, Config::kLanes> x = patches.read();
         const bool first = position == 0;
         const bool last = position == row.positions - 1;

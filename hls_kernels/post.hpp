@@ -25,6 +25,7 @@ template <class Config>
 void post(int phase, stream<vec<typename Config::sum_t, Config::kOutputs>>& sums,
           const vec<typename Config::sum_t, Config::kLanes> biases[Config::kBiasEntries],
           stream<vec<typename Config::output_t, Config::kLanes>>& out) {
+    INTARSIA_PROCESS;
     constexpr int kOutputs = Config::kOutputs;
     constexpr int kLanes = Config::kLanes;
     static_assert(kOutputs % kLanes == 0 || kLanes % kOutputs == 0, "outputs and lanes must divide one another");
@@ -44,6 +45,7 @@ void post(int phase, stream<vec<typename Config::sum_t, Config::kOutputs>>& sums
 Post:
     for (int i = 0; i < row.iterations; ++i) {
 #pragma HLS PIPELINE II = 1
+        INTARSIA_ITERATION;
         if (kWordsPerFold == 1 || section == 0) sum = sums.read();
         const int from = kWordsPerFold == 1 ? 0 : section * kLanes;
         const int to = kFoldsPerWord == 1 ? 0 : section * kOutputs;

@@ -27,6 +27,7 @@ void pass(int words, stream<Word>& in, stream<Word>& out) {
 Pass:
     for (int i = 0; i < words; ++i) {
 #pragma HLS PIPELINE II = 1
+        INTARSIA_ITERATION;
         out.write(in.read());
     }
 }
@@ -44,10 +45,12 @@ void select_from(const switch_row& row, int index, stream<Word>& out, First& fir
 /// Sends each word of `in` to the outputs that the phase's mask names.
 template <class Config, class Word, class... Outputs>
 void route(int phase, stream<Word>& in, Outputs&... outs) {
+    INTARSIA_PROCESS;
     const switch_row row = Config::row(phase);
 Route:
     for (int i = 0; i < row.words; ++i) {
 #pragma HLS PIPELINE II = 1
+        INTARSIA_ITERATION;
         write_masked(in.read(), row.way, outs...);
     }
 }
@@ -55,6 +58,7 @@ Route:
 /// Passes on the words of the one input that the phase names.
 template <class Config, class Word, class... Inputs>
 void select(int phase, stream<Word>& out, Inputs&... ins) {
+    INTARSIA_PROCESS;
     select_from(Config::row(phase), 0, out, ins...);
 }
 

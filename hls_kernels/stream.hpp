@@ -9,6 +9,8 @@
 
 #include <hls_stream.h>
 
+#include "timing.hpp"
+
 namespace intarsia {
 template <class T>
 using stream = hls::stream<T>;
@@ -19,6 +21,8 @@ using stream = hls::stream<T>;
 #include <cstddef>
 #include <cstdio>
 #include <vector>
+
+#include "timing.hpp"
 
 namespace intarsia {
 
@@ -38,13 +42,21 @@ public:
         if (head_ != words_.size()) fault("words were left unread in");
     }
 
-    void write(const T& word) { words_.push_back(word); }
+    void write(const T& word) {
+#ifdef INTARSIA_TIMED
+        record::touch(number_, true);
+#endif
+        words_.push_back(word);
+    }
 
     T read() {
         if (head_ == words_.size()) {
             fault("read from empty");
             return T();
         }
+#ifdef INTARSIA_TIMED
+        record::touch(number_, false);
+#endif
         T word = words_[head_++];
         if (head_ == words_.size()) {
             words_.clear();
@@ -59,6 +71,9 @@ private:
     }
 
     const char* name_;
+#ifdef INTARSIA_TIMED
+    const int number_ = record::new_stream();
+#endif
     std::vector<T> words_;
     std::size_t head_ = 0;
 };

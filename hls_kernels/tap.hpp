@@ -13,11 +13,13 @@ namespace intarsia {
 /// an output of the model, which is seen without a tap.
 template <class Config, class Word>
 void tee(int phase, int tap, stream<Word>& in, stream<Word>& out, stream<Word>& tapped) {
+    INTARSIA_PROCESS;
     const switch_row row = Config::row(phase);
     const bool copy = tap == Config::kTap && row.way != 0;
 Tee:
     for (int i = 0; i < row.words; ++i) {
 #pragma HLS PIPELINE II = 1
+        INTARSIA_ITERATION;
         const Word word = in.read();
         out.write(word);
         if (copy) tapped.write(word);
@@ -40,6 +42,7 @@ void write_tapped(int phase, int tap, int unit, Word* memory, First& first, Rest
 /// Writes the words of the tapped unit to DRAM. Unit numbers start at 1; tap 0 writes nothing.
 template <class Config, class Word, class... Inputs>
 void write_taps(int phase, int tap, Word* memory, Inputs&... ins) {
+    INTARSIA_PROCESS;
     write_tapped<Config>(phase, tap, 1, memory, ins...);
 }
 

@@ -54,6 +54,7 @@ void straight_window(const window_row& row, stream<Word>& in, stream<Word>& patc
 Straight:
     for (int i = 0; i < row.iterations; ++i) {
 #pragma HLS PIPELINE II = 1
+        INTARSIA_ITERATION;
         patches.write(in.read());
     }
 }
@@ -82,6 +83,7 @@ void rows_window(const window_row& row, stream<Word>& in, stream<Word>& patches)
 Rows:
     for (int i = 0; i < row.iterations; ++i) {
 #pragma HLS PIPELINE II = 1
+        INTARSIA_ITERATION;
         const bool sending = out_y < row.out_height;
         const bool padded = next.y < 0 || next.y >= row.height || next.x < 0 || next.x >= row.width;
         const bool ready = padded || next.before(arrived);
@@ -176,6 +178,7 @@ void packed_window(const window_row& row, stream<Word>& in, stream<Word>& patche
 Packed:
     for (int i = 0; i < row.iterations; ++i) {
 #pragma HLS PIPELINE II = 1
+        INTARSIA_ITERATION;
         if (part == 0) {
             column_t pixels = lines[column];
             for (int e = 0; e < (kHeight - 1) * kChannels; ++e) {
@@ -250,6 +253,7 @@ void packed_if(std::false_type, const window_row&, stream<Word>&, stream<Word>&)
 template <class Config>
 void window(int phase, stream<vec<typename Config::input_t, Config::kLanes>>& in,
             stream<vec<typename Config::input_t, Config::kLanes>>& patches) {
+    INTARSIA_PROCESS;
     const window_row row = Config::row(phase);
     if ((Config::kWays & kStraight) && row.way == kStraight) straight_window(row, in, patches);
     rows_if<Config>(std::integral_constant<bool, (Config::kWays & kRows) != 0>(), row, in, patches);

@@ -17,8 +17,8 @@ from intarsia.boards.accelerator import pack, sample_bytes, unpack
 from intarsia.errors import IntarsiaError
 from intarsia.fixed_point import Integers
 from intarsia.operator import Array
+from intarsia.simulation.build import build
 
-from .csim_build import build
 
 
 class SimulationError(IntarsiaError):

@@ -7,9 +7,10 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
-from intarsia.errors import IntarsiaError
+from ..errors import IntarsiaError
 
 FLAGS = (
     "-std=c++14",
@@ -30,22 +31,34 @@ class BuildError(IntarsiaError):
 
 
 def build(project: Path, extra_flags: tuple[str, ...] = ()) -> Path:
-    """The shared library of a project's src/, compiled if no cached one fits.
+    """The shared library of the sources in a project's src/ folder, compiled if no cached one fits.
+
+    Raises:
+        BuildError: there is no compiler, or it refuses the sources (the message holds its first errors).
+    """
+    folder = project / "src"
+    sources = {path.relative_to(folder).as_posix(): path.read_text() for path in sorted(folder.rglob("*.[ch]pp"))}
+    if "top.cpp" not in sources:
+        raise BuildError(f"{project} has no src/top.cpp: it is not a project of intarsia")
+    return build_sources(sources, extra_flags, where=str(folder))
+
+
+def build_sources(sources: Mapping[str, str], extra_flags: tuple[str, ...] = (), where: str = "the design") -> Path:
+    """The shared library of sources given as text by relative path, with top.cpp among them.
 
     Raises:
         BuildError: there is no compiler, or it refuses the sources (the message holds its first errors).
     """
     compiler = find_compiler()
-    sources = sorted((project / "src").rglob("*.[ch]pp"))
-    if not sources:
-        raise BuildError(f"{project} has no src/*.cpp: it is not a project of intarsia")
-    digest = hashlib.sha256(repr((compiler, FLAGS, extra_flags)).encode())
-    for source in sources:
-        digest.update(source.relative_to(project).as_posix().encode())
-        digest.update(source.read_bytes())
+    digest = hashlib.sha256(repr((compiler, FLAGS, extra_flags, sorted(sources.items()))).encode())
     library = cache_folder() / f"{digest.hexdigest()[:32]}.so"
     if not library.is_file():
-        _compile([compiler, *FLAGS, *extra_flags], project / "src" / "top.cpp", library)
+        with tempfile.TemporaryDirectory(prefix="intarsia-") as folder:
+            for path, text in sources.items():
+                target = Path(folder) / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text(text)
+            _compile([compiler, *FLAGS, *extra_flags], Path(folder) / "top.cpp", library, where)
     return library
 
 
@@ -69,7 +82,7 @@ def cache_folder() -> Path:
     return folder
 
 
-def _compile(command: list[str], source: Path, library: Path) -> None:
+def _compile(command: list[str], source: Path, library: Path, where: str) -> None:
     handle, draft = tempfile.mkstemp(suffix=".so", dir=library.parent)
     os.close(handle)
     try:
@@ -78,7 +91,7 @@ def _compile(command: list[str], source: Path, library: Path) -> None:
         )
         if done.returncode:
             errors = [line for line in done.stderr.splitlines() if "error" in line][:5]
-            raise BuildError(f"{command[0]} does not compile {source}:\n" + "\n".join(errors or [done.stderr[-2000:]]))
+            raise BuildError(f"{command[0]} does not compile {where}:\n" + "\n".join(errors or [done.stderr[-2000:]]))
         Path(draft).replace(library)
     finally:
         Path(draft).unlink(missing_ok=True)

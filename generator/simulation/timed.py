@@ -1,0 +1,156 @@
+"""The timed C-simulation: cycles, stalls, FIFO use and deadlocks of the emitted code.
+
+The sources are compiled with INTARSIA_TIMED and run once on zeros (control flow does not depend on data); the record
+is then timed for any FIFO depths in milliseconds. hls_kernels/timing.hpp states the rules.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..cost import PHASE_OVERHEAD, PIPELINE_DEPTH
+from ..emit import argument_words, emit_sources
+from ..errors import IntarsiaError
+from ..machine.machine import Machine
+from .build import build_sources
+
+
+class DeadlockError(IntarsiaError):
+    """A phase cannot end with these FIFO depths; the message names who waits for whom."""
+
+
+@dataclass(frozen=True)
+class FifoUse:
+    """What one FIFO did in one phase: words held at most, and cycles in which either end waited."""
+
+    high_water: int
+    reader_waits: int
+    writer_waits: int
+
+
+@dataclass(frozen=True)
+class PhaseTiming:
+    """One phase: cycles, use of each FIFO by name, and iterations of each process by its config's name."""
+
+    cycles: int
+    fifos: Mapping[str, FifoUse]
+    iterations: Mapping[str, int]
+
+
+class TimedSimulation:
+    """A machine's record, to be timed for any FIFO depths.
+
+    Raises:
+        BuildError: the sources do not compile.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        library = build_sources(emit_sources(machine, "timed"), ("-DINTARSIA_TIMED",))
+        self._library = ctypes.CDLL(str(library))
+        self._library.intarsia_time_phase.restype = ctypes.c_int64
+        self._record()
+
+    def depths(self) -> dict[str, int]:
+        """The depths that the machine has now."""
+        return {stream.name: stream.depth for stream in self.machine.streams}
+
+    def time(self, depths: Mapping[str, int] | None = None) -> tuple[PhaseTiming, ...]:
+        """Timing of every phase.
+
+        Args:
+            depths: FIFO depths by stream name; the machine's own where absent.
+
+        Raises:
+            DeadlockError: a phase does not end.
+        """
+        chosen = self.depths() | dict(depths or {})
+        return tuple(self._time_phase(phase, chosen) for phase in range(len(self.machine.phase_names)))
+
+    def cycles(self, depths: Mapping[str, int] | None = None) -> int:
+        """Latency of one sample, in cycles."""
+        return sum(timing.cycles for timing in self.time(depths))
+
+    def _record(self) -> None:
+        sizes = argument_words(self.machine)
+        buffers = {name: np.zeros(max(words, 1) * self.machine.word_bytes, np.uint8) for name, words in sizes.items()}
+        pointers = [ctypes.c_void_p(buffers[name].ctypes.data) for name in sizes]
+        getattr(self._library, self.machine.name)(*pointers, ctypes.c_int(1), ctypes.c_int(0))
+
+    def _time_phase(self, phase: int, depths: Mapping[str, int]) -> PhaseTiming:
+        names = [stream.name for stream in self.machine.streams]
+        processes = [process.config for process in self.machine.processes]
+        found = (self._library.intarsia_streams(phase), self._library.intarsia_processes(phase))
+        if found != (len(names), len(processes)):
+            raise RuntimeError(f"phase {phase} has {found} streams and processes, not {len(names), len(processes)}")
+        fifo_depths = _ints([depths[name] for name in names])
+        pipeline_depths = _ints([PIPELINE_DEPTH] * len(processes))
+        waits = np.zeros((3, len(names)), np.int64)
+        blocked = np.zeros(len(processes), np.int32)
+        iterations = np.zeros(len(processes), np.int64)
+        cycles = self._library.intarsia_time_phase(
+            ctypes.c_int(phase),
+            *(_pointer(a) for a in (fifo_depths, pipeline_depths, *waits, blocked, iterations)),
+        )
+        if cycles < 0:
+            raise DeadlockError(self._deadlock(phase, [int(index) for index in blocked]))
+        return PhaseTiming(
+            cycles + PHASE_OVERHEAD,
+            {name: FifoUse(*(int(value) for value in waits[:, index])) for index, name in enumerate(names)},
+            {name: int(count) for name, count in zip(processes, iterations, strict=True)},
+        )
+
+    def _deadlock(self, phase: int, blocked: Sequence[int]) -> str:
+        streams = self.machine.streams
+        waits = [
+            f"{process.config} waits for {streams[stream].name!r}"
+            for process, stream in zip(self.machine.processes, blocked, strict=True)
+            if stream >= 0
+        ]
+        return (
+            f"phase {phase} ({self.machine.phase_names[phase]}) deadlocks: {'; '.join(waits)}. "
+            f"Deepen the FIFOs named (intarsia compile sizes them unless --no-fifo-sizing is given)"
+        )
+
+
+def size_fifos(simulation: TimedSimulation) -> Machine:
+    """The machine with the smallest power-of-two FIFO depths that cost no cycle against unbounded FIFOs.
+
+    One FIFO after the other is shrunk as far as the latency allows, widest words first; each keeps what the ones
+    before it were given, so the result holds for all of them together.
+    """
+    machine = simulation.machine
+    unbounded = {name: 1 << 30 for name in simulation.depths()}
+    timings = simulation.time(unbounded)
+    best = sum(timing.cycles for timing in timings)
+    high_water = {name: max(timing.fifos[name].high_water for timing in timings) for name in unbounded}
+    depths = {name: _power_of_two(mark) for name, mark in high_water.items()}
+    while simulation.cycles(depths) > best:  # a full FIFO stalls its writer even if the mark is never exceeded
+        depths = {name: 2 * depth for name, depth in depths.items()}
+    for name in sorted(depths, key=lambda name: -depths[name]):
+        while depths[name] > 2:
+            smaller = depths | {name: depths[name] // 2}
+            try:
+                if simulation.cycles(smaller) > best:
+                    break
+            except DeadlockError:
+                break
+            depths = smaller
+    return replace(machine, streams=tuple(replace(s, depth=depths[s.name]) for s in machine.streams))
+
+
+def _power_of_two(value: int) -> int:
+    return max(2, 1 << (value - 1).bit_length())
+
+
+def _ints(values: Sequence[int]) -> Any:
+    return np.array(values, dtype=np.int32)
+
+
+def _pointer(values: Any) -> ctypes.c_void_p:
+    return ctypes.c_void_p(values.ctypes.data)

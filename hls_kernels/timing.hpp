@@ -1,0 +1,215 @@
+// Timing of a C-simulation: cycles, stalls and deadlocks of the emitted code, without vendor tools.
+//
+// Two marks stand in the sources, both empty for synthesis and for the plain C-simulation: INTARSIA_REGION at the top
+// of the dataflow region, INTARSIA_PROCESS at the top of each kernel, and INTARSIA_ITERATION in each pipelined loop.
+// With INTARSIA_TIMED the C-simulation records, for every process, in which iteration it read or wrote which stream.
+// Which iteration that is does not depend on timing (blocking reads only: a Kahn network), so the record is made once,
+// with unbounded streams, and then timed for any FIFO depths by max-plus rules:
+//
+//   start(i)  >= start(i - 1) + 1                     II = 1
+//   start(i)  >= write time of each word it reads + 1
+//   start(i) + depth >= read time of the word that frees the slot it writes + 1   (a full FIFO stalls the pipeline)
+//   a word written in iteration i has the write time start(i) + depth
+//
+// The times follow from the record alone, hence do not depend on the machine that simulates.
+#pragma once
+
+#ifndef INTARSIA_TIMED
+
+#define INTARSIA_REGION(phase)
+#define INTARSIA_PROCESS
+#define INTARSIA_ITERATION
+
+#else
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#define INTARSIA_REGION(phase) intarsia::record::begin_phase(phase)
+#define INTARSIA_PROCESS intarsia::record::begin_process()
+#define INTARSIA_ITERATION intarsia::record::next_iteration()
+
+namespace intarsia {
+
+/// One access of a process to a stream.
+struct access {
+    int64_t iteration;
+    int stream;
+    bool write;
+};
+
+struct process_record {
+    std::vector<access> accesses;
+    int64_t iterations = 0;
+};
+
+struct phase_record {
+    std::vector<process_record> processes;
+    int streams = 0;
+};
+
+/// The record of one launch.
+struct record {
+    static std::vector<phase_record>& phases() {
+        static std::vector<phase_record> all;
+        return all;
+    }
+    static void begin_phase(int phase) {
+        if (phase == 0) phases().clear();
+        phases().emplace_back();
+    }
+    static void begin_process() { phases().back().processes.emplace_back(); }
+    static void next_iteration() { ++phases().back().processes.back().iterations; }
+    static int new_stream() { return phases().empty() ? 0 : phases().back().streams++; }
+    static void touch(int stream, bool write) {
+        process_record& process = phases().back().processes.back();
+        process.accesses.push_back({process.iterations, stream, write});
+    }
+};
+
+/// What timing finds for one stream.
+struct stream_times {
+    std::vector<int64_t> written;
+    std::vector<int64_t> read;
+    int64_t reader_waits = 0;  // cycles in which the reader waited for a word
+    int64_t writer_waits = 0;  // cycles in which the writer waited for room
+
+    int64_t high_water() const {
+        int64_t most = 0;
+        std::size_t gone = 0;
+        for (std::size_t i = 0; i < written.size(); ++i) {
+            while (gone < read.size() && read[gone] < written[i]) ++gone;
+            most = std::max<int64_t>(most, int64_t(i + 1 - gone));
+        }
+        return most;
+    }
+};
+
+/// Times one phase for given FIFO depths and pipeline depths.
+class phase_timing {
+public:
+    phase_timing(const phase_record& phase, const int* fifo_depths, const int* pipeline_depths)
+        : phase_(phase), fifo_depths_(fifo_depths), pipeline_depths_(pipeline_depths),
+          streams(phase.streams), position_(phase.processes.size(), 0), last_(phase.processes.size(), -1),
+          iteration_(phase.processes.size(), 0), blocked(phase.processes.size(), -1) {
+        for (bool progress = true; progress;) {
+            progress = false;
+            for (std::size_t p = 0; p < phase.processes.size(); ++p) progress = advance(p) || progress;
+        }
+    }
+
+    bool deadlocked() const {
+        for (int stream : blocked) {
+            if (stream >= 0) return true;
+        }
+        return false;
+    }
+
+    int64_t cycles() const {
+        int64_t end = 0;
+        for (std::size_t p = 0; p < last_.size(); ++p) {
+            const int64_t rest = phase_.processes[p].iterations - iteration_[p];
+            end = std::max(end, last_[p] + rest + pipeline_depths_[p]);
+        }
+        return end;
+    }
+
+private:
+    const phase_record& phase_;
+    const int* fifo_depths_;
+    const int* pipeline_depths_;
+
+public:
+    std::vector<stream_times> streams;
+
+private:
+    std::vector<std::size_t> position_;  // next access of each process
+    std::vector<int64_t> last_;          // start of its last iteration that touched a stream
+    std::vector<int64_t> iteration_;     // the number of that iteration
+
+public:
+    std::vector<int> blocked;  // the stream that each process waits for, or -1
+
+private:
+    /// Runs a process until it is done or must wait; true if it moved.
+    bool advance(std::size_t p) {
+        const std::vector<access>& accesses = phase_.processes[p].accesses;
+        bool moved = false;
+        blocked[p] = -1;
+        while (position_[p] < accesses.size()) {
+            const std::size_t first = position_[p];
+            const int64_t iteration = accesses[first].iteration;
+            const int64_t free_start = last_[p] + (iteration - iteration_[p]);
+            int64_t start = free_start;
+            std::size_t end = first;
+            for (; end < accesses.size() && accesses[end].iteration == iteration; ++end) {
+                const access& a = accesses[end];
+                stream_times& s = streams[a.stream];
+                int64_t earliest = free_start;
+                if (a.write) {
+                    const std::size_t index = s.written.size();
+                    const std::size_t depth = std::size_t(fifo_depths_[a.stream]);
+                    if (index >= depth) {
+                        if (s.read.size() <= index - depth) return wait(p, a.stream, moved);
+                        earliest = s.read[index - depth] + 1 - pipeline_depths_[p];
+                    }
+                    s.writer_waits += std::max<int64_t>(earliest - free_start, 0);
+                } else {
+                    if (s.written.size() <= s.read.size()) return wait(p, a.stream, moved);
+                    earliest = s.written[s.read.size()] + 1;
+                    s.reader_waits += std::max<int64_t>(earliest - free_start, 0);
+                }
+                start = std::max(start, earliest);
+            }
+            for (std::size_t i = first; i < end; ++i) {
+                stream_times& s = streams[accesses[i].stream];
+                if (accesses[i].write) {
+                    s.written.push_back(start + pipeline_depths_[p]);
+                } else {
+                    s.read.push_back(start);
+                }
+            }
+            position_[p] = end;
+            last_[p] = start;
+            iteration_[p] = iteration;
+            moved = true;
+        }
+        return moved;
+    }
+
+    bool wait(std::size_t p, int stream, bool moved) {
+        blocked[p] = stream;
+        return moved;
+    }
+};
+
+}  // namespace intarsia
+
+// Called from Python (verify/timed_runner.py); all arrays are over the streams or processes of the region.
+extern "C" {
+
+int intarsia_phases() { return int(intarsia::record::phases().size()); }
+int intarsia_streams(int phase) { return intarsia::record::phases()[phase].streams; }
+int intarsia_processes(int phase) { return int(intarsia::record::phases()[phase].processes.size()); }
+
+/// Cycles of a phase, or -1 if it deadlocks. Fills, per stream, the high-water mark and the waits of both ends, and,
+/// per process, the stream it is blocked on (-1: none) and its iterations.
+int64_t intarsia_time_phase(int phase, const int* fifo_depths, const int* pipeline_depths, int64_t* high_water,
+                            int64_t* reader_waits, int64_t* writer_waits, int* blocked, int64_t* iterations) {
+    const intarsia::phase_record& record = intarsia::record::phases()[phase];
+    const intarsia::phase_timing timing(record, fifo_depths, pipeline_depths);
+    for (int s = 0; s < record.streams; ++s) {
+        high_water[s] = timing.streams[s].high_water();
+        reader_waits[s] = timing.streams[s].reader_waits;
+        writer_waits[s] = timing.streams[s].writer_waits;
+    }
+    for (std::size_t p = 0; p < record.processes.size(); ++p) {
+        blocked[p] = timing.blocked[p];
+        iterations[p] = record.processes[p].iterations;
+    }
+    return timing.deadlocked() ? -1 : timing.cycles();
+}
+}
+
+#endif
