@@ -9,6 +9,7 @@ import onnx
 import onnxruntime
 from onnx import NodeProto, numpy_helper
 
+from .batch import correct_reshape
 from .errors import IntarsiaError
 from .operator import Array
 
@@ -33,7 +34,7 @@ def fold(model: onnx.ModelProto, batch: int) -> int:
     while True:
         infer_shapes(model, strict=batch == 1)
         shapes = shapes_of(model.graph)
-        if batch > 1 and _correct_reshape(model, shapes, batch, corrected):
+        if batch > 1 and correct_reshape(model, shapes, batch, corrected):
             continue
         if not (done := _fold_once(model, shapes)):
             break
@@ -146,36 +147,3 @@ def _evaluate(
         name: numpy_helper.from_array(np.asarray(result), name)
         for name, result in zip(wanted, results, strict=True)
     }
-
-
-def _correct_reshape(
-    model: onnx.ModelProto, shapes: dict[str, tuple[int, ...]], batch: int, corrected: set[str]
-) -> bool:
-    """Make the first constant Reshape target that is meant for `batch` samples one for a single sample."""
-    constants = {tensor.name: tensor for tensor in model.graph.initializer}
-    for node in model.graph.node:
-        known = node.op_type == "Reshape" and node.input[1] in constants and node.input[0] in shapes
-        if not known or node.output[0] in corrected:
-            continue
-        corrected.add(node.output[0])
-        target = _for_one_sample(
-            numpy_helper.to_array(constants[node.input[1]]), prod(shapes[node.input[0]]), batch
-        )
-        if target is not None:
-            node.input[1] = f"shape of {node.output[0]}"
-            model.graph.initializer.append(numpy_helper.from_array(target, node.input[1]))
-            return True
-    return False
-
-
-def _for_one_sample(target: Array, size: int, batch: int) -> Array | None:
-    """The target with its first axis divided by `batch`, if `size` values then fit and else do not."""
-    if target.size == 0 or target[0] <= 0 or target[0] % batch or 0 in target:
-        return None
-    known = prod(int(axis) for axis in target if axis > 0)
-    if -1 not in target and known == size:
-        return None
-    corrected = target.copy()
-    corrected[0] //= batch
-    fits = size % (known // batch) == 0 if -1 in target else known // batch == size
-    return corrected if fits else None

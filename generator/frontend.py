@@ -9,6 +9,7 @@ import onnx
 from onnx import NodeProto, numpy_helper
 
 from . import onnx_checks
+from .batch import free_batch
 from .constant_folding import shapes_of
 from .errors import IntarsiaError
 from .normalise import normalise
@@ -29,7 +30,8 @@ class ImportedModel:
 
     Attributes:
         graph: the float task graph, one task per node; its tensors have the names of the ONNX tensors.
-        model: the normalised float model, for ONNX Runtime: one sample, every node named, constants folded.
+        model: the normalised float model, for ONNX Runtime: every node named, constants folded. The batch
+            size is open (named `batch`), or 1 where the model mixes samples.
         host_tail: operator and name of each last node that is left to the host.
         notes: remarks for the report.
     """
@@ -63,7 +65,9 @@ def import_model(source: Source) -> ImportedModel:
             f"Supported: {', '.join(sorted(BY_ONNX_TYPE))}; Softmax and LogSoftmax as the last node"
         )
     notes += tuple(f"{node} is left to the host" for node in tail)
-    return ImportedModel(_task_graph(model, nodes, outputs), model, tail, notes)
+    graph = _task_graph(model, nodes, outputs)
+    free_batch(model, shapes_of(model.graph))
+    return ImportedModel(graph, model, tail, notes)
 
 
 def split_host_tail(graph: onnx.GraphProto) -> tuple[list[NodeProto], tuple[str, ...], tuple[str, ...]]:

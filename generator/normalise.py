@@ -11,13 +11,22 @@ import onnx.inliner
 from onnx import TensorProto
 
 from . import constant_folding, onnx_checks
+from .batch import set_batch
 from .errors import IntarsiaError
 from .float32 import to_float32
 from .node_order import name_nodes, sort_nodes
-from .simplify import drop_unused_inputs, remove_dead_nodes, remove_identities, reshape_inputs
+from .simplify import (
+    drop_unused_inputs,
+    pool_spatial_means,
+    remove_dead_nodes,
+    remove_identities,
+    reshape_inputs,
+)
 
 IR_VERSION = 10
 """Written into every model we make: newer ones are unknown to older ONNX Runtimes."""
+COMMON_OPSET = 17
+"""No need to name an older one."""
 
 
 def normalise(model: onnx.ModelProto) -> tuple[str, ...]:
@@ -35,6 +44,7 @@ def normalise(model: onnx.ModelProto) -> tuple[str, ...]:
     notes = []
     sort_nodes(model.graph)
     name_nodes(model.graph)
+    lower_opset(model)
     drop_constant_inputs(model)
     remove_dead_nodes(model.graph)
     check_valid(model)
@@ -53,6 +63,7 @@ def normalise(model: onnx.ModelProto) -> tuple[str, ...]:
         )
         raise IntarsiaError(f"{error}{hint}") from error
     remove_identities(model.graph)
+    pool_spatial_means(model.graph)
     remove_dead_nodes(model.graph)
     if gone := nodes - len(model.graph.node):
         notes.append(f"{gone} of {nodes} nodes were constant or did nothing, and were folded")
@@ -71,6 +82,18 @@ def drop_constant_inputs(model: onnx.ModelProto) -> None:
     model.ir_version = IR_VERSION
 
 
+def lower_opset(model: onnx.ModelProto) -> None:
+    """Name an older opset, if no node's operator has changed since: ONNX Runtime lags behind ONNX."""
+    for entry in model.opset_import:
+        if entry.domain in onnx_checks.STANDARD_DOMAINS and entry.version > COMMON_OPSET:
+            since = [
+                onnx.defs.get_schema(node.op_type, entry.version, "").since_version
+                for node in model.graph.node
+                if onnx.defs.has(node.op_type, "")
+            ]
+            entry.version = max(COMMON_OPSET, *since)
+
+
 def check_valid(model: onnx.ModelProto) -> None:
     """ONNX's own check: attributes, number of operands, types of initializers."""
     for value in model.graph.output:  # it insists on types and shapes of outputs, which are inferred anyway
@@ -80,15 +103,3 @@ def check_valid(model: onnx.ModelProto) -> None:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError) as error:
         raise IntarsiaError(f"the model is not valid ONNX: {' '.join(str(error).split())}") from error
-
-
-def set_batch(graph: onnx.GraphProto) -> int:
-    """One sample; returns the batch size that the inputs had (1 if left open)."""
-    sizes = {value.name: value.type.tensor_type.shape.dim[0].dim_value or 1 for value in graph.input}
-    if len(set(sizes.values())) > 1:
-        raise IntarsiaError(
-            f"the graph inputs have different batch sizes (axis 0): {sizes}. Supported: one batch size for all"
-        )
-    for value in graph.input:
-        value.type.tensor_type.shape.dim[0].dim_value = 1
-    return next(iter(sizes.values()))

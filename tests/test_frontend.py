@@ -17,6 +17,7 @@ from intarsia import passes
 from intarsia.errors import IntarsiaError
 from intarsia.frontend import import_model
 
+NEWEST = onnx.defs.onnx_opset_version()
 DATA = Path(__file__).parents[2] / "shared" / "data"
 DEMO = Path(__file__).parents[1] / "generator" / "demo" / "lenet5.onnx"
 
@@ -122,6 +123,7 @@ OPERATORS = {
         {},
     ),
     "global_average_pool": ([node("GlobalAveragePool", ["x"], "y")], (1, 3, 4, 5), {}),
+    "mean": ([node("ReduceMean", ["x"], "y", axes=[2, 3])], (1, 3, 4, 5), {}),
     "relu_on_input": ([node("Relu", ["x"], "y")], (1, 3, 4, 5), {}),
     "clip_on_input": ([node("Clip", ["x", "low", "high"], "y")], (1, 3, 4, 5), {"low": -0.5, "high": 0.25}),
     "clip_low_only": ([node("Clip", ["x", "low"], "y")], (1, 3, 4, 5), {"low": -0.5}),
@@ -134,6 +136,16 @@ def test_operator(case: str) -> None:
     nodes, shape, constants = OPERATORS[case]
     graph = check(make_model(nodes, shape, constants))
     assert len(graph.tasks) == 1
+
+
+@pytest.mark.parametrize("opset", [13, 17, 18, 22])
+def test_mean_without_axes(opset: int) -> None:
+    axes = {"axes": [-1, -2]} if opset < 18 else {}
+    mean = node("ReduceMean", ["x", "a"][: 1 if axes else 2], "p", keepdims=0, **axes)
+    model = make_model(
+        [mean, node("Gemm", ["p", "m"], "y")], (1, 6, 4, 4), {"m": M, "a": [-1, -2]}, opset=opset
+    )
+    assert [task.operator.name for task in check(model).tasks] == ["AveragePool", "Dense"]
 
 
 def test_clip_of_opset_6() -> None:
@@ -252,7 +264,7 @@ def test_flatten_styles(case: str) -> None:
     assert graph.tasks[0].clamp == (0, np.inf)
 
 
-@pytest.mark.parametrize("opset", [7, 8, 9, 10, 11, 13, 17, 21, 22])
+@pytest.mark.parametrize("opset", [7, 8, 9, 10, 11, 13, 17, 21, 22, NEWEST])
 def test_opsets(opset: int) -> None:
     check(conv_net([node("Dropout", ["p"], "d"), node("Flatten", ["d"], "f")], opset=opset))
 
@@ -383,6 +395,19 @@ def test_other_floats_become_float32(elements: int, kind: str) -> None:
     model.graph.initializer.append(numpy_helper.from_array(W.astype(dtype), "w"))
     assert f"{kind} became float32" in import_model(model).notes
     check(model)
+
+
+@pytest.mark.parametrize("case", FLATTENS)
+@pytest.mark.parametrize("batch", ["N", 4])
+def test_the_normalised_model_takes_batches(case: str, batch: int | str) -> None:
+    flatten, constants = FLATTENS[case]
+    model = import_model(conv_net(flatten, constants, input_shape=(batch, 3, 8, 8))).model
+    x = random(5, 3, 8, 8)
+    names = ["c", "y"]
+    together = run_onnxruntime(model, {"x": x}, names)
+    for i in range(5):
+        alone = run_onnxruntime(model, {"x": x[i : i + 1]}, names)
+        np.testing.assert_allclose(together["y"][i], alone["y"][0], rtol=1e-5, atol=1e-5)
 
 
 def test_the_users_model_stays_as_it_is() -> None:

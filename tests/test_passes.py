@@ -66,13 +66,7 @@ def test_batch_norm_folds_into_dense() -> None:
 def test_affine_folds_into_the_conv_after(pads: tuple, folds: bool) -> None:
     before, constants = batch_norm("x", "n", 3)
     model = make_model([before, node("Conv", ["n", "w"], "y", pads=pads)], IMAGE, {"w": W, **constants})
-    if folds:
-        assert [task.name for task in check(model).tasks] == ["n_y"]
-    else:
-        with pytest.raises(
-            IntarsiaError, match=r"node 'n_n': a factor or summand per channel.*without padding"
-        ):
-            passes.run(import_model(model).graph)
+    assert [task.name for task in check(model).tasks] == (["n_y"] if folds else ["n_n", "n_y"])
 
 
 def test_factor_alone_folds_into_a_padded_conv() -> None:
@@ -136,10 +130,20 @@ def test_clamp_does_not_fuse_where_the_unclamped_result_is_needed() -> None:
     assert [task.operator.name for task in graph.tasks] == ["Conv", "AveragePool", "Conv", "Conv"]
 
 
-def test_affine_does_not_fold_back_through_a_clamp() -> None:
-    nodes = [CONV, node("Relu", ["c"], "r"), node("Add", ["r", "k"], "y")]
-    with pytest.raises(IntarsiaError, match="node 'n_y'"):
-        passes.run(import_model(make_model(nodes, IMAGE, {"w": W, "k": 1.0})).graph)
+def test_affine_that_nothing_takes_becomes_a_diagonal_product() -> None:
+    nodes = [CONV, node("Relu", ["c"], "r"), node("Add", ["r", "k"], "a"), node("Relu", ["a"], "y")]
+    graph = check(make_model(nodes, IMAGE, {"w": W, "k": random(4, 1, 1)}))
+    assert [(task.name, task.operator.name, task.clamp) for task in graph.tasks] == [
+        ("n_c", "Conv", (0, INF)),
+        ("n_a", "Conv", (0, INF)),
+    ]
+    graph = check(make_model([node("Mul", ["x", "k"], "y")], (1, 7, 6), {"k": random(6)}))
+    assert [task.operator.name for task in graph.tasks] == ["Dense"]
+
+
+def test_affine_of_too_many_channels_is_refused() -> None:
+    with pytest.raises(IntarsiaError, match=r"node 'n_y': a factor or summand per channel.*at most 256"):
+        passes.run(import_model(make_model([node("Mul", ["x", "k"], "y")], (1, 300), {"k": 2.0})).graph)
 
 
 def test_two_heads_share_a_flatten() -> None:

@@ -3,6 +3,7 @@
 from ..task_graph import TaskGraph
 from . import (
     absorb_reshape,
+    affine_to_product,
     check_hardware,
     clamp_before_reshape,
     clamp_to_pool,
@@ -23,6 +24,7 @@ PIPELINE = (
     absorb_reshape,  # before fold_affine_forward: a Flatten would stand between
     fold_affine_forward,
     # Lower
+    affine_to_product,  # after both folds: only for what is left
     clamp_to_pool,  # after fuse_clamp: only for what is left
     check_hardware,  # last
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..ops.affine import Affine
 from ..ops.clamp import Clamp
 from ..ops.reshape import Reshape
 from ..ops.transpose import Transpose
@@ -19,7 +18,7 @@ def apply(graph: TaskGraph) -> TaskGraph:
         if task is None or not isinstance(task.operator, Clamp):
             continue
         producer = exclusive_producer(graph, task)
-        if producer is not None and not isinstance(producer.operator, Affine | Reshape | Transpose):
+        if producer is not None and not isinstance(producer.operator, Reshape | Transpose):
             clamp = clamped(producer.clamp, task.clamp)
             graph = merge_into_producer(graph, producer, task, replace(producer, clamp=clamp))
     return graph
