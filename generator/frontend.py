@@ -79,11 +79,11 @@ def split_host_tail(graph: onnx.GraphProto) -> tuple[list[NodeProto], tuple[str,
     for node in reversed(graph.node):
         read = any(node.output[0] in other.input for other in nodes)
         at_end = node.op_type in HOST_TAIL and node.output[0] in outputs and not read
-        if at_end and node.input[0] not in inputs and node.input[0] not in outputs:
+        if at_end and node.input[0] not in inputs:
             outputs[outputs.index(node.output[0])] = node.input[0]
             nodes.remove(node)
             tail.insert(0, f"{node.op_type} {node.name}")
-    return nodes, tuple(outputs), tuple(tail)
+    return nodes, tuple(dict.fromkeys(outputs)), tuple(tail)
 
 
 def _task_graph(model: onnx.ModelProto, nodes: list[NodeProto], outputs: tuple[str, ...]) -> TaskGraph:

@@ -51,7 +51,7 @@ def normalise(model: onnx.ModelProto) -> tuple[str, ...]:
     if converted := to_float32(model):
         notes.append(f"{converted} became float32")
     if (batch := set_batch(model.graph)) > 1:
-        notes.append(f"batch size {batch} became 1")
+        notes.append(f"the batch size of {batch} was dropped: the accelerator takes one sample at a time")
     nodes = len(model.graph.node)
     try:
         constant_folding.fold(model, batch)

@@ -80,15 +80,14 @@ def pool_spatial_means(graph: onnx.GraphProto) -> None:
     constants = {tensor.name: tensor for tensor in graph.initializer}
     nodes: list[NodeProto] = []
     for node in graph.node:
+        if node.op_type != "ReduceMean" or len(shapes.get(node.input[0], ())) != 4:
+            nodes.append(node)
+            continue
         attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
         axes = attributes.get("axes", ())
         if len(node.input) > 1 and node.input[1] in constants:
             axes = numpy_helper.to_array(constants[node.input[1]]).tolist()
-        if (
-            node.op_type != "ReduceMean"
-            or len(shapes.get(node.input[0], ())) != 4
-            or {a % 4 for a in axes} != {2, 3}
-        ):
+        if {axis % 4 for axis in axes} != {2, 3}:
             nodes.append(node)
             continue
         pool = onnx.helper.make_node("GlobalAveragePool", node.input[:1], node.output, name=node.name)
