@@ -1,0 +1,200 @@
+"""One batch through all worlds: every comparison at every edge, cumulative and isolated.
+
+Isolated: the golden's task is fed with the very inputs that the task had in the world under test, taken from that
+world's own taps, and must give that world's output. (The other way round, feeding the golden's tensors into a task
+of the hardware, would need injection hardware. Both ask whether f_world(x) == f_golden(x), at x_world or at
+x_golden; ours also works on recorded traces.) A tensor that the world does not show is recomputed from the nearest
+ones that it does show, so that untapped tasks are checked together with the next tapped one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from intarsia import golden
+from intarsia.task_graph import TaskGraph, Trace
+
+from .compare import Comparison, compare, malformed
+from .edge import Edge, Mode
+from .findings import Accuracy, Batch, Check, Evidence, Findings
+from .metrics import Fidelity, Saturation, fidelity, saturation
+from .runner import Array
+from .worlds import World, Worlds
+
+Traces = dict[World, dict[str, Array]]
+
+
+def examine(graph: TaskGraph, worlds: Worlds, batch: Batch) -> Findings:
+    """Run a batch in all worlds and compare them; pure but for what the runners do."""
+    traces: Traces = {
+        world: _known_only(graph, runner.trace(dict(batch.raw)))
+        for world, runner in worlds.runners.items()
+        if world is not World.FLOAT
+    }
+    comparisons: dict[Check, Comparison] = {}
+    evidence: dict[tuple[Edge, int], Evidence] = {}
+    for edge, (reference, tested) in worlds.edges.items():
+        if edge is Edge.QUANTISATION:
+            continue
+        expected, got = traces[reference], traces[tested]
+        trial = expected if edge is Edge.LOWERING else got
+        recomputed = recompute(graph, _observed(graph, trial, batch), traces[World.GOLDEN])
+        found = _compare_edge(edge, expected, got, recomputed, batch.first_sample)
+        comparisons |= found
+        for sample in {one.first.sample for one in found.values() if one.first}:
+            ends = (worlds.names[reference], worlds.names[tested])
+            evidence[edge, sample] = _evidence(batch, sample, ends, expected, got, recomputed)
+
+    findings = Findings(
+        samples=batch.samples if batch.real is not None else 0,
+        stress=batch.samples if batch.real is None else 0,
+        comparisons=comparisons,
+        evidence=evidence,
+        example=_example(worlds, traces, batch) if batch.first_sample == 0 else None,
+    )
+    return findings.merge(_statistics(graph, worlds, traces, batch)) if batch.real is not None else findings
+
+
+def recompute(graph: TaskGraph, observed: Mapping[str, Array], reference: Mapping[str, Array]) -> Trace:
+    """Each task's output, computed by the golden from the inputs that the task had in the observed world.
+
+    Args:
+        graph: quantised task graph.
+        observed: the world's tensors; graph inputs must be there.
+        reference: the golden's own trace, reused where the world's inputs are the same.
+    """
+    known: Trace = dict(observed)
+    result: Trace = {}
+    for task in graph.tasks:
+        inputs = [known[name] for name in task.inputs]
+        same = all(
+            np.array_equal(tensor, reference[name]) for name, tensor in zip(task.inputs, inputs, strict=True)
+        )
+        result[task.output] = reference[task.output] if same else golden.run_task(graph, task, inputs)
+        known.setdefault(task.output, result[task.output])
+    return result
+
+
+def _known_only(graph: TaskGraph, trace: Mapping[str, Array]) -> dict[str, Array]:
+    return {name: np.asarray(trace[name]) for name in graph.tensors if name in trace}
+
+
+def _observed(graph: TaskGraph, trace: Mapping[str, Array], batch: Batch) -> Trace:
+    """The well-formed tensors of a trace; a graph input that it does not show is what the world was given."""
+    observed: Trace = {name: np.asarray(batch.raw[name], np.int64) for name in graph.inputs}
+    for name, tensor in trace.items():
+        if not malformed(tensor, (batch.samples, *graph.tensors[name].shape)):
+            observed[name] = tensor.astype(np.int64, copy=False)
+    return observed
+
+
+def _compare_edge(
+    edge: Edge, expected: Mapping[str, Array], got: Mapping[str, Array], recomputed: Trace, first_sample: int
+) -> dict[Check, Comparison]:
+    """Both modes for every tensor that both worlds show.
+
+    At the deployment edge an isolated mismatch counts only where board and C-simulation differ: where they agree,
+    the fault is one that they share, and the mapping edge reports it.
+    """
+    result: dict[Check, Comparison] = {}
+    for name in expected:
+        if name not in got:
+            continue
+        result[Check(edge, name, Mode.CUMULATIVE)] = compare(expected[name], got[name], first_sample)
+        if name in recomputed:
+            mine, theirs = recomputed[name], got[name]
+            if edge is Edge.LOWERING:
+                mine, theirs = expected[name], recomputed[name]
+            only = None
+            if edge is Edge.DEPLOYMENT and expected[name].shape == got[name].shape:
+                only = expected[name] != got[name]
+            result[Check(edge, name, Mode.ISOLATED)] = compare(mine, theirs, first_sample, only)
+    return result
+
+
+def _evidence(
+    batch: Batch,
+    sample: int,
+    names: tuple[str, str],
+    expected: Mapping[str, Array],
+    got: Mapping[str, Array],
+    isolated: Mapping[str, Array],
+) -> Evidence:
+    number = sample - batch.first_sample
+
+    def pick(trace: Mapping[str, Array]) -> dict[str, Array]:
+        return {
+            name: tensor[number].copy()
+            for name, tensor in trace.items()
+            if tensor.ndim and len(tensor) > number
+        }
+
+    name = batch.names[number] if batch.names else f"sample {sample}"
+    return Evidence(name, *names, pick(batch.raw), pick(expected), pick(got), pick(isolated))
+
+
+def _example(worlds: Worlds, traces: Traces, batch: Batch) -> Evidence:
+    """Sample 0 in the golden and in the last world that runs the accelerator."""
+    last = worlds.accelerator or World.GOLDEN
+    names = (worlds.names[World.GOLDEN], worlds.names[last])
+    return _evidence(batch, batch.first_sample, names, traces[World.GOLDEN], traces[last], {})
+
+
+def _statistics(graph: TaskGraph, worlds: Worlds, traces: Traces, batch: Batch) -> Findings:
+    """The quantisation edge, saturation and accuracy: for real samples only, whose distribution counts."""
+    rails: dict[str, Saturation] = {
+        name: saturation(tensor, graph.tensors[name].number) for name, tensor in traces[World.GOLDEN].items()
+    }
+    real: Mapping[str, Array] = {}
+    comparisons: dict[Check, Comparison] = {}
+    close: dict[tuple[str, Mode], Fidelity] = {}
+    if worlds.float_model is not None and batch.real is not None:
+        real = _known_only(graph, worlds.float_model.trace(dict(batch.real)))
+        image = traces[worlds.image]
+        rounded = {
+            name: graph.tensors[name].number.quantise(np.nan_to_num(value)) for name, value in real.items()
+        }
+        isolated = recompute(graph, {**_observed(graph, {}, batch), **rounded}, traces[World.GOLDEN])
+        for name, value in real.items():
+            number = graph.tensors[name].number
+            if name in image:
+                close[name, Mode.CUMULATIVE] = fidelity(value, number.dequantise(image[name]))
+                check = Check(Edge.QUANTISATION, name, Mode.CUMULATIVE)
+                comparisons[check] = compare(rounded[name], image[name], batch.first_sample)
+            if name in isolated:
+                close[name, Mode.ISOLATED] = fidelity(value, number.dequantise(isolated[name]))
+    return Findings(
+        comparisons=comparisons,
+        fidelity=close,
+        saturation=rails,
+        accuracy=_accuracy(graph, worlds, traces, real, batch),
+    )
+
+
+def _accuracy(
+    graph: TaskGraph,
+    worlds: Worlds,
+    traces: Traces,
+    real: Mapping[str, Array],
+    batch: Batch,
+) -> Accuracy:
+    """Right answers (largest element of the first output) per world."""
+    labels = batch.labels
+    if labels is None:
+        return Accuracy()
+
+    def right(trace: Mapping[str, Array] | None) -> int | None:
+        output = None if trace is None else trace.get(graph.outputs[0])
+        if output is None or len(output) != len(labels):
+            return None
+        return int(np.count_nonzero(output.reshape(len(labels), -1).argmax(axis=1) == labels))
+
+    accelerator = worlds.accelerator
+    return Accuracy(
+        len(labels),
+        right(real),
+        right(traces[worlds.image]),
+        right(traces[accelerator]) if accelerator else None,
+    )

@@ -1,0 +1,56 @@
+"""What a divergence leaves behind: one failing sample, and the command that shows it again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from intarsia.task_graph import TaskGraph
+
+from .findings import Evidence
+from .localise import Divergence
+
+INPUTS = "inputs.npz"
+README = """\
+{divergence}
+
+Run again with this sample only:
+    {command}
+
+inputs.npz    the sample's graph inputs, as real values (exact multiples of the input's step)
+expected.npz  raw integers of every tensor in {expected}
+got.npz       raw integers of every tensor in {got}
+isolated.npz  raw integers that the golden computes from the inputs each task got
+"""
+
+
+def write(
+    directory: Path, project: Path, graph: TaskGraph, divergence: Divergence, evidence: Evidence
+) -> None:
+    """Write the failing sample into a directory, replacing an earlier one.
+
+    Args:
+        directory: where to write; made if missing.
+        project: the project directory, for the command line.
+        graph: the quantised task graph.
+        divergence: what was found.
+        evidence: the traces of the failing sample.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    real = {name: graph.tensors[name].number.dequantise(raw) for name, raw in evidence.inputs.items()}
+    for name, arrays in (
+        ("inputs", real),
+        ("expected", evidence.expected),
+        ("got", evidence.got),
+        ("isolated", evidence.isolated),
+    ):
+        np.savez_compressed(directory / f"{name}.npz", allow_pickle=False, **arrays)
+    command = f"intarsia verify {project} --inputs {directory / INPUTS}"
+    text = README.format(
+        divergence=divergence,
+        command=command,
+        expected=divergence.expected_world,
+        got=divergence.got_world,
+    )
+    (directory / "command.txt").write_text(text)

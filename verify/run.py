@@ -1,0 +1,191 @@
+"""Verification of a project directory: finds its worlds, runs the samples, leaves a reproduction of a failure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from intarsia.errors import IntarsiaError
+from intarsia.task_graph import TaskGraph
+
+from . import reproduction
+from .budget import Budget
+from .check import check
+from .findings import Batch
+from .golden_runner import GoldenRunner
+from .report import Report
+from .runner import Array
+from .stimuli import NAMES, stress
+from .worlds import Worlds
+
+Progress = Callable[[int, int, str], None]
+"""Called with samples done, samples in total, and what is being done."""
+
+EMULATED, NONE = "emulated", "none"
+BATCH_SAMPLES = 50
+BATCH_ELEMENTS = 1 << 23
+"""Elements of all tensors per batch and world: bounds memory whatever the model."""
+
+
+class ProjectError(IntarsiaError):
+    """The directory is not a project that can be verified."""
+
+
+def run(
+    directory: Path | str,
+    inputs: Path | str | Mapping[str, Array] | None = None,
+    board: str = EMULATED,
+    samples: int | None = None,
+    progress: Progress | None = None,
+    budget: Budget | None = None,
+) -> Report:
+    """Verify a project: float model, quantised model, golden, C-simulation and board, layer by layer.
+
+    Stress vectors are always added to the samples. A divergence leaves DIR/verify/reproduction.
+
+    Args:
+        directory: the project that compile wrote.
+        inputs: a file of samples, or model inputs by name with the samples along axis 0 (and `labels`); by default
+            the calibration samples that the project holds.
+        board: "emulated", the address of a real board, or "none".
+        samples: use at most so many samples.
+        progress: called after each batch.
+        budget: thresholds of the quantisation edge.
+
+    Raises:
+        IntarsiaError: a world could not be run; says nothing about whether it is right.
+    """
+    from intarsia.graph_file import load_graph
+
+    project = Path(directory)
+    for needed in ("golden.npz", "deploy/manifest.json"):
+        if not (project / needed).is_file():
+            raise ProjectError(
+                f"{project} is no project of intarsia: it has no {needed}. Make it with `intarsia compile`"
+            )
+    graph = load_graph(project / "golden.npz")
+    values, labels = _samples(project, graph, inputs, samples)
+    count = len(next(iter(values.values()), ()))
+    total = count + len(NAMES)
+    with ExitStack() as stack:
+        worlds = open_worlds(project, graph, board, stack)
+        text = " = ".join(worlds.names.values())
+
+        def done(number: int) -> None:
+            if progress is not None:
+                progress(number, total, text)
+
+        done(0)
+        report = check(graph, worlds, batches(graph, values, labels), budget, changed_files(project), done)
+    _reproduce(project, graph, report)
+    return report
+
+
+def open_worlds(project: Path, graph: TaskGraph, board: str, stack: ExitStack) -> Worlds:
+    """All worlds of a project; the stack closes the board."""
+    from .board_runner import BoardRunner
+    from .csim_runner import CsimRunner
+    from .onnxruntime_runner import FloatRunner, QuantisedRunner
+
+    csim = CsimRunner(project)
+    return Worlds(
+        golden=GoldenRunner(graph),
+        float_model=FloatRunner(project / "float.onnx", graph),
+        quantised=QuantisedRunner(project / "quantised.onnx", graph),
+        csim=csim,
+        board=None if board == NONE else stack.enter_context(BoardRunner(project, csim.library, board)),
+        emulated=board == EMULATED,
+    )
+
+
+def batches(graph: TaskGraph, values: Mapping[str, Array], labels: Array | None) -> Iterator[Batch]:
+    """The samples in batches that fit in memory, then the stress vectors."""
+    elements = sum(prod(tensor.shape) for tensor in graph.tensors.values())
+    size = max(1, min(BATCH_SAMPLES, BATCH_ELEMENTS // elements))
+    count = len(next(iter(values.values()), ()))
+    for start in range(0, count, size):
+        part = slice(start, min(start + size, count))
+        yield Batch(
+            raw={name: graph.tensors[name].number.quantise(value[part]) for name, value in values.items()},
+            real={name: value[part] for name, value in values.items()},
+            labels=None if labels is None else labels[part],
+            first_sample=start,
+        )
+    vectors = stress(graph.tensors[name] for name in graph.inputs)
+    for start in range(0, len(NAMES), size):
+        part = slice(start, start + size)
+        names = tuple(f"stress vector {name!r}" for name in NAMES[part])
+        yield Batch(
+            {name: raw[part] for name, raw in vectors.items()}, first_sample=count + start, names=names
+        )
+
+
+def changed_files(project: Path) -> list[str]:
+    """Remarks on files that differ from those that compile wrote, by the manifest's hashes."""
+    hashes: Mapping[str, str] = json.loads((project / "deploy" / "manifest.json").read_text()).get(
+        "sha256", {}
+    )
+    remarks = []
+    for name, wanted in sorted(hashes.items()):
+        path = project / name
+        if not path.is_file():
+            remarks.append(f"{name} is missing, though the manifest lists it")
+        elif hashlib.sha256(path.read_bytes()).hexdigest() != wanted:
+            remarks.append(f"{name} was changed after compilation: its SHA-256 is not the manifest's")
+    return remarks
+
+
+def _samples(
+    project: Path, graph: TaskGraph, inputs: Path | str | Mapping[str, Array] | None, limit: int | None
+) -> tuple[dict[str, Array], Array | None]:
+    """Real model inputs of shape (samples, *tensor shape), and labels if there are any."""
+    if isinstance(inputs, Mapping):
+        found: Mapping[str, Any] = inputs
+    else:
+        found = _read(Path(inputs) if inputs is not None else project / "samples.npz", project, graph)
+    if missing := [name for name in graph.inputs if name not in found]:
+        raise ProjectError(f"the samples lack input {missing[0]!r}; given: {', '.join(found) or 'none'}")
+    values = {
+        name: np.asarray(found[name], np.float64).reshape(-1, *graph.tensors[name].shape)[:limit]
+        for name in graph.inputs
+    }
+    counts = {len(value) for value in values.values()}
+    labels = np.asarray(found["labels"]).reshape(-1)[:limit] if "labels" in found else None
+    if labels is not None:
+        counts.add(len(labels))
+    if len(counts) != 1:
+        raise ProjectError(f"the samples differ in number: {sorted(counts)}")
+    return values, labels
+
+
+def _read(path: Path, project: Path, graph: TaskGraph) -> Mapping[str, Any]:
+    """A file of samples; those that compile or a reproduction wrote are model inputs already."""
+    from intarsia.samples import Preprocess, load_samples
+
+    own = (project / "samples.npz", project / "verify" / "reproduction" / reproduction.INPUTS)
+    if path.resolve() in [one.resolve() for one in own]:
+        with np.load(path) as archive:
+            return dict(archive)
+    options = json.loads((project / "design.json").read_text())["preprocess"]
+    loaded: Mapping[str, Any] = load_samples(
+        path, [graph.tensors[name] for name in graph.inputs], Preprocess(**options)
+    )
+    return loaded
+
+
+def _reproduce(project: Path, graph: TaskGraph, report: Report) -> None:
+    """Keep the failing sample of this run; remove that of an earlier one."""
+    folder = project / "verify" / "reproduction"
+    if folder.is_dir():
+        shutil.rmtree(folder)
+    failing = next((one for one in report.divergences if one.sample is not None), None)
+    if failing is not None and report.evidence is not None:
+        reproduction.write(folder, project, graph, failing, report.evidence)

@@ -1,0 +1,94 @@
+"""The report on a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from .compare import Comparison
+from .edge import Edge, Verdict
+from .layer import EdgeResult, Layer
+
+if TYPE_CHECKING:
+    from .report import Report
+
+STYLES = {
+    Verdict.PASS: "green",
+    Verdict.WARN: "yellow",
+    Verdict.FAIL: "bold red",
+    Verdict.INHERITED: "red",
+    Verdict.UNOBSERVED: "dim",
+}
+
+
+def print_report(report: Report, console: Console) -> None:
+    """One row per layer, accuracy and notes, and the verdict as the last line."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("#", "layer", "op", "shape", "SQNR", "max LSB", "mism%", "sat%"):
+        words = heading in ("layer", "op", "shape")
+        table.add_column(heading, justify="left" if words else "right", overflow="fold", no_wrap=not words)
+    for edge in report.edges:
+        table.add_column(str(edge))
+    for number, layer in enumerate(report.layers):
+        table.add_row(str(number), *map(escape, figures(layer)), *map(_cell, layer.edges.values()))
+    console.print(table)
+    console.print()
+    chain = " -> ".join(report.worlds.values())
+    console.print(escape(f"Worlds: {chain}; {report.counts}"), highlight=False)
+    if text := accuracy_text(report):
+        console.print(escape(text), highlight=False)
+    for note in report.notes:
+        console.print(f"Note: {escape(note)}", style="yellow", highlight=False)
+    for divergence in report.divergences[1:]:
+        console.print(escape(f"Also: {divergence}"), style="red", highlight=False, soft_wrap=True)
+    style = "bold green" if report.passed else "bold red"
+    console.print(escape(report.verdict), style=style, highlight=False, soft_wrap=True)
+
+
+def figures(layer: Layer) -> tuple[str, ...]:
+    """Layer, op, shape, SQNR, max LSB, mismatches and saturation as text."""
+    return (
+        layer.name,
+        layer.op,
+        "x".join(map(str, layer.tensor.shape[1:])) or "1",
+        f"{layer.fidelity.sqnr_db:.1f}" if layer.fidelity else "-",
+        "-" if layer.max_lsb is None else str(layer.max_lsb),
+        "-" if layer.mismatch_percent is None else percent(layer.mismatch_percent),
+        percent(layer.saturation.percent) if layer.saturation.elements else "-",
+    )
+
+
+def percent(share: float) -> str:
+    """A percentage that says 0 only if it is zero."""
+    return "0" if share == 0 else "<0.01" if share < 0.01 else f"{share:.2f}"
+
+
+def accuracy_text(report: Report) -> str:
+    """Accuracy per world; empty if there were no labels."""
+    accuracy = report.accuracy
+    if accuracy is None:
+        return ""
+    worlds = (
+        ("float", accuracy.float_model),
+        ("quantised", accuracy.quantised),
+        ("accelerator", accuracy.accelerator),
+    )
+    shares = [f"{name} {100 * right / accuracy.samples:.2f}%" for name, right in worlds if right is not None]
+    return f"Accuracy on {accuracy.samples} labelled samples: {', '.join(shares)}"
+
+
+def verdict_text(edge: Edge, result: EdgeResult, comparison: Comparison | None) -> str:
+    """The verdict with its reason in a few words."""
+    if edge is Edge.QUANTISATION or comparison is None or not result.verdict.bad:
+        return result.reason or str(result.verdict)
+    if comparison.problem:
+        return f"{result.verdict}: {comparison.problem}"
+    count = f"{comparison.mismatches} of {comparison.elements} elements differ"
+    return f"{result.verdict}: {count}, max {comparison.max_lsb} LSB, mean {comparison.mean_lsb:+.3f} LSB"
+
+
+def _cell(result: EdgeResult) -> str:
+    return f"[{STYLES[result.verdict]}]{result.verdict}[/]"
