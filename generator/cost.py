@@ -7,16 +7,30 @@ BRAM follow from the structure; LUT and FF are rough (see docs/limits.md).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import ceil
+from types import MappingProxyType
 
 from .board import Resources
 from .machine.units import MacHardware, PoolHardware, UnitHardware, WindowHardware
 from .machine.window import Way
 
-PIPELINE_DEPTH = 12
-"""Cycles from a word entering a process to its result leaving; assumed until a vendor report says otherwise."""
+PIPELINE_DEPTHS: Mapping[str, int] = MappingProxyType(
+    {
+        "fetch": 4,
+        "window": 6,
+        "mac": 12,
+        "post": 8,
+        "pool": 10,
+        "tee": 3,
+        "route": 3,
+        "select": 3,
+        "collect": 4,
+        "write_taps": 4,
+    }
+)
+"""By kernel: cycles from a word entering to its result leaving; assumed until a vendor report says otherwise."""
 
 PHASE_OVERHEAD = 6
 """Cycles to start and finish the dataflow region once more."""
@@ -33,6 +47,7 @@ class Stage:
     """One process of a phase.
 
     Attributes:
+        kernel: name of the kernel function, which tells the pipeline depth.
         trips: iterations of its loop.
         fill_words: input words it must see before its first output word.
         fill_trips: own iterations from then to its first output word.
@@ -40,6 +55,7 @@ class Stage:
         input_words: words it consumes.
     """
 
+    kernel: str
     trips: int
     input_words: int
     fill_words: int = 1
@@ -57,9 +73,10 @@ def chain_cycles(stages: Iterable[Stage]) -> int:
     for index, stage in enumerate(stages):
         if index:
             interval = (end - start) / max(stage.input_words, 1)
-            start += interval * (stage.fill_words - 1) + PIPELINE_DEPTH
-        end = max(start + stage.trips, end + stage.tail_trips) + PIPELINE_DEPTH
-        start += stage.fill_trips
+            start += interval * (stage.fill_words - 1) + 1
+        depth = PIPELINE_DEPTHS[stage.kernel]
+        end = max(start + stage.trips, end + stage.tail_trips) + depth
+        start += stage.fill_trips - 1 + depth
     return ceil(end)
 
 

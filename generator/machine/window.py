@@ -92,8 +92,8 @@ def _plan_packed(work: MacWork, window: Window, lanes: int, padding: int) -> Pat
 def _plan_rows(window: Window, per_pixel: int, padding: int, lines: int) -> PatchPlan:
     reach = (window.kernel[0] - 1) * window.dilation[0] + 1
     # `stride` more rows than the kernel spans: they fill while the patches of one output row are sent.
-    needed = max(min(reach + window.stride[0], window.height), *window.stride, *window.dilation)
-    lines = max(needed, lines)
+    all_lines = window.height + window.pad_top  # slots are counted from the first padded row
+    lines = max(min(reach + window.stride[0], all_lines), *window.stride, *window.dilation, lines)
     row = WindowRow(
         **_geometry(window),
         way=Way.ROWS,

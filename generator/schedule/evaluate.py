@@ -52,11 +52,11 @@ def evaluate(graph: TaskGraph, schedule: Schedule, board: Board) -> Evaluation:
     Raises:
         ScheduleError: the datapath cannot run it.
     """
-    wire(graph, schedule)
+    wiring = wire(graph, schedule)
     hardware: dict[str, UnitHardware] = {
         unit.name: build_unit(graph, schedule, unit.name) for unit in schedule.units
     }
-    phases = tuple(phase_cost(graph, schedule, phase, hardware) for phase in schedule.phases)
+    phases = tuple(phase_cost(graph, schedule, phase, hardware, wiring) for phase in schedule.phases)
     bits = 8 if max(tensor.number.bits for tensor in graph.tensors.values()) <= 8 else 16
     resources = add(
         shared_resources(schedule.lanes, bits, plan_memory(graph, schedule).bank_words, PORTS),

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..cost import PHASE_OVERHEAD, PIPELINE_DEPTH
+from ..cost import PHASE_OVERHEAD, PIPELINE_DEPTHS
 from ..emit import argument_words, emit_sources
 from ..errors import IntarsiaError
 from ..machine.machine import Machine
@@ -89,7 +89,7 @@ class TimedSimulation:
         if found != (len(names), len(processes)):
             raise RuntimeError(f"phase {phase} has {found} streams and processes, not {len(names), len(processes)}")
         fifo_depths = _ints([depths[name] for name in names])
-        pipeline_depths = _ints([PIPELINE_DEPTH] * len(processes))
+        pipeline_depths = _ints([PIPELINE_DEPTHS[process.function] for process in self.machine.processes])
         waits = np.zeros((3, len(names)), np.int64)
         blocked = np.zeros(len(processes), np.int32)
         iterations = np.zeros(len(processes), np.int64)

@@ -1,0 +1,81 @@
+"""The whole path of a model, in one function. Start reading here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import passes
+from .board import Board, load_board
+from .design import Design
+from .frontend import import_model
+from .machine.identifiers import identifier
+from .machine.lower import lower
+from .progress import Progress, silent
+from .qdq import export_qdq
+from .quantise import QuantiseOptions, calibrate, quantise
+from .samples import Preprocess, Samples, load_samples, synthetic_samples
+from .schedule.search import decide
+from .simulation.timed import TimedSimulation, size_fifos
+
+if TYPE_CHECKING:
+    import onnx
+
+KEPT_SAMPLES = 16
+"""Calibration samples that stay with the design, for its verification."""
+
+
+def compile_model(
+    model: str | Path | onnx.ModelProto,
+    *,
+    board: str | Path | Board = "kv260",
+    calibration: str | Path | None = None,
+    schedule: str = "auto",
+    weight_bits: int = 8,
+    activation_bits: int = 8,
+    clock_mhz: float | None = None,
+    preprocess: Preprocess | None = None,
+    fifo_sizing: bool = True,
+    progress: Progress = silent,
+) -> Design:
+    """Compiles a trained ONNX model into a design for a board.
+
+    Args:
+        model: path of a float ONNX model, or the model itself.
+        board: a board's name, the path of a TOML file, or the board itself.
+        calibration: .npz or .npy file of sample inputs; without it, synthetic samples serve, and the notes say so.
+        schedule: "auto", "dataflow" or "sequential".
+        weight_bits: bits of weights, 2 to 16.
+        activation_bits: bits of activations, 2 to 16.
+        clock_mhz: clock of the kernel; the board's default if None.
+        preprocess: how sample files become model inputs.
+        fifo_sizing: sizes FIFOs by the timed C-simulation, which needs a C++ compiler.
+        progress: told what is done.
+
+    Raises:
+        IntarsiaError: anything that the user can mend.
+    """
+    target = board if isinstance(board, Board) else load_board(board)
+    options = QuantiseOptions(weight_bits=weight_bits, activation_bits=activation_bits)
+    imported = import_model(model)
+    float_graph = passes.run(imported.graph)
+    samples = _samples(float_graph, calibration, preprocess or Preprocess())
+    statistics = calibrate(imported.model, float_graph, samples.arrays, progress)
+    graph = quantise(float_graph, statistics, options)
+    decision = decide(graph, target, schedule)
+    machine = lower(graph, decision.chosen.schedule, identifier(graph.name))
+    timed = None
+    if fifo_sizing:
+        machine = size_fifos(TimedSimulation(machine))
+    return Design(
+        graph=graph,
+        machine=machine,
+        decision=decision,
+        board=target,
+        clock_mhz=clock_mhz or target.clock_mhz,
+        float_model=imported.model,
+        quantised_model=export_qdq(graph),
+        samples={name: values[:KEPT_SAMPLES] for name, values in samples.arrays.items()},
+        preprocess=preprocess or Preprocess(),
+        notes=(*imported.notes, *samples.notes, *decision.notes),
+    )
