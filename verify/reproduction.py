@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
+from intarsia.samples import samples_bytes
 from intarsia.task_graph import TaskGraph
 
 from .findings import Evidence
 from .localise import Divergence
 
 INPUTS = "inputs.npz"
-README = """\
+TEXT = """\
 {divergence}
 
 Run again with this sample only:
@@ -39,15 +40,15 @@ def write(
     """
     directory.mkdir(parents=True, exist_ok=True)
     real = {name: graph.tensors[name].number.dequantise(raw) for name, raw in evidence.inputs.items()}
+    (directory / INPUTS).write_bytes(samples_bytes(real))
     for name, arrays in (
-        ("inputs", real),
         ("expected", evidence.expected),
         ("got", evidence.got),
         ("isolated", evidence.isolated),
     ):
         np.savez_compressed(directory / f"{name}.npz", allow_pickle=False, **arrays)
     command = f"intarsia verify {project} --inputs {directory / INPUTS}"
-    text = README.format(
+    text = TEXT.format(
         divergence=divergence,
         command=command,
         expected=divergence.expected_world,

@@ -9,18 +9,20 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from math import prod
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from intarsia.errors import IntarsiaError
+from intarsia.graph_file import load_graph
+from intarsia.samples import Preprocess, Samples, load_samples
 from intarsia.task_graph import TaskGraph
 
 from . import reproduction
+from .board_runner import BoardRunner
 from .budget import Budget
 from .check import check
+from .csim_runner import CsimRunner
 from .findings import Batch
 from .golden_runner import GoldenRunner
+from .onnxruntime_runner import FloatRunner, QuantisedRunner
 from .report import Report
 from .runner import Array
 from .stimuli import NAMES, stress
@@ -41,7 +43,7 @@ class ProjectError(IntarsiaError):
 
 def run(
     directory: Path | str,
-    inputs: Path | str | Mapping[str, Array] | None = None,
+    inputs: Path | str | Samples | None = None,
     board: str = EMULATED,
     samples: int | None = None,
     progress: Progress | None = None,
@@ -53,8 +55,7 @@ def run(
 
     Args:
         directory: the project that compile wrote.
-        inputs: a file of samples, or model inputs by name with the samples along axis 0 (and `labels`); by default
-            the calibration samples that the project holds.
+        inputs: samples, or a file of them; by default the calibration samples that the project holds.
         board: "emulated", the address of a real board, or "none".
         samples: use at most so many samples.
         progress: called after each batch.
@@ -63,18 +64,18 @@ def run(
     Raises:
         IntarsiaError: a world could not be run; says nothing about whether it is right.
     """
-    from intarsia.graph_file import load_graph
-
     project = Path(directory)
-    for needed in ("golden.npz", "deploy/manifest.json"):
+    for needed in ("design.json", "golden.npz", "deploy/manifest.json"):
         if not (project / needed).is_file():
             raise ProjectError(
                 f"{project} is no project of intarsia: it has no {needed}. Make it with `intarsia compile`"
             )
     graph = load_graph(project / "golden.npz")
-    values, labels = _samples(project, graph, inputs, samples)
-    count = len(next(iter(values.values()), ()))
-    total = count + len(NAMES)
+    loaded = _samples(project, graph, inputs)
+    values = {name: array[:samples] for name, array in loaded.arrays.items()}
+    labels = None if loaded.labels is None else loaded.labels[:samples]
+    total = min(loaded.count, samples or loaded.count) + len(NAMES)
+    notes = (*changed_files(project), *loaded.notes)
     with ExitStack() as stack:
         worlds = open_worlds(project, graph, board, stack)
         text = " = ".join(worlds.names.values())
@@ -84,17 +85,13 @@ def run(
                 progress(number, total, text)
 
         done(0)
-        report = check(graph, worlds, batches(graph, values, labels), budget, changed_files(project), done)
+        report = check(graph, worlds, batches(graph, values, labels), budget, notes, done)
     _reproduce(project, graph, report)
     return report
 
 
 def open_worlds(project: Path, graph: TaskGraph, board: str, stack: ExitStack) -> Worlds:
     """All worlds of a project; the stack closes the board."""
-    from .board_runner import BoardRunner
-    from .csim_runner import CsimRunner
-    from .onnxruntime_runner import FloatRunner, QuantisedRunner
-
     csim = CsimRunner(project)
     return Worlds(
         golden=GoldenRunner(graph),
@@ -143,42 +140,13 @@ def changed_files(project: Path) -> list[str]:
     return remarks
 
 
-def _samples(
-    project: Path, graph: TaskGraph, inputs: Path | str | Mapping[str, Array] | None, limit: int | None
-) -> tuple[dict[str, Array], Array | None]:
-    """Real model inputs of shape (samples, *tensor shape), and labels if there are any."""
-    if isinstance(inputs, Mapping):
-        found: Mapping[str, Any] = inputs
-    else:
-        found = _read(Path(inputs) if inputs is not None else project / "samples.npz", project, graph)
-    if missing := [name for name in graph.inputs if name not in found]:
-        raise ProjectError(f"the samples lack input {missing[0]!r}; given: {', '.join(found) or 'none'}")
-    values = {
-        name: np.asarray(found[name], np.float64).reshape(-1, *graph.tensors[name].shape)[:limit]
-        for name in graph.inputs
-    }
-    counts = {len(value) for value in values.values()}
-    labels = np.asarray(found["labels"]).reshape(-1)[:limit] if "labels" in found else None
-    if labels is not None:
-        counts.add(len(labels))
-    if len(counts) != 1:
-        raise ProjectError(f"the samples differ in number: {sorted(counts)}")
-    return values, labels
-
-
-def _read(path: Path, project: Path, graph: TaskGraph) -> Mapping[str, Any]:
-    """A file of samples; those that compile or a reproduction wrote are model inputs already."""
-    from intarsia.samples import Preprocess, load_samples
-
-    own = (project / "samples.npz", project / "verify" / "reproduction" / reproduction.INPUTS)
-    if path.resolve() in [one.resolve() for one in own]:
-        with np.load(path) as archive:
-            return dict(archive)
+def _samples(project: Path, graph: TaskGraph, inputs: Path | str | Samples | None) -> Samples:
+    if isinstance(inputs, Samples):
+        return inputs
+    tensors = tuple(graph.tensors[name] for name in graph.inputs)
     options = json.loads((project / "design.json").read_text())["preprocess"]
-    loaded: Mapping[str, Any] = load_samples(
-        path, [graph.tensors[name] for name in graph.inputs], Preprocess(**options)
-    )
-    return loaded
+    path = Path(inputs) if inputs is not None else project / "samples.npz"
+    return load_samples(path, tensors, Preprocess(**options))
 
 
 def _reproduce(project: Path, graph: TaskGraph, report: Report) -> None:
