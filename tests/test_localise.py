@@ -24,7 +24,8 @@ from fake_worlds import (
     wrapped,
 )
 
-from intarsia.task_graph import TaskGraph
+from intarsia import golden
+from intarsia.task_graph import Task, TaskGraph
 from intarsia.verify.budget import Budget
 from intarsia.verify.check import check
 from intarsia.verify.edge import Edge, Mode, Verdict
@@ -201,6 +202,20 @@ def test_the_result_does_not_depend_on_the_batch_size() -> None:
     worlds = replace(with_fault(Edge.MAPPING, FAULTS["one weight"][1]("csim")), float_model=None)
     few, many = (check(GRAPH, worlds, batches(GRAPH, size=size)) for size in (24, 5))
     assert few.to_json() == many.to_json()
+
+
+def test_the_last_bit_of_float32_is_a_warning_where_it_is_not_exact() -> None:
+    wide = with_parameter(GRAPH, "conv2", "bias", lambda bias: bias + (1 << 25))
+
+    def last_bit(graph: TaskGraph, task: Task, inputs: list[Array]) -> Array:
+        return golden.run_task(graph, task, inputs) - 1
+
+    for graph, passed in ((wide, True), (GRAPH, False)):
+        runner = FaultyRunner(graph, "ONNX Runtime", {"conv2": last_bit})
+        worlds = replace(sound_worlds(graph), float_model=None, quantised=runner)
+        report = run(worlds, graph)
+        assert report.passed is passed
+        assert report.layers[3].edges[Edge.LOWERING].verdict is (Verdict.WARN if passed else Verdict.FAIL)
 
 
 class TestQuantisation:

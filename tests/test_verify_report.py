@@ -136,7 +136,7 @@ def test_reproduction(failed: Report, tmp_path: Path) -> None:
         assert expected["conv2_out"][divergence.index] == divergence.expected
     with np.load(tmp_path / "reproduction" / "inputs.npz") as inputs:
         raw = GRAPH.tensors["image"].number.quantise(inputs["in:image"])
-    assert np.array_equal(raw, failed.evidence.inputs["in:image"])
+    assert np.array_equal(raw, failed.evidence.inputs["image"])
     assert "intarsia verify" in (tmp_path / "reproduction" / "command.txt").read_text()
 
 
