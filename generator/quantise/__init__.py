@@ -1,0 +1,20 @@
+"""Post-training quantisation to integers with power-of-two scales."""
+
+from .accumulators import AccumulatorRange, RangeError, accumulator_bits, accumulator_ranges
+from .calibrate import CalibrationError, Statistics, calibrate
+from .histogram import Histogram
+from .quantise import DEFAULT_OPTIONS, QuantiseOptions, quantise
+
+__all__ = [
+    "DEFAULT_OPTIONS",
+    "AccumulatorRange",
+    "CalibrationError",
+    "Histogram",
+    "QuantiseOptions",
+    "RangeError",
+    "Statistics",
+    "accumulator_bits",
+    "accumulator_ranges",
+    "calibrate",
+    "quantise",
+]

@@ -1,0 +1,79 @@
+"""Range analysis: how large each task's accumulator can become, for any input at all.
+
+Nothing wraps because every accumulator is as wide as this bound asks for; a task that would need more than 62
+bits is refused (fixed_point.divide_half_even needs one bit of head room in int64).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..errors import IntarsiaError
+from ..golden import accumulator_exponent
+from ..task_graph import Task, TaskGraph
+
+WIDEST = 62
+_FLOAT32_EXACT = 1 << 24
+
+
+class RangeError(IntarsiaError):
+    """An accumulator does not fit the widest integers the system computes with."""
+
+
+@dataclass(frozen=True)
+class AccumulatorRange:
+    """What range analysis proves about one task.
+
+    `float32_exact`: ONNX Runtime's float32 arithmetic on the QDQ model gives the same integers as the golden,
+    whatever the input and the order of summation; else the last bit of an output may differ.
+    """
+
+    bound: int
+    bits: int
+    float32_exact: bool
+
+
+def accumulator_ranges(graph: TaskGraph) -> Mapping[str, AccumulatorRange]:
+    """Range of the accumulator of every task of a quantised graph, by task name.
+
+    Raises:
+        RangeError: an accumulator, or the shift to its output, is wider than 62 bits.
+    """
+    return {task.name: _range(graph, task) for task in graph.tasks}
+
+
+def accumulator_bits(graph: TaskGraph) -> Mapping[str, int]:
+    """Bits of a signed integer that holds the accumulator (bias included, before rounding), by task name.
+
+    Raises:
+        RangeError: an accumulator, or the shift to its output, is wider than 62 bits.
+    """
+    return {name: found.bits for name, found in accumulator_ranges(graph).items()}
+
+
+def _range(graph: TaskGraph, task: Task) -> AccumulatorRange:
+    inputs = graph.input_tensors(task)
+    magnitudes = [max(-tensor.number.minimum, tensor.number.maximum) for tensor in inputs]
+    bound = task.operator.accumulator_bound(magnitudes, task.values, inputs)
+    bits = bound.bit_length() + 1
+    if bits > WIDEST:
+        raise RangeError(
+            f"task {task.name!r} ({task.operator.name}): its accumulator needs {bits} bits; at most {WIDEST} are "
+            "allowed. Use fewer --weight-bits or --activation-bits, or split the layer"
+        )
+    # A quotient is rounded once more by float32: below 2**23 it still falls on the right side of every
+    # rounding border, as the distance to a border is at least 1 / (2 * divisor).
+    divided = getattr(task.operator.work(task, graph), "divisor", 1) > 1
+    _check_shift(graph, task, bits)
+    return AccumulatorRange(bound, bits, bound < (_FLOAT32_EXACT // 2 if divided else _FLOAT32_EXACT))
+
+
+def _check_shift(graph: TaskGraph, task: Task, bits: int) -> None:
+    shift = graph.output_tensor(task).number.exponent - accumulator_exponent(graph, task)
+    if not 0 <= shift <= WIDEST:
+        raise RangeError(
+            f"task {task.name!r} ({task.operator.name}): its {bits}-bit accumulator would be shifted by {shift} "
+            f"bits to the format of {task.output!r}; 0 to {WIDEST} are allowed. Check that the model's weights and "
+            "the calibration samples are of an ordinary size"
+        )

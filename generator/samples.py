@@ -1,0 +1,270 @@
+"""Sample files: what a user has (.npz or .npy) as arrays that fit the model's inputs."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import IntarsiaError
+from .operator import Array
+from .task_graph import Tensor
+
+Reals = NDArray[np.float32]
+Purpose = Literal["calibration", "verification"]
+
+_COMMON_NAMES: dict[Purpose, tuple[str, ...]] = {
+    "calibration": ("calibration", "x", "images", "input", "inputs"),
+    "verification": ("x", "images", "input", "inputs", "calibration"),
+}
+_LABEL_NAMES = ("y", "labels")
+_IMAGE_RANK = 3  # channels, height, width
+_SYNTHETIC = 64
+
+
+class SamplesError(IntarsiaError):
+    """A sample file cannot be read, or does not fit the model."""
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """How sample files become model inputs; kept in design.json, so that verification does the same.
+
+    `scale` multiplies uint8 data (other data stay as they are); `fit` says what happens to images smaller than
+    the model's: zeros around them, or an error.
+    """
+
+    scale: float = 1 / 255
+    fit: Literal["pad", "error"] = "pad"
+
+    def __post_init__(self) -> None:
+        if self.fit not in ("pad", "error"):
+            raise SamplesError(f"--fit must be pad or error, not {self.fit!r}")
+        if not (math.isfinite(self.scale) and self.scale != 0):
+            raise SamplesError(f"--input-scale must be a finite number other than 0, not {self.scale}")
+
+
+DEFAULT_PREPROCESS = Preprocess()
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Real inputs of shape (samples, *tensor shape) by graph input; `notes` say what was done to the data."""
+
+    arrays: dict[str, Reals]
+    labels: NDArray[np.int64] | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """Number of samples."""
+        return len(next(iter(self.arrays.values())))
+
+
+def load_samples(
+    path: str | Path,
+    inputs: tuple[Tensor, ...],
+    preprocess: Preprocess = DEFAULT_PREPROCESS,
+    purpose: Purpose = "verification",
+) -> Samples:
+    """Read samples for every graph input, and labels if there are any.
+
+    An input's array is named as the input, `in:` and that name, or in one of the common ways (x, images, input,
+    calibration); failing that, it is the only array that fits. Labels are named y or labels; samples for
+    calibration have none.
+
+    Args:
+        path: an .npz file, or an .npy file for a model of one input.
+        inputs: tensors of the graph inputs.
+        preprocess: how to scale and fit.
+        purpose: which of `calibration` and `images` is meant, if a file has both.
+
+    Raises:
+        SamplesError: the file, an array or its values do not serve.
+    """
+    arrays = _read(Path(path))
+    chosen = {
+        tensor.name: _choose(path, arrays, tensor, purpose, single=len(inputs) == 1) for tensor in inputs
+    }
+    notes: dict[str, None] = {}
+    results = {
+        tensor.name: _prepare(
+            f"{path}: array {chosen[tensor.name]!r}", arrays[chosen[tensor.name]], tensor, preprocess, notes
+        )
+        for tensor in inputs
+    }
+    if purpose == "calibration" and preprocess.scale != Preprocess.scale:
+        for name, key in chosen.items():
+            if arrays[key].dtype != np.uint8:
+                notes[f"input {name!r}: samples are {arrays[key].dtype}, not uint8, and so not scaled"] = None
+    lengths = {chosen[name]: len(values) for name, values in results.items()}
+    if len(set(lengths.values())) > 1:
+        raise SamplesError(f"{path}: the inputs have different numbers of samples: {lengths}")
+    labels = None if purpose == "calibration" else _labels(path, arrays, chosen, next(iter(lengths.values())))
+    return Samples(results, labels, tuple(notes))
+
+
+def synthetic_samples(inputs: tuple[Tensor, ...], seed: int = 0, count: int = _SYNTHETIC) -> Samples:
+    """Uniform random values in [0, 1), for when there is no calibration data; the note says so loudly."""
+    generator = np.random.default_rng(seed)
+    arrays = {tensor.name: generator.random((count, *tensor.shape), dtype=np.float32) for tensor in inputs}
+    note = (
+        "NOT CALIBRATED: no samples were given, so number ranges come from random inputs in [0, 1). The design runs "
+        "and verifies, but its accuracy on real data is unknown. Give real samples with --calibration X.npz"
+    )
+    return Samples(arrays, None, (note,))
+
+
+def samples_bytes(arrays: Mapping[str, Array]) -> bytes:
+    """An .npz file of arrays by graph input, for `load_samples`."""
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer, allow_pickle=False, **{f"in:{name}": values for name, values in arrays.items()}
+    )
+    return buffer.getvalue()
+
+
+def _read(path: Path) -> dict[str, Array]:
+    """All arrays of a file; the array of an .npy file has the name `x`."""
+    if not path.is_file():
+        raise SamplesError(f"there is no sample file {path}. Give an .npz or .npy file")
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return {"x": loaded}
+        with loaded:
+            return {name: loaded[name] for name in loaded.files}
+    except Exception as error:  # a damaged zip archive raises almost anything
+        raise SamplesError(
+            f"{path} is no .npz or .npy file of numbers: {error}. numpy.savez(path, x=samples) makes one"
+        ) from error
+
+
+def _choose(
+    path: str | Path, arrays: Mapping[str, Array], tensor: Tensor, purpose: Purpose, single: bool
+) -> str:
+    """Name of the array for an input."""
+    common = _COMMON_NAMES[purpose] if single else ()
+    for name in (tensor.name, f"in:{tensor.name}", *common):
+        if name in arrays:
+            return name
+    fitting = [
+        name for name in arrays if name not in _LABEL_NAMES and _per_sample(arrays[name], tensor) is not None
+    ]
+    if len(fitting) == 1:
+        return fitting[0]
+    found = ", ".join(f"{name} {values.shape}" for name, values in arrays.items()) or "no array"
+    problem = f"more than one array could be the input: {', '.join(fitting)}" if fitting else "no array fits"
+    raise SamplesError(
+        f"{path}: {problem}. The model's input {tensor.name!r} needs shape {_wanted(tensor)}; the file holds {found}. "
+        f"Name the array {tensor.name!r}" + (f", or one of {', '.join(common)}" if common else "")
+    )
+
+
+def _prepare(
+    where: str, values: Array, tensor: Tensor, preprocess: Preprocess, notes: dict[str, None]
+) -> Reals:
+    """Values of a chosen array as (samples, *tensor shape)."""
+    if values.dtype.kind not in "iufb":
+        raise SamplesError(f"{where} holds {values.dtype}; numbers are needed")
+    if not values.size:
+        raise SamplesError(f"{where} is empty: its shape is {values.shape}")
+    shaped = _per_sample(values, tensor)
+    if shaped is None:
+        hint = ""
+        if values.ndim == _IMAGE_RANK + 1 and _per_sample(np.moveaxis(values, -1, 1), tensor) is not None:
+            hint = ". Its channels seem to come last: numpy.moveaxis(array, -1, 1) brings them to the front"
+        raise SamplesError(
+            f"{where} has shape {values.shape}; input {tensor.name!r} needs {_wanted(tensor)}{hint}"
+        )
+    with np.errstate(over="ignore"):
+        reals = shaped.astype(np.float32)
+    if not np.isfinite(reals).all():
+        bad = int(np.argwhere(~np.isfinite(reals.reshape(len(reals), -1)))[0, 0])
+        raise SamplesError(f"{where} has NaN or infinity (or a value beyond float32) in sample {bad}")
+    if values.dtype == np.uint8:
+        reals *= np.float32(preprocess.scale)
+        if preprocess.scale != 1:
+            shown = "1/255" if preprocess.scale == Preprocess.scale else f"{preprocess.scale:g}"
+            notes[
+                f"input {tensor.name!r}: uint8 samples are multiplied by {shown} (--input-scale 1 keeps them)"
+            ] = None
+    return _pad(where, reals, tensor, preprocess, notes)
+
+
+def _per_sample(values: Array, tensor: Tensor) -> Array | None:
+    """The array as (samples, *shape without batch axis), images of other sizes included; None if it cannot be.
+
+    Added or dropped: a batch axis of 1 in every sample, a channel axis of 1, the sample axis of a lone sample;
+    flat samples of the right number of values get the shape.
+    """
+    target = tensor.shape[1:]
+    shape = values.shape
+    if not shape:
+        return None
+    candidates = [shape]
+    if shape[1:2] == (1,):
+        candidates.append((shape[0], *shape[2:]))
+    if target[:1] == (1,):
+        candidates.append((shape[0], 1, *shape[1:]))
+    candidates.append((1, *shape))
+    for candidate in candidates:
+        if _fits(candidate[1:], target):
+            return values.reshape(candidate)
+    if math.prod(shape[1:]) == math.prod(target) and (len(shape) == 2 or len(target) == 1):
+        return values.reshape(shape[0], *target)
+    return None
+
+
+def _fits(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    """Equal, or images of as many channels."""
+    return shape == target or (len(shape) == len(target) == _IMAGE_RANK and shape[0] == target[0])
+
+
+def _pad(where: str, reals: Reals, tensor: Tensor, preprocess: Preprocess, notes: dict[str, None]) -> Reals:
+    """Images of the model's height and width, and the tensor's batch axis."""
+    target = tensor.shape[1:]
+    if reals.shape[1:] != target:
+        have, need = reals.shape[2:], target[1:]
+        sizes = f"{have[0]} x {have[1]} images, and input {tensor.name!r} is {need[0]} x {need[1]}"
+        if have[0] > need[0] or have[1] > need[1]:
+            raise SamplesError(
+                f"{where} has {sizes}. Crop or resize them first; only smaller images are padded"
+            )
+        if preprocess.fit == "error":
+            raise SamplesError(f"{where} has {sizes}. Resize them, or let --fit pad put zeros around them")
+        margins = [((n - h) // 2, n - h - (n - h) // 2) for h, n in zip(have, need, strict=True)]
+        reals = np.pad(reals, ((0, 0), (0, 0), *margins))
+        notes[
+            f"input {tensor.name!r}: {have[0]} x {have[1]} images are padded with zeros to {need[0]} x {need[1]}, "
+            "centred (--fit error forbids it)"
+        ] = None
+    return reals[:, np.newaxis]
+
+
+def _labels(
+    path: str | Path, arrays: Mapping[str, Array], chosen: Mapping[str, str], count: int
+) -> NDArray[np.int64] | None:
+    name = next((name for name in _LABEL_NAMES if name in arrays and name not in chosen.values()), None)
+    if name is None or set(chosen.values()) == {"calibration"}:
+        return None
+    labels = arrays[name]
+    if labels.ndim > 1 and labels.shape[0] == labels.size:
+        labels = labels.reshape(-1)
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise SamplesError(
+            f"{path}: {name!r} must be one integer per sample; it is {labels.dtype} {labels.shape}"
+        )
+    if len(labels) != count:
+        raise SamplesError(f"{path}: there are {len(labels)} labels in {name!r}, but {count} samples")
+    return labels.astype(np.int64)
+
+
+def _wanted(tensor: Tensor) -> str:
+    return "(samples, " + ", ".join(map(str, tensor.shape[1:])) + ")"
