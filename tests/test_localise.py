@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from fake_worlds import (
     FaultyRunner,
@@ -25,12 +27,14 @@ from fake_worlds import (
 )
 
 from intarsia import golden
+from intarsia.qdq import export_qdq
 from intarsia.task_graph import Task, TaskGraph
 from intarsia.verify.budget import Budget
 from intarsia.verify.check import check
 from intarsia.verify.edge import Edge, Mode, Verdict
 from intarsia.verify.findings import Batch
 from intarsia.verify.golden_runner import GoldenRunner
+from intarsia.verify.onnxruntime_runner import ModelError, QuantisedRunner
 from intarsia.verify.report import Report
 from intarsia.verify.runner import Array
 from intarsia.verify.worlds import Worlds
@@ -216,6 +220,32 @@ def test_the_last_bit_of_float32_is_a_warning_where_it_is_not_exact() -> None:
         report = run(worlds, graph)
         assert report.passed is passed
         assert report.layers[3].edges[Edge.LOWERING].verdict is (Verdict.WARN if passed else Verdict.FAIL)
+
+
+def test_onnxruntime_agrees_with_the_golden(tmp_path: Path) -> None:
+    onnx.save(export_qdq(GRAPH), tmp_path / "quantised.onnx")
+    worlds = replace(sound_worlds(GRAPH), quantised=QuantisedRunner(tmp_path / "quantised.onnx", GRAPH))
+    report = run(worlds)
+    assert report.passed and report.counts_of(Edge.LOWERING) == {Verdict.PASS: len(report.layers)}
+    graph = with_parameter(GRAPH, "conv3", "bias", lambda bias: bias + 40)
+    divergence = run(replace(worlds, golden=GoldenRunner(graph), csim=None, board=None), graph).divergences[0]
+    assert (divergence.edge, divergence.layer) == (Edge.LOWERING, "conv3")
+
+
+def test_a_model_of_one_sample_is_run_in_a_loop(tmp_path: Path) -> None:
+    model = export_qdq(GRAPH)
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = 1
+    onnx.save(model, tmp_path / "one.onnx")
+    inputs = dict(batches(GRAPH)[0].raw)
+    trace = QuantisedRunner(tmp_path / "one.onnx", GRAPH).trace(inputs)
+    assert all(np.array_equal(trace[name], values) for name, values in golden.run(GRAPH, inputs).items())
+
+
+def test_a_broken_model_file_is_an_error_of_ours(tmp_path: Path) -> None:
+    (tmp_path / "broken.onnx").write_bytes(b"no model")
+    with pytest.raises(ModelError, match="cannot run"):
+        QuantisedRunner(tmp_path / "broken.onnx", GRAPH)
 
 
 class TestQuantisation:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib
 import json
 import struct
 import xml.etree.ElementTree as Xml
 import zlib
-from dataclasses import replace
+from dataclasses import asdict, replace
 from io import StringIO
 from pathlib import Path
 
@@ -15,9 +17,13 @@ import pytest
 from fake_worlds import FaultyRunner, batches, network, one_weight, sound_worlds, with_parameter, wrapped
 from rich.console import Console
 
-from intarsia.verify import assert_agrees, check, reproduction
+from intarsia.graph_file import save_graph
+from intarsia.samples import Preprocess, load_samples, samples_bytes
+from intarsia.verify import assert_agrees, check, reproduction, run
 from intarsia.verify.png import encode
 from intarsia.verify.report import Report
+from intarsia.verify.run import ProjectError
+from intarsia.verify.stimuli import NAMES
 
 GRAPH = network()
 
@@ -134,10 +140,65 @@ def test_reproduction(failed: Report, tmp_path: Path) -> None:
         assert got["conv2_out"][divergence.index] == divergence.got
     with np.load(tmp_path / "reproduction" / "expected.npz") as expected:
         assert expected["conv2_out"][divergence.index] == divergence.expected
-    with np.load(tmp_path / "reproduction" / "inputs.npz") as inputs:
-        raw = GRAPH.tensors["image"].number.quantise(inputs["in:image"])
+    samples = load_samples(tmp_path / "reproduction" / "inputs.npz", (GRAPH.tensors["image"],))
+    raw = GRAPH.tensors["image"].number.quantise(samples.arrays["image"][0])
     assert np.array_equal(raw, failed.evidence.inputs["image"])
     assert "intarsia verify" in (tmp_path / "reproduction" / "command.txt").read_text()
+
+
+class TestRun:
+    """Verification of a project directory, with worlds of our own in place of its compiled ones."""
+
+    @pytest.fixture
+    def project(self, tmp_path: Path) -> Path:
+        (tmp_path / "deploy").mkdir()
+        save_graph(GRAPH, tmp_path / "golden.npz")
+        real = np.random.default_rng(0).normal(0, 0.5, (12, 1, 2, 8, 8)).astype(np.float32)
+        (tmp_path / "samples.npz").write_bytes(samples_bytes({"image": real}))
+        (tmp_path / "design.json").write_text(json.dumps({"preprocess": asdict(Preprocess())}))
+        (tmp_path / "weights.bin").write_bytes(b"weights")
+        hashes = {"weights.bin": hashlib.sha256(b"weights").hexdigest()}
+        (tmp_path / "deploy" / "manifest.json").write_text(json.dumps({"sha256": hashes}))
+        return tmp_path
+
+    @pytest.fixture
+    def world(self, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+        changes: dict[str, object] = {}
+        module = importlib.import_module("intarsia.verify.run")
+        monkeypatch.setattr(module, "open_worlds", lambda *_: replace(sound_worlds(GRAPH), **changes))
+        return changes
+
+    def test_a_sound_project(self, project: Path, world: dict[str, object]) -> None:
+        steps: list[tuple[int, int]] = []
+        report = run(project, progress=lambda done, total, text: steps.append((done, total)))
+        assert_agrees(report)
+        assert (report.samples, report.stress, report.notes) == (12, len(NAMES), ())
+        assert steps[0] == (0, 31) and steps[-1] == (31, 31)
+        assert not (project / "verify").exists()
+
+    def test_fewer_samples(self, project: Path, world: dict[str, object]) -> None:
+        assert run(project, samples=3).samples == 3
+
+    def test_changed_files_are_noted(self, project: Path, world: dict[str, object]) -> None:
+        (project / "weights.bin").write_bytes(b"other")
+        report = run(project)
+        assert report.passed and "weights.bin was changed" in report.notes[0]
+
+    def test_a_failure_leaves_a_sample_that_fails_again(
+        self, project: Path, world: dict[str, object]
+    ) -> None:
+        world["csim"] = FaultyRunner(GRAPH, compute={"conv1": wrapped})
+        first = run(project).first_divergence
+        again = run(project, project / "verify" / "reproduction" / "inputs.npz")
+        assert first is not None and again.first_divergence is not None and again.samples == 1
+        assert (again.first_divergence.index, again.first_divergence.got) == (first.index, first.got)
+        del world["csim"]
+        run(project)
+        assert not (project / "verify" / "reproduction").exists()
+
+    def test_a_directory_that_is_no_project(self, tmp_path: Path) -> None:
+        with pytest.raises(ProjectError, match="no project"):
+            run(tmp_path)
 
 
 def test_png_round_trip() -> None:

@@ -45,7 +45,7 @@ def channel_maps(tensor: Tensor, raw: Array) -> NDArray[np.int64]:
         return values[0, :MAX_CHANNELS]
     if values.size == values.shape[-1]:
         flat = values.reshape(-1)[: ROW * ROW]
-        width = min(ROW, flat.size)
+        width = min(ROW, math.ceil(2 * math.sqrt(flat.size)), flat.size)
         return np.pad(flat, (0, -flat.size % width)).reshape(1, -1, width)
     return values.reshape(1, -1, values.shape[-1])[:, : ROW * 4]
 

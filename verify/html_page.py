@@ -232,7 +232,7 @@ def _histogram(report: Report, edge: Edge, comparison: Comparison) -> Histogram:
     bars = []
     for place, (bucket, count) in enumerate(zip(BUCKETS, comparison.histogram, strict=True)):
         height = max(1, round(BAR_HEIGHT * math.log1p(count) / math.log1p(tallest))) if count else 0
-        style = "equal" if bucket == 0 else "off"
+        style = "equal" if bucket == 0 else "noise" if edge is Edge.QUANTISATION else "off"
         bars.append(Bar(place * 11, BAR_HEIGHT - height, height, style, f"{_bucket(bucket)} LSB: {count:,}"))
     expected, got = (report.worlds[end] for end in report.edges[edge])
     caption = f"{comparison.similarity:.2f}% equal, max {comparison.max_lsb} LSB, mean {comparison.mean_lsb:+.3f} LSB"
@@ -266,6 +266,6 @@ def _pictures(report: Report, layer: Layer) -> tuple[Picture, ...]:
         images["difference"] = difference_picture(tensor, *shown.values())
     pictures = []
     for title, pixels in images.items():
-        zoom = max(1, min(8, 240 // max(pixels.shape[1], 1), 160 // max(pixels.shape[0], 1)))
+        zoom = max(1, min(8, 300 // pixels.shape[1], 160 // pixels.shape[0]))
         pictures.append(Picture(title, data_uri(pixels), pixels.shape[1] * zoom, pixels.shape[0] * zoom))
     return tuple(pictures)

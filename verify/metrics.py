@@ -48,7 +48,8 @@ class Fidelity:
         """Cosine of the angle between both; 1 for two zeros, 0 if only one is zero."""
         if self.signal == 0 or self.image == 0:
             return 1.0 if self.signal == self.image else 0.0
-        return max(-1.0, min(1.0, float(self.product) / math.sqrt(float(self.signal) * float(self.image))))
+        square = float(self.product**2 / (self.signal * self.image))
+        return math.copysign(min(1.0, math.sqrt(square)), self.product)
 
     def merge(self, other: Fidelity) -> Fidelity:
         """The fidelity over both sets of samples."""

@@ -57,8 +57,11 @@ class Report:
             return f"NOT VERIFIED: outputs not observed at the {', '.join(self.unobserved)} edge"
         if not self.passed:
             return "NOT VERIFIED: nothing was compared"
-        chain = " = ".join(name for world, name in self.worlds.items() if world is not World.FLOAT)
-        return f"PASSED: {chain} in every bit, {len(self.layers)} tensors, {self.counts}"
+        last_bit = Edge.LOWERING in self.edges and Verdict.WARN in self.counts_of(Edge.LOWERING)
+        beside = (World.FLOAT, World.QUANTISED) if last_bit else (World.FLOAT,)
+        chain = " = ".join(name for world, name in self.worlds.items() if world not in beside)
+        but = f"; {self.worlds[World.QUANTISED]} differs in the last bit, within float32" if last_bit else ""
+        return f"PASSED: {chain} in every bit{but}; {len(self.layers)} tensors, {self.counts}"
 
     @property
     def counts(self) -> str:

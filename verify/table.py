@@ -15,6 +15,15 @@ from .layer import EdgeResult, Layer
 if TYPE_CHECKING:
     from .report import Report
 
+WIDE = 100
+"""Columns of a terminal that takes edges and verdicts unabridged."""
+SHORT_EDGES = {
+    Edge.QUANTISATION: "quant",
+    Edge.LOWERING: "lower",
+    Edge.MAPPING: "map",
+    Edge.DEPLOYMENT: "deploy",
+}
+SHORT_VERDICTS = {Verdict.INHERITED: "inherit", Verdict.UNOBSERVED: "-"}
 STYLES = {
     Verdict.PASS: "green",
     Verdict.WARN: "yellow",
@@ -26,22 +35,24 @@ STYLES = {
 
 def print_report(report: Report, console: Console) -> None:
     """One row per layer, accuracy and notes, and the verdict as the last line."""
+    wide = console.width >= WIDE
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("#", "layer", "op", "shape", "SQNR", "max LSB", "mism%", "sat%"):
+    for heading in ("#", "layer", "op", "shape", "SQNR", "max LSB" if wide else "LSB", "mism%", "sat%"):
         words = heading in ("layer", "op", "shape")
         table.add_column(heading, justify="left" if words else "right", overflow="fold", no_wrap=not words)
     for edge in report.edges:
-        table.add_column(str(edge))
+        table.add_column(str(edge) if wide else SHORT_EDGES[edge], overflow="fold")
     for number, layer in enumerate(report.layers):
-        table.add_row(str(number), *map(escape, figures(layer)), *map(_cell, layer.edges.values()))
+        cells = [_cell(result, wide) for result in layer.edges.values()]
+        table.add_row(str(number), *map(escape, figures(layer)), *cells)
     console.print(table)
     console.print()
     chain = " -> ".join(report.worlds.values())
-    console.print(escape(f"Worlds: {chain}; {report.counts}"), highlight=False)
+    console.print(escape(f"Worlds: {chain}; {report.counts}"), highlight=False, soft_wrap=True)
     if text := accuracy_text(report):
-        console.print(escape(text), highlight=False)
+        console.print(escape(text), highlight=False, soft_wrap=True)
     for note in report.notes:
-        console.print(f"Note: {escape(note)}", style="yellow", highlight=False)
+        console.print(f"Note: {escape(note)}", style="yellow", highlight=False, soft_wrap=True)
     for divergence in report.divergences[1:]:
         console.print(escape(f"Also: {divergence}"), style="red", highlight=False, soft_wrap=True)
     style = "bold green" if report.passed else "bold red"
@@ -90,5 +101,6 @@ def verdict_text(edge: Edge, result: EdgeResult, comparison: Comparison | None) 
     return f"{result.verdict}: {count}, max {comparison.max_lsb} LSB, mean {comparison.mean_lsb:+.3f} LSB"
 
 
-def _cell(result: EdgeResult) -> str:
-    return f"[{STYLES[result.verdict]}]{result.verdict}[/]"
+def _cell(result: EdgeResult, wide: bool) -> str:
+    text = str(result.verdict) if wide else SHORT_VERDICTS.get(result.verdict, str(result.verdict))
+    return f"[{STYLES[result.verdict]}]{text}[/]"
