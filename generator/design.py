@@ -106,7 +106,8 @@ class Design:
         need = text["resources"]
         have = asdict(self.board.resources)
         baselines = ", ".join(
-            f"{kind} {cycles if cycles is not None else 'impossible'}" for kind, cycles in schedule["baselines"].items()
+            f"{kind} {cycles if cycles is not None else 'impossible'}"
+            for kind, cycles in schedule["baselines"].items()
         )
         used = ", ".join(f"{key.upper()} {need[key]}/{have[key]}" for key in ("dsp", "bram18", "lut", "ff"))
         lines = [

@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 
 from .machine.machine import Config, Constant, Machine
-from .machine.rows import MacRow, PoolRow, PostRow, Row, SwitchRow, TransferRow, WindowRow
+from .machine.rows import CombineRow, MacRow, PoolRow, PostRow, Row, SwitchRow, TransferRow, WindowRow
 
 _ROW_TYPES: Mapping[type[Row], str] = MappingProxyType(
     {
@@ -22,6 +22,7 @@ _ROW_TYPES: Mapping[type[Row], str] = MappingProxyType(
         MacRow: "mac_row",
         PostRow: "post_row",
         PoolRow: "pool_row",
+        CombineRow: "combine_row",
     }
 )
 
@@ -74,7 +75,9 @@ def _config(config: Config) -> dict[str, Any]:
     row_type = type(config.rows[0][0])
     rows = [
         {
-            "initialiser": _braces(", ".join(_row(row) for row in by_unit)) if config.by_unit else _row(by_unit[0]),
+            "initialiser": _braces(", ".join(_row(row) for row in by_unit))
+            if config.by_unit
+            else _row(by_unit[0]),
             "comment": comment,
         }
         for by_unit, comment in zip(config.rows, config.comments, strict=True)
@@ -103,7 +106,11 @@ def _constant(constant: Constant) -> dict[str, Any]:
 
 
 def _row(row: Row) -> str:
-    return _braces(", ".join(str(value).lower() if isinstance(value, bool) else str(int(value)) for value in astuple(row)))
+    return _braces(
+        ", ".join(
+            str(value).lower() if isinstance(value, bool) else str(int(value)) for value in astuple(row)
+        )
+    )
 
 
 def _braces(text: str) -> str:
@@ -111,17 +118,27 @@ def _braces(text: str) -> str:
 
 
 def _top(machine: Machine) -> dict[str, Any]:
-    """What top.cpp needs beyond the machine: parameters of the region, and its calls for either bank order."""
+    """What top.cpp needs beyond the machine: parameters of the region, and its call for each order of the banks."""
+    sources = [f"const word_t {port}[kBankWords]" for port in machine.bank_ports[:-1]]
+    targets = [f"word_t {port}[kBankWords]" for port in machine.bank_ports[-1:]]
     memories = [f"const {memory.word} {memory.name}[{memory.size}]" for memory in machine.parameters]
-    banks = ["const word_t source[kBankWords]", "word_t target[kBankWords]"] if machine.bank_words else []
-    order = ["bank1", "bank0"] if machine.bank_words else []
     names = [memory.name for memory in machine.parameters]
-    pointers = ["input", "output", "taps"]
-    to_bank1 = [phase for phase, bank in enumerate(machine.reads_bank) if bank == 0 or machine.writes_bank[phase] == 1]
+    pointers = ["input", "output", *(["taps"] if machine.taps else [])]
     return {
-        "region_parameters": ["const word_t* input", "word_t* output", "word_t* taps", *banks, *memories],
-        "calls": [[*pointers, *order, *names], [*pointers, *order[::-1], *names]],
-        "to_bank1": " || ".join(f"phase == {phase}" for phase in to_bank1) or "false",
+        "region_parameters": [
+            "int phase",
+            *(["int tap"] if machine.taps else []),
+            "const word_t* input",
+            "word_t* output",
+            *(["word_t* taps"] if machine.taps else []),
+            *sources,
+            *targets,
+            *memories,
+        ],
+        "calls": [
+            [*(["tap"] if machine.taps else []), *pointers, *(f"bank{bank}" for bank in order), *names]
+            for order in machine.bank_orders or ((),)
+        ],
         "ports": _ports(machine),
     }
 

@@ -25,7 +25,9 @@ def kernel_arguments(machine: Machine) -> tuple[Argument, ...]:
         Argument(name=name, kind="pointer", bits=64, direction=_DIRECTIONS[name])  # type: ignore[arg-type]
         for name in argument_words(machine)
     ]
-    scalars = [Argument(name=name, kind="scalar", bits=32, direction="in") for name in ("load_weights", "tap")]
+    scalars = [
+        Argument(name=name, kind="scalar", bits=32, direction="in") for name in ("load_weights", "tap")
+    ]
     return assign_offsets([*pointers, *scalars])
 
 

@@ -27,7 +27,9 @@ def write_project(design: Design, directory: Path, *, replace: bool = False) -> 
     """Writes all files of a design to `directory`, which appears complete or not at all."""
     if directory.exists() and not (replace and (directory / "design.json").is_file()):
         reason = "and is not a project of intarsia" if replace else "already"
-        raise ProjectError(f"{directory} exists {reason}: choose another directory, or replace a project with --force")
+        raise ProjectError(
+            f"{directory} exists {reason}: choose another directory, or replace a project with --force"
+        )
     content = project_files(design)
     parent = directory.absolute().parent
     try:

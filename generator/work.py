@@ -63,4 +63,24 @@ class PoolWork:
     divisor: int = 1
 
 
-Work = MacWork | PoolWork
+class Combination(Enum):
+    """What a combine unit does with its two operands; values are the bits of hls_kernels/combine.hpp."""
+
+    SUM = 1
+    DIFFERENCE = 2
+    PRODUCT = 4
+    MAXIMUM = 8
+    MINIMUM = 16
+
+
+@dataclass(frozen=True)
+class CombineWork:
+    """Two tensors of one shape, element by element, after left shifts that align their units."""
+
+    pixels: int
+    channels: int
+    kind: Combination
+    shifts: tuple[int, int] = (0, 0)
+
+
+Work = MacWork | PoolWork | CombineWork

@@ -18,7 +18,8 @@ def transcribed_iterations(window: Window, groups: int, lines: int) -> int:
         for g in range(groups)
         for dy in range(window.kernel[0])
         for x in (
-            out_x * window.stride[1] - window.pad_left + dx * window.dilation[1] for dx in range(window.kernel[1])
+            out_x * window.stride[1] - window.pad_left + dx * window.dilation[1]
+            for dx in range(window.kernel[1])
         )
     ]
     iterations = sent = 0

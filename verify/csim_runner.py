@@ -20,7 +20,6 @@ from intarsia.operator import Array
 from intarsia.simulation.build import build
 
 
-
 class SimulationError(IntarsiaError):
     """The C-simulation could not run the program."""
 
@@ -76,7 +75,8 @@ class CsimRunner:
             for spec in self._manifest["outputs"]:
                 rows[spec["tensor"]].append(self._view(spec).copy())
         return {
-            spec["tensor"]: unpack(np.concatenate(rows[spec["tensor"]]), spec).astype(np.int64) for spec in specs
+            spec["tensor"]: unpack(np.concatenate(rows[spec["tensor"]]), spec).astype(np.int64)
+            for spec in specs
         }
 
     def _launch(self, tap: int) -> None:
@@ -90,9 +90,10 @@ class CsimRunner:
         self._kernel(*arguments)
         self._loaded = True
         if fault := self._fault():
-            raise SimulationError(f"C-simulation: {fault.decode()}: the program of a process moves a wrong number of words")
+            raise SimulationError(
+                f"C-simulation: {fault.decode()}: the program of a process moves a wrong number of words"
+            )
 
     def _view(self, spec: dict[str, Any]) -> Any:
         start = spec["word_offset"] * self._manifest["word_bytes"]
         return self._buffers[spec["argument"]][start : start + sample_bytes(spec)]
-

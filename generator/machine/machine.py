@@ -84,9 +84,10 @@ class Machine:
         lanes: elements per word.
         element_bytes: bytes of an activation in memory.
         phases: number of phases, with their names in `phase_names`.
-        bank_words: size of each of the two on-chip activation banks; 0 if there are none.
-        writes_bank: for each phase, the bank that it writes, or -1.
-        reads_bank: for each phase, the bank that it reads, or -1.
+        bank_words: size of each on-chip activation bank.
+        bank_ports: parameters of the region that are banks: what each feed reads, then what collect writes.
+        bank_orders: the ways in which banks are bound to these ports.
+        bank_order: which of them each phase takes.
         weights: content of weights.bin.
     """
 
@@ -100,12 +101,18 @@ class Machine:
     processes: tuple[Process, ...]
     parameters: tuple[OnChip, ...]
     bank_words: int
-    reads_bank: tuple[int, ...]
-    writes_bank: tuple[int, ...]
+    bank_ports: tuple[str, ...]
+    bank_orders: tuple[tuple[int, ...], ...]
+    bank_order: tuple[int, ...]
     inputs: tuple[TensorPlace, ...]
     outputs: tuple[TensorPlace, ...]
     taps: tuple[TensorPlace, ...]
     weights: bytes
+
+    @property
+    def banks(self) -> int:
+        """Number of on-chip activation banks."""
+        return 1 + max((bank for order in self.bank_orders for bank in order), default=-1)
 
     @property
     def word_bytes(self) -> int:

@@ -1,29 +1,25 @@
-"""Where tensors that outlive a phase are kept: DRAM, or an on-chip bank and offset by lifetime."""
+"""Where tensors that outlive a phase are kept: DRAM, or an on-chip bank and an offset by lifetime."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+
+import networkx as nx
 
 from ..schedule.plan import Schedule, ScheduleError
 from ..task_graph import TaskGraph
-from .window import groups
+from .hardware import words_of
+from .wiring import Wiring
 
-
-class Store(Enum):
-    """A memory that a phase reads or writes."""
-
-    INPUT = "input"
-    OUTPUT = "output"
-    BANK0 = "bank0"
-    BANK1 = "bank1"
+DRAM = -1
+"""Store of the model's inputs and outputs; banks are numbered from 0."""
 
 
 @dataclass(frozen=True)
 class Place:
     """Where a tensor is, in words."""
 
-    store: Store
+    store: int
     offset: int
     words: int
 
@@ -32,56 +28,71 @@ class Place:
 class MemoryPlan:
     """Places of all tensors that cross a phase boundary, and the sizes of the memories, in words.
 
-    `bank_words` is the size of each of the two banks, 0 if no tensor is kept on chip.
+    `banks` is the number of on-chip banks, all of `bank_words` words.
     """
 
     places: dict[str, Place]
-    input_words: int
-    output_words: int
+    banks: int
     bank_words: int
 
 
-def plan_memory(graph: TaskGraph, schedule: Schedule) -> MemoryPlan:
-    """Graph inputs and outputs in DRAM; other crossing tensors in two banks, so that no phase reads what it writes.
+def plan_memory(graph: TaskGraph, schedule: Schedule, wiring: Wiring) -> MemoryPlan:
+    """Model inputs and outputs in DRAM, other crossing tensors in banks.
 
-    Within a bank a tensor takes the lowest offset that no tensor alive at the same time covers.
+    A phase reads each operand from a bank of its own and writes another one, because every bank has one reading or
+    writing process. That makes a graph-colouring problem: tensors touched by one phase differ in colour. Within a bank
+    a tensor takes the lowest offset that no tensor alive at the same time covers.
+
+    Raises:
+        ScheduleError: an output of the model is also read by a later phase.
     """
-    words = {name: t.pixels * groups(t.channels, schedule.lanes) for name, t in graph.tensors.items()}
+    words = {name: words_of(graph, name, schedule.lanes) for name in graph.tensors}
     places: dict[str, Place] = {}
-    sizes = {store: 0 for store in Store}
-    for store, names in ((Store.INPUT, graph.inputs), (Store.OUTPUT, graph.outputs)):
+    for names in (graph.inputs, graph.outputs):
+        offset = 0
         for name in names:
-            places[name] = Place(store, sizes[store], words[name])
-            sizes[store] += words[name]
-    alive: list[tuple[int, str]] = []  # (last phase that reads it, tensor)
-    for index, phase in enumerate(schedule.phases):
-        read = {name for task in phase.tasks for name in graph.task(task).inputs if name in places}
-        for name in _crossing(graph, schedule, index):
-            if name in graph.outputs:
-                raise ScheduleError(f"tensor {name!r} is an output of the model and also read by a later phase")
-            bank = Store.BANK1 if any(places[source].store is Store.BANK0 for source in read) else Store.BANK0
-            taken = sorted(
-                (places[other].offset, places[other].words)
-                for last, other in alive
-                if last >= index and places[other].store is bank
+            places[name] = Place(DRAM, offset, words[name])
+            offset += words[name]
+    conflicts: nx.Graph[str] = nx.Graph()
+    last_use: dict[str, int] = {}
+    for index, stored in enumerate(wiring.stored):
+        read = [name for name in wiring.fed[index] if name and name not in graph.inputs]
+        if late := [name for name in read if name in graph.outputs]:
+            raise ScheduleError(
+                f"tensor {late[0]!r} is an output of the model and also read by a later phase"
             )
-            offset = 0
-            for start, length in taken:
-                if offset + words[name] <= start:
-                    break
-                offset = max(offset, start + length)
-            places[name] = Place(bank, offset, words[name])
-            sizes[bank] = max(sizes[bank], offset + words[name])
-            alive.append((_last_use(graph, schedule, name), name))
-    bank_words = max(sizes[Store.BANK0], sizes[Store.BANK1])
-    return MemoryPlan(places, sizes[Store.INPUT], sizes[Store.OUTPUT], bank_words)
+        touched = [*read, *([stored] if stored not in graph.outputs else [])]
+        conflicts.add_nodes_from(touched)
+        conflicts.add_edges_from((a, b) for a in touched for b in touched if a < b)
+        last_use |= dict.fromkeys(touched, index)
+    colours: dict[str, int] = nx.greedy_color(conflicts, strategy="DSATUR") if conflicts else {}
+    banks = max(colours.values(), default=-1) + 1
+    bank_words = 0
+    alive: list[str] = []
+    for index, stored in enumerate(wiring.stored):
+        if stored not in colours:
+            continue
+        alive = [name for name in alive if last_use[name] >= index]
+        taken = sorted(
+            (places[name].offset, places[name].words) for name in alive if colours[name] == colours[stored]
+        )
+        offset = 0
+        for start, length in taken:
+            if offset + words[stored] <= start:
+                break
+            offset = max(offset, start + length)
+        places[stored] = Place(colours[stored], offset, words[stored])
+        bank_words = max(bank_words, offset + words[stored])
+        alive.append(stored)
+    # The region has one reading port per feed that ever reads a bank, and one writing port.
+    ports = len(bank_feeds(graph, wiring)) + 1 if colours else 0
+    return MemoryPlan(places, max(banks, ports), bank_words)
 
 
-def _crossing(graph: TaskGraph, schedule: Schedule, index: int) -> list[str]:
-    """Tensors that phase `index` makes and a later phase reads."""
-    outputs = [graph.task(task).output for task in schedule.phases[index].tasks]
-    return [name for name in outputs if _last_use(graph, schedule, name) > index]
-
-
-def _last_use(graph: TaskGraph, schedule: Schedule, tensor: str) -> int:
-    return max((schedule.phase_of(task.name) for task in graph.consumers[tensor]), default=-1)
+def bank_feeds(graph: TaskGraph, wiring: Wiring) -> tuple[int, ...]:
+    """Indices of the feeds that read a bank in some phase."""
+    return tuple(
+        index
+        for index in range(len(wiring.feeds))
+        if any(fed[index] and fed[index] not in graph.inputs for fed in wiring.fed)
+    )

@@ -82,4 +82,17 @@ class PoolRow:
     high: int = 0
 
 
-Row = TransferRow | SwitchRow | WindowRow | MacRow | PostRow | PoolRow
+@dataclass(frozen=True)
+class CombineRow:
+    """combine.hpp: two operands, aligned, combined, rounded and clamped."""
+
+    words: int = 0
+    kind: int = 0
+    shift_a: int = 0
+    shift_b: int = 0
+    shift: int = 0
+    low: int = 0
+    high: int = 0
+
+
+Row = TransferRow | SwitchRow | WindowRow | MacRow | PostRow | PoolRow | CombineRow

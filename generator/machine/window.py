@@ -81,11 +81,15 @@ def _packs(work: MacWork, window: Window, lanes: int) -> bool:
 
 def _plan_packed(work: MacWork, window: Window, lanes: int, padding: int) -> PatchPlan:
     words = -(-window.positions * work.channels // lanes)
-    bottom = max(window.height, (window.out_height - 1) * window.stride[0] + window.kernel[0] - window.pad_top)
+    bottom = max(
+        window.height, (window.out_height - 1) * window.stride[0] + window.kernel[0] - window.pad_top
+    )
     right = max(window.width, (window.out_width - 1) * window.stride[1] + window.kernel[1] - window.pad_left)
     columns = right + window.pad_left
     iterations = (bottom + window.pad_top) * columns + work.pixels * (words - 1)
-    row = WindowRow(**_geometry(window), way=Way.PACKED, iterations=iterations, groups=1, right=right, padding=padding)
+    row = WindowRow(
+        **_geometry(window), way=Way.PACKED, iterations=iterations, groups=1, right=right, padding=padding
+    )
     return PatchPlan(Way.PACKED, words, row, line_words=columns)
 
 
@@ -102,7 +106,9 @@ def _plan_rows(window: Window, per_pixel: int, padding: int, lines: int) -> Patc
         first_slot=-window.pad_top % lines,
         padding=padding,
     )
-    return PatchPlan(Way.ROWS, window.positions * per_pixel, row, lines=lines, line_words=window.width * per_pixel)
+    return PatchPlan(
+        Way.ROWS, window.positions * per_pixel, row, lines=lines, line_words=window.width * per_pixel
+    )
 
 
 def _geometry(window: Window) -> dict[str, int]:
@@ -130,7 +136,9 @@ def rows_iterations(window: Window, per_pixel: int, lines: int) -> int:
     before its slot is free, which is when the last patch of an output row has been sent. A word is sent one
     iteration after the one before it, and not before the iteration after its storing.
     """
-    stored = np.full(window.height * window.width * per_pixel, -1, dtype=np.int64)  # iteration of each word's storing
+    stored = np.full(
+        window.height * window.width * per_pixel, -1, dtype=np.int64
+    )  # iteration of each word's storing
     count = 0  # words stored so far
     free = 0  # next iteration in which a word may be stored
     send = 0  # next iteration in which a word may be sent

@@ -6,83 +6,107 @@ from dataclasses import dataclass
 
 from ..schedule.plan import Schedule, ScheduleError
 from ..task_graph import TaskGraph
-from .units import output_words
+from .hardware import words_of
 
-FETCH = "fetch"
 COLLECT = "collect"
 
 
 @dataclass(frozen=True)
 class Edge:
-    """A path from one node (a unit, or fetch) to another (a unit, or collect)."""
+    """A path from a feed or a unit to an input port of a unit, or to collect."""
 
     source: str
     target: str
+    port: int = 0
 
 
 @dataclass(frozen=True)
 class Wiring:
     """Edges in datapath order; `words[phase][edge]` is what flows, absent where nothing does.
 
-    `fed[phase]` and `stored[phase]` name the tensor that the phase reads from and writes to memory.
+    `feeds` names the fetch processes. `fed[phase]` names the tensor that each of them reads from memory, or is empty;
+    `stored[phase]` the tensor that the phase writes to memory.
     """
 
+    feeds: tuple[str, ...]
     edges: tuple[Edge, ...]
     words: tuple[dict[Edge, int], ...]
-    fed: tuple[str, ...]
+    fed: tuple[tuple[str, ...], ...]
     stored: tuple[str, ...]
 
-    def sources(self, target: str) -> tuple[str, ...]:
-        """Nodes that feed `target` in some phase."""
-        return tuple(edge.source for edge in self.edges if edge.target == target)
+    def into(self, target: str, port: int = 0) -> tuple[Edge, ...]:
+        """Edges that lead to an input port in some phase."""
+        return tuple(edge for edge in self.edges if (edge.target, edge.port) == (target, port))
 
-    def targets(self, source: str) -> tuple[str, ...]:
-        """Nodes that `source` feeds in some phase."""
-        return tuple(edge.target for edge in self.edges if edge.source == source)
+    def out_of(self, source: str) -> tuple[Edge, ...]:
+        """Edges that leave a feed or unit in some phase."""
+        return tuple(edge for edge in self.edges if edge.source == source)
 
 
 def wire(graph: TaskGraph, schedule: Schedule) -> Wiring:
     """Edges of a schedule.
 
     Raises:
-        ScheduleError: a phase needs more than one tensor from memory or makes more than one for it.
+        ScheduleError: a phase makes more than one tensor for memory, reads two inputs of the model, or has a link that
+            leads backwards.
     """
-    words: list[dict[Edge, int]] = []
-    fed: list[str] = []
+    order = {unit.name: index for index, unit in enumerate(schedule.units)}
+    flows: list[dict[Edge, int]] = []
+    fed: list[tuple[str, ...]] = []
     stored: list[str] = []
     for index, phase in enumerate(schedule.phases):
-        flow: dict[Edge, int] = {}
         unit_of = {assignment.task: assignment.unit for assignment in phase.assignments}
-        from_memory: set[str] = set()
-        to_memory: set[str] = set()
-        for assignment in phase.assignments:
-            task = graph.task(assignment.task)
-            for name in task.inputs:
-                producer = graph.producers.get(name)
-                tensor_words = words_of(graph, name, schedule.lanes)
-                if producer is not None and producer.name in unit_of:
-                    flow[Edge(unit_of[producer.name], assignment.unit)] = tensor_words
-                else:
-                    from_memory.add(name)
-                    flow[Edge(FETCH, assignment.unit)] = tensor_words
-            leaves = any(reader.name not in unit_of for reader in graph.consumers[task.output])
-            if leaves or task.output in graph.outputs:
-                to_memory.add(task.output)
-                flow[Edge(assignment.unit, COLLECT)] = output_words(graph, task, schedule.lanes)
-        if len(from_memory) != 1 or len(to_memory) != 1:
+        read = _read_from_memory(graph, tuple(unit_of))
+        if sum(name in graph.inputs for name in read) > 1:
             raise ScheduleError(
-                f"phase {index} ({', '.join(phase.tasks)}) reads {sorted(from_memory)} and writes "
-                f"{sorted(to_memory)}: one tensor each is supported"
+                f"phase {index} ({', '.join(phase.tasks)}) reads two inputs of the model at once"
             )
-        words.append(flow)
-        fed.extend(from_memory)
-        stored.extend(to_memory)
-    order = {FETCH: -1, COLLECT: len(schedule.units)} | {unit.name: i for i, unit in enumerate(schedule.units)}
-    edges = sorted({edge for flow in words for edge in flow}, key=lambda edge: (order[edge.source], order[edge.target]))
-    return Wiring(tuple(edges), tuple(words), tuple(fed), tuple(stored))
+        flow: dict[Edge, int] = {}
+        written: list[str] = []
+        for name, unit in unit_of.items():
+            task = graph.task(name)
+            for port, operand in enumerate(task.inputs):
+                producer = graph.producers.get(operand)
+                linked = producer is not None and producer.name in unit_of
+                source = unit_of[producer.name] if producer and linked else _feed(read.index(operand))
+                if linked and order[source] >= order[unit]:
+                    raise ScheduleError(
+                        f"phase {index}: the link from {source!r} to {unit!r} leads backwards"
+                    )
+                flow[Edge(source, unit, port)] = words_of(graph, operand, schedule.lanes)
+            readers = graph.consumers[task.output]
+            if task.output in graph.outputs or any(reader.name not in unit_of for reader in readers):
+                written.append(task.output)
+                flow[Edge(unit, COLLECT)] = words_of(graph, task.output, schedule.lanes)
+        if len(written) != 1:
+            raise ScheduleError(
+                f"phase {index} ({', '.join(phase.tasks)}) has {len(written)} results for memory "
+                f"({', '.join(written)}); one is supported"
+            )
+        flows.append(flow)
+        fed.append(read)
+        stored.extend(written)
+    feeds = tuple(_feed(index) for index in range(max(map(len, fed))))
+    order |= {feed: index - len(feeds) for index, feed in enumerate(feeds)} | {COLLECT: len(order)}
+    edges = sorted(
+        {edge for flow in flows for edge in flow},
+        key=lambda edge: (order[edge.source], order[edge.target], edge.port),
+    )
+    return Wiring(
+        feeds, tuple(edges), tuple(flows), tuple(_padded(names, len(feeds)) for names in fed), tuple(stored)
+    )
 
 
-def words_of(graph: TaskGraph, tensor: str, lanes: int) -> int:
-    """Words of a tensor in the layout of streams and memories."""
-    info = graph.tensors[tensor]
-    return info.pixels * -(-info.channels // lanes)
+def _read_from_memory(graph: TaskGraph, tasks: tuple[str, ...]) -> tuple[str, ...]:
+    """Tensors that a phase reads but does not make, each once; an input of the model first, for the DRAM port."""
+    made = {graph.task(task).output for task in tasks}
+    read = dict.fromkeys(name for task in tasks for name in graph.task(task).inputs if name not in made)
+    return tuple(sorted(read, key=lambda name: name not in graph.inputs))
+
+
+def _feed(index: int) -> str:
+    return f"feed{index}"
+
+
+def _padded(names: tuple[str, ...], length: int) -> tuple[str, ...]:
+    return names + ("",) * (length - len(names))

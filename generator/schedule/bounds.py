@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import ceil
 
 from ..board import Board
-from ..machine.wiring import words_of
+from ..machine.hardware import words_of
 from ..task_graph import TaskGraph
 from .plan import MacUnit, Schedule
 

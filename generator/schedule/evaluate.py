@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..board import Board, Resources
-from ..cost import add, shared_resources, unit_resources
 from ..machine.memory import plan_memory
-from ..machine.units import UnitHardware, build_unit
+from ..machine.resources import add, shared_resources
+from ..machine.unit_kinds import build_hardware
 from ..machine.wiring import wire
 from ..task_graph import TaskGraph
 from .plan import Schedule
@@ -53,14 +53,13 @@ def evaluate(graph: TaskGraph, schedule: Schedule, board: Board) -> Evaluation:
         ScheduleError: the datapath cannot run it.
     """
     wiring = wire(graph, schedule)
-    hardware: dict[str, UnitHardware] = {
-        unit.name: build_unit(graph, schedule, unit.name) for unit in schedule.units
-    }
-    phases = tuple(phase_cost(graph, schedule, phase, hardware, wiring) for phase in schedule.phases)
+    hardware = build_hardware(graph, schedule)
+    phases = tuple(phase_cost(schedule, index, hardware, wiring) for index in range(len(schedule.phases)))
     bits = 8 if max(tensor.number.bits for tensor in graph.tensors.values()) <= 8 else 16
+    memory = plan_memory(graph, schedule, wiring)
     resources = add(
-        shared_resources(schedule.lanes, bits, plan_memory(graph, schedule).bank_words, PORTS),
-        *(unit_resources(unit, schedule.lanes, bits) for unit in hardware.values()),
+        shared_resources(schedule.lanes * bits, memory.banks, memory.bank_words, PORTS),
+        *(unit.resources(schedule.lanes, bits) for unit in hardware.values()),
     )
     return Evaluation(schedule, phases, resources, exceeded(resources, board))
 

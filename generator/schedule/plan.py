@@ -39,7 +39,14 @@ class PoolUnit:
     name: str
 
 
-Unit = MacUnit | PoolUnit
+@dataclass(frozen=True)
+class CombineUnit:
+    """A unit that combines two tensors element by element, a word per cycle."""
+
+    name: str
+
+
+Unit = MacUnit | CombineUnit | PoolUnit
 
 
 @dataclass(frozen=True)

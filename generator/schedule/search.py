@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..board import Board
-from ..machine.units import mac_steps
+from ..machine.mac_unit import mac_steps
 from ..machine.window import plan_patches
 from ..task_graph import TaskGraph
 from ..work import MacWork
@@ -96,7 +96,9 @@ def _dataflows(graph: TaskGraph, board: Board) -> Iterator[Evaluation]:
     works = _mac_works(graph)
     for lanes in _lane_choices(graph):
         choices = {
-            name: [(_trips(work, lanes, outputs), outputs) for outputs in _output_choices(lanes, work.outputs)]
+            name: [
+                (_trips(work, lanes, outputs), outputs) for outputs in _output_choices(lanes, work.outputs)
+            ]
             for name, work in works.items()
         }
         intervals = sorted({trips for options in choices.values() for trips, _ in options})
@@ -106,7 +108,8 @@ def _dataflows(graph: TaskGraph, board: Board) -> Iterator[Evaluation]:
         while low <= high:
             middle = (low + high) // 2
             outputs = {
-                name: min(o for trips, o in options if trips <= feasible[middle]) for name, options in choices.items()
+                name: min(o for trips, o in options if trips <= feasible[middle])
+                for name, options in choices.items()
             }
             evaluation = evaluate(graph, dataflow(graph, lanes, outputs), board)
             yield evaluation

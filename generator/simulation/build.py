@@ -37,13 +37,17 @@ def build(project: Path, extra_flags: tuple[str, ...] = ()) -> Path:
         BuildError: there is no compiler, or it refuses the sources (the message holds its first errors).
     """
     folder = project / "src"
-    sources = {path.relative_to(folder).as_posix(): path.read_text() for path in sorted(folder.rglob("*.[ch]pp"))}
+    sources = {
+        path.relative_to(folder).as_posix(): path.read_text() for path in sorted(folder.rglob("*.[ch]pp"))
+    }
     if "top.cpp" not in sources:
         raise BuildError(f"{project} has no src/top.cpp: it is not a project of intarsia")
     return build_sources(sources, extra_flags, where=str(folder))
 
 
-def build_sources(sources: Mapping[str, str], extra_flags: tuple[str, ...] = (), where: str = "the design") -> Path:
+def build_sources(
+    sources: Mapping[str, str], extra_flags: tuple[str, ...] = (), where: str = "the design"
+) -> Path:
     """The shared library of sources given as text by relative path, with top.cpp among them.
 
     Raises:
@@ -91,7 +95,9 @@ def _compile(command: list[str], source: Path, library: Path, where: str) -> Non
         )
         if done.returncode:
             errors = [line for line in done.stderr.splitlines() if "error" in line][:5]
-            raise BuildError(f"{command[0]} does not compile {where}:\n" + "\n".join(errors or [done.stderr[-2000:]]))
+            raise BuildError(
+                f"{command[0]} does not compile {where}:\n" + "\n".join(errors or [done.stderr[-2000:]])
+            )
         Path(draft).replace(library)
     finally:
         Path(draft).unlink(missing_ok=True)

@@ -78,7 +78,9 @@ class TimedSimulation:
 
     def _record(self) -> None:
         sizes = argument_words(self.machine)
-        buffers = {name: np.zeros(max(words, 1) * self.machine.word_bytes, np.uint8) for name, words in sizes.items()}
+        buffers = {
+            name: np.zeros(max(words, 1) * self.machine.word_bytes, np.uint8) for name, words in sizes.items()
+        }
         pointers = [ctypes.c_void_p(buffers[name].ctypes.data) for name in sizes]
         getattr(self._library, self.machine.name)(*pointers, ctypes.c_int(1), ctypes.c_int(0))
 
@@ -87,7 +89,9 @@ class TimedSimulation:
         processes = [process.config for process in self.machine.processes]
         found = (self._library.intarsia_streams(phase), self._library.intarsia_processes(phase))
         if found != (len(names), len(processes)):
-            raise RuntimeError(f"phase {phase} has {found} streams and processes, not {len(names), len(processes)}")
+            raise RuntimeError(
+                f"phase {phase} has {found} streams and processes, not {len(names), len(processes)}"
+            )
         fifo_depths = _ints([depths[name] for name in names])
         pipeline_depths = _ints([PIPELINE_DEPTHS[process.function] for process in self.machine.processes])
         waits = np.zeros((3, len(names)), np.int64)
@@ -130,7 +134,9 @@ def size_fifos(simulation: TimedSimulation) -> Machine:
     best = sum(timing.cycles for timing in timings)
     high_water = {name: max(timing.fifos[name].high_water for timing in timings) for name in unbounded}
     depths = {name: _power_of_two(mark) for name, mark in high_water.items()}
-    while simulation.cycles(depths) > best:  # a full FIFO stalls its writer even if the mark is never exceeded
+    while (
+        simulation.cycles(depths) > best
+    ):  # a full FIFO stalls its writer even if the mark is never exceeded
         depths = {name: 2 * depth for name, depth in depths.items()}
     for name in sorted(depths, key=lambda name: -depths[name]):
         while depths[name] > 2:

@@ -1,0 +1,97 @@
+"""The combine unit: two tensors element by element, a word per cycle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+
+from ..board import Resources
+from ..golden import accumulator_exponent, clamp_bounds
+from ..schedule.plan import CombineUnit, ScheduleError
+from ..task_graph import Task, TaskGraph
+from ..work import Combination, CombineWork
+from .builder import Builder
+from .hardware import Stage, sum_bits, words_of
+from .identifiers import camel_case
+from .machine import Constant
+from .rows import CombineRow
+
+
+@dataclass(frozen=True)
+class CombineHardware:
+    """A combine unit with the rows of its tasks, in the order of `tasks`."""
+
+    unit: CombineUnit
+    tasks: tuple[str, ...]
+    rows: tuple[CombineRow, ...]
+    total_bits: int
+
+    @property
+    def name(self) -> str:
+        """Name of the unit."""
+        return self.unit.name
+
+    def place(self, builder: Builder, inputs: tuple[str, ...], output: str) -> None:
+        """Adds the one process."""
+        struct = f"{camel_case(builder.ids[self.name])}Combine"
+        kinds = {Combination(row.kind) for row in self.rows}
+        builder.config(
+            struct,
+            "element by element",
+            builder.by_phase(self.tasks, self.rows, CombineRow()),
+            builder.task_comment(self.tasks),
+            (
+                Constant("kLanes", "kWordLanes"),
+                Constant(
+                    "kKinds",
+                    " | ".join(f"k{kind.name.capitalize()}" for kind in sorted(kinds, key=lambda k: k.value)),
+                ),
+                Constant("input_t", "element_t", is_type=True),
+                Constant("output_t", "element_t", is_type=True),
+                Constant(
+                    "total_t", f"integer<{self.total_bits}>", "never wraps: range analysis", is_type=True
+                ),
+            ),
+        )
+        builder.process("combine", struct, *inputs, output)
+
+    def stages(self, task: str) -> list[Stage]:
+        """One pass over the words."""
+        words = self.rows[self.tasks.index(task)].words
+        return [Stage("combine", words, words)]
+
+    def resources(self, lanes: int, element_bits: int) -> Resources:
+        """Shifters and adders; multipliers where products occur."""
+        products = any(row.kind == Combination.PRODUCT.value for row in self.rows)
+        return Resources(
+            dsp=lanes * ceil(element_bits / 17) if products else 0,
+            bram18=0,
+            uram=0,
+            lut=lanes * self.total_bits * 6 + 200,
+            ff=lanes * self.total_bits * 4 + 200,
+        )
+
+
+def build_combine(graph: TaskGraph, unit: CombineUnit, tasks: Sequence[Task], lanes: int) -> CombineHardware:
+    """Sizes a combine unit for its tasks.
+
+    Raises:
+        ScheduleError: a task is of another kind.
+    """
+    return CombineHardware(
+        unit=unit,
+        tasks=tuple(task.name for task in tasks),
+        rows=tuple(_row(graph, task, lanes) for task in tasks),
+        total_bits=max(sum_bits(graph, task) for task in tasks),
+    )
+
+
+def _row(graph: TaskGraph, task: Task, lanes: int) -> CombineRow:
+    work = task.operator.work(task, graph)
+    if not isinstance(work, CombineWork):
+        raise ScheduleError(f"task {task.name!r} ({task.operator.name}) cannot run on a combine unit")
+    output = graph.output_tensor(task).number
+    low, high = clamp_bounds(task, output)
+    shift = output.exponent - accumulator_exponent(graph, task)
+    return CombineRow(words_of(graph, task.output, lanes), work.kind.value, *work.shifts, shift, low, high)

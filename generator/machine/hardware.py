@@ -1,0 +1,68 @@
+"""What lowering, costing and timing need to know of a unit of the datapath, whatever its kind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..board import Resources
+from ..task_graph import Task, TaskGraph
+from .builder import Builder
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One process of a unit, as the cost model times it.
+
+    Attributes:
+        kernel: name of the kernel function, which tells the pipeline depth.
+        trips: iterations of its loop.
+        input_words: words it consumes.
+        fill_words: input words it must see before its first output word.
+        tail_trips: own iterations after its last input word.
+    """
+
+    kernel: str
+    trips: int
+    input_words: int
+    fill_words: int = 1
+    tail_trips: int = 1
+
+
+class Hardware(Protocol):
+    """A unit sized for all the tasks that the schedule gives it."""
+
+    @property
+    def name(self) -> str:
+        """Name of the unit."""
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Names of its tasks, in time order."""
+
+    def place(self, builder: Builder, inputs: tuple[str, ...], output: str) -> None:
+        """Adds the unit's processes, from the streams of its input ports to its output stream."""
+
+    def stages(self, task: str) -> list[Stage]:
+        """The processes that a task passes through, in order."""
+
+    def resources(self, lanes: int, element_bits: int) -> Resources:
+        """Estimate of the unit with its memories."""
+
+
+def accumulator_bound(graph: TaskGraph, task: Task) -> int:
+    """Largest |accumulator| over all inputs that the formats allow."""
+    inputs = graph.input_tensors(task)
+    magnitudes = [max(-tensor.number.minimum, tensor.number.maximum) for tensor in inputs]
+    return task.operator.accumulator_bound(magnitudes, task.values, inputs)
+
+
+def sum_bits(graph: TaskGraph, task: Task) -> int:
+    """Bits of a signed accumulator that never wraps, with room for the rounding addend."""
+    return accumulator_bound(graph, task).bit_length() + 2
+
+
+def words_of(graph: TaskGraph, tensor: str, lanes: int) -> int:
+    """Words of a tensor in the layout of streams and memories: whole words per pixel."""
+    info = graph.tensors[tensor]
+    return info.pixels * -(-info.channels // lanes)

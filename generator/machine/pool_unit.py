@@ -1,0 +1,150 @@
+"""The pool unit: window -> pool. A word of channels per cycle, no multipliers but for means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+
+from ..board import Resources
+from ..golden import accumulator_exponent, clamp_bounds
+from ..schedule.plan import PoolUnit, ScheduleError
+from ..task_graph import Task, TaskGraph
+from ..work import PoolWork, Reduction
+from .builder import Builder
+from .hardware import Stage, accumulator_bound, words_of
+from .identifiers import camel_case
+from .machine import Constant
+from .resources import add
+from .rows import PoolRow
+from .window_process import WindowProcess, size_window
+
+
+@dataclass(frozen=True)
+class PoolHardware:
+    """A pool unit with the rows of its tasks, in the order of `tasks`."""
+
+    unit: PoolUnit
+    tasks: tuple[str, ...]
+    window: WindowProcess
+    pools: tuple[PoolRow, ...]
+    total_bits: int
+    reciprocal_bits: int
+    product_bits: int
+
+    @property
+    def name(self) -> str:
+        """Name of the unit."""
+        return self.unit.name
+
+    def place(self, builder: Builder, inputs: tuple[str, ...], output: str) -> None:
+        """Adds window and pool."""
+        struct = camel_case(builder.ids[self.name])
+        patches = self.window.place(builder, self.name, self.tasks, inputs[0])
+        means = [row.mean for row in self.pools]
+        builder.config(
+            f"{struct}Pool",
+            "maximum or mean over a window",
+            builder.by_phase(self.tasks, self.pools, PoolRow()),
+            builder.task_comment(self.tasks),
+            (
+                Constant("kLanes", "kWordLanes"),
+                Constant("kMean", str(any(means)).lower()),
+                Constant("kMax", str(not all(means)).lower()),
+                Constant("input_t", "element_t", is_type=True),
+                Constant("output_t", "element_t", is_type=True),
+                Constant(
+                    "total_t", f"integer<{self.total_bits}>", "never wraps: range analysis", is_type=True
+                ),
+                Constant("reciprocal_t", f"integer<{self.reciprocal_bits}>", is_type=True),
+                Constant("product_t", f"integer<{self.product_bits}>", is_type=True),
+            ),
+        )
+        builder.process("pool", f"{struct}Pool", patches, output)
+
+    def stages(self, task: str) -> list[Stage]:
+        """Window and pool."""
+        index = self.tasks.index(task)
+        row = self.pools[index]
+        return [*self.window.stage(index), Stage("pool", row.iterations, row.iterations, row.positions)]
+
+    def resources(self, lanes: int, element_bits: int) -> Resources:
+        """Comparators; for means also adders and the two products of the exact division."""
+        mean = any(row.mean for row in self.pools)
+        products = ceil(self.total_bits / 17) * ceil(self.reciprocal_bits / 24) + 1
+        own = Resources(
+            dsp=lanes * products if mean else 0,
+            bram18=0,
+            uram=0,
+            lut=lanes * self.total_bits * (6 if mean else 3) + 300,
+            ff=lanes * self.total_bits * (8 if mean else 3) + 400,
+        )
+        return add(own, self.window.resources(lanes, element_bits))
+
+
+def build_pool(graph: TaskGraph, unit: PoolUnit, tasks: Sequence[Task], lanes: int) -> PoolHardware:
+    """Sizes a pool unit for its tasks.
+
+    Raises:
+        ScheduleError: a task is of another kind, or a mean needs more than 63 bits.
+    """
+    works = [_work(graph, task) for task in tasks]
+    window = size_window(
+        works,
+        [
+            graph.input_tensors(task)[0].number.minimum if work.reduction is Reduction.MAX else 0
+            for task, work in zip(tasks, works, strict=True)
+        ],
+        [words_of(graph, task.inputs[0], lanes) for task in tasks],
+        lanes,
+    )
+    rows = tuple(
+        _row(graph, task, work, plan.words)
+        for task, work, plan in zip(tasks, works, window.patches, strict=True)
+    )
+    bounds = [accumulator_bound(graph, task) for task in tasks]
+    means = [(row, bound) for row, bound in zip(rows, bounds, strict=True) if row.mean]
+    return PoolHardware(
+        unit=unit,
+        tasks=tuple(task.name for task in tasks),
+        window=window,
+        pools=rows,
+        # Signed: one bit more than the magnitude, and one more for twice a remainder.
+        total_bits=max([*bounds, *(row.divisor for row, _ in means)]).bit_length() + 2,
+        reciprocal_bits=max((row.reciprocal for row, _ in means), default=1).bit_length() + 1,
+        product_bits=max((row.reciprocal * bound for row, bound in means), default=1).bit_length() + 1,
+    )
+
+
+def _work(graph: TaskGraph, task: Task) -> PoolWork:
+    work = task.operator.work(task, graph)
+    if not isinstance(work, PoolWork):
+        raise ScheduleError(f"task {task.name!r} ({task.operator.name}) cannot run on a pool unit")
+    return work
+
+
+def _row(graph: TaskGraph, task: Task, work: PoolWork, patch_words: int) -> PoolRow:
+    output = graph.output_tensor(task).number
+    low, high = clamp_bounds(task, output)
+    iterations = work.pixels * patch_words
+    if work.reduction is Reduction.MAX:
+        return PoolRow(iterations, work.window.positions, low=low, high=high)
+    divisor = work.divisor << (output.exponent - accumulator_exponent(graph, task))
+    reciprocal, shift = invariant_reciprocal(divisor, accumulator_bound(graph, task))
+    return PoolRow(iterations, work.window.positions, True, divisor, reciprocal, shift, low, high)
+
+
+def invariant_reciprocal(divisor: int, bound: int) -> tuple[int, int]:
+    """(m, s) with n // divisor == (n * m) >> s for all 0 <= n <= bound.
+
+    With m = ceil(2**s / divisor), n * m / 2**s exceeds n / divisor by less than n / 2**s; that never reaches
+    the next multiple of 1 / divisor if bound * divisor < 2**s (Granlund and Montgomery, PLDI 1994).
+
+    Raises:
+        ScheduleError: the product does not fit 63 bits.
+    """
+    shift = bound.bit_length() + divisor.bit_length()
+    reciprocal = -(-(1 << shift) // divisor)
+    if (bound * reciprocal).bit_length() > 62:
+        raise ScheduleError(f"a mean over sums up to {bound} with divisor {divisor} needs more than 63 bits")
+    return reciprocal, shift

@@ -1,0 +1,49 @@
+"""The kinds of units, in datapath order: within a phase, links lead from earlier to later kinds only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..schedule.plan import CombineUnit, MacUnit, PoolUnit, Schedule, Unit
+from ..task_graph import Task, TaskGraph
+from ..work import CombineWork, MacWork, PoolWork
+from .combine_unit import build_combine
+from .hardware import Hardware
+from .mac_unit import build_mac
+from .pool_unit import build_pool
+
+ORDER = (MacUnit, CombineUnit, PoolUnit)
+
+
+def unit_for(graph: TaskGraph, task: Task, name: str, outputs: int = 0) -> Unit:
+    """A unit that can run a task; `outputs` matters to mac units only."""
+    match task.operator.work(task, graph):
+        case MacWork():
+            return MacUnit(name, outputs)
+        case CombineWork():
+            return CombineUnit(name)
+        case PoolWork():
+            return PoolUnit(name)
+
+
+def build_hardware(graph: TaskGraph, schedule: Schedule) -> dict[str, Hardware]:
+    """Every unit of a schedule, sized for its tasks, in datapath order.
+
+    Raises:
+        ScheduleError: a task is on a unit of another kind.
+    """
+    tasks: dict[str, list[Task]] = {unit.name: [] for unit in schedule.units}
+    for phase in schedule.phases:
+        for assignment in phase.assignments:
+            tasks[assignment.unit].append(graph.task(assignment.task))
+    return {unit.name: _build(graph, unit, tasks[unit.name], schedule.lanes) for unit in schedule.units}
+
+
+def _build(graph: TaskGraph, unit: Unit, tasks: Sequence[Task], lanes: int) -> Hardware:
+    match unit:
+        case MacUnit():
+            return build_mac(graph, unit, tasks, lanes)
+        case CombineUnit():
+            return build_combine(graph, unit, tasks, lanes)
+        case PoolUnit():
+            return build_pool(graph, unit, tasks, lanes)
