@@ -34,6 +34,7 @@ from intarsia.verify.check import check
 from intarsia.verify.edge import Edge, Mode, Verdict
 from intarsia.verify.findings import Batch
 from intarsia.verify.golden_runner import GoldenRunner
+from intarsia.verify.hardware_runner import HardwareRunner
 from intarsia.verify.onnxruntime_runner import ModelError, QuantisedRunner
 from intarsia.verify.report import Report
 from intarsia.verify.runner import Array
@@ -240,6 +241,18 @@ def test_a_model_of_one_sample_is_run_in_a_loop(tmp_path: Path) -> None:
     inputs = dict(batches(GRAPH)[0].raw)
     trace = QuantisedRunner(tmp_path / "one.onnx", GRAPH).trace(inputs)
     assert all(np.array_equal(trace[name], values) for name, values in golden.run(GRAPH, inputs).items())
+
+
+def test_the_drivers_arrays_have_no_batch_axis() -> None:
+    class Driver:
+        name = "driver"
+
+        def trace(self, inputs: dict[str, Array]) -> dict[str, Array]:
+            assert inputs["image"].shape[1:] == (2, 8, 8)
+            trace = golden.run(GRAPH, {"image": inputs["image"][:, np.newaxis]})
+            return {name: raw[:, 0] for name, raw in trace.items()}
+
+    assert run(with_fault(Edge.DEPLOYMENT, HardwareRunner(Driver(), GRAPH))).passed
 
 
 def test_a_broken_model_file_is_an_error_of_ours(tmp_path: Path) -> None:

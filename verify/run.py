@@ -22,6 +22,7 @@ from .check import check
 from .csim_runner import CsimRunner
 from .findings import Batch
 from .golden_runner import GoldenRunner
+from .hardware_runner import HardwareRunner
 from .onnxruntime_runner import FloatRunner, QuantisedRunner
 from .report import Report
 from .runner import Array
@@ -93,12 +94,13 @@ def run(
 def open_worlds(project: Path, graph: TaskGraph, board: str, stack: ExitStack) -> Worlds:
     """All worlds of a project; the stack closes the board."""
     csim = CsimRunner(project)
+    target = None if board == NONE else stack.enter_context(BoardRunner(project, csim.library, board))
     return Worlds(
         golden=GoldenRunner(graph),
         float_model=FloatRunner(project / "float.onnx", graph),
         quantised=QuantisedRunner(project / "quantised.onnx", graph),
-        csim=csim,
-        board=None if board == NONE else stack.enter_context(BoardRunner(project, csim.library, board)),
+        csim=HardwareRunner(csim, graph),
+        board=None if target is None else HardwareRunner(target, graph),
         emulated=board == EMULATED,
     )
 
