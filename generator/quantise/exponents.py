@@ -9,11 +9,31 @@ import numpy as np
 
 from ..fixed_point import FixedPoint
 from ..operator import Array
+from .histogram import Histogram
 
 _FINER = 4
 """Exponents tried below the one that clips nothing; 4 bits want 2, and the error only grows further down."""
 _LIMIT = 48
 """Largest |exponent|: products of two operands then stay normal float32 numbers in the QDQ model."""
+
+_HEADROOM_BITS = 10
+"""From this width on, activations keep headroom instead of clipping."""
+_HEADROOM = 1.25
+"""Unseen samples may be so much larger than the calibration samples. Measured on three LeNets, 100 images for
+calibration and 200 others: against least squared error, the SQNR of the output goes from 40 and 44 to 80 dB at 16
+bits where unseen images would saturate, and loses at most 3 dB where they do not; at 8 bits the lost bit costs more
+than the saturation."""
+
+
+def choose_activation_format(found: Histogram, bits: int) -> FixedPoint:
+    """Signed format for a tensor of which only samples are known.
+
+    Least squared error up to 9 bits. A wider step is so fine that what the calibration samples do not show
+    dominates: the full range and headroom.
+    """
+    if bits < _HEADROOM_BITS:
+        return choose_format(found.magnitude, bits, found.squared_error)
+    return FixedPoint(bits, _limited(full_range_exponent(_HEADROOM * (found.magnitude or 1.0), bits)))
 
 
 def choose_format(magnitude: float, bits: int, squared_error: Callable[[FixedPoint], float]) -> FixedPoint:

@@ -12,7 +12,7 @@ from ..fixed_point import FixedPoint
 from ..task_graph import Parameter, Task, TaskGraph
 from .accumulators import accumulator_ranges
 from .calibrate import Statistics
-from .exponents import choose_format, choose_weight_format
+from .exponents import choose_activation_format, choose_weight_format
 
 _BIAS_BITS = 32
 _NARROWEST, _WIDEST = 2, 16
@@ -52,10 +52,7 @@ def quantise(
         RangeError: an accumulator is too wide.
     """
     activations = {
-        name: choose_format(
-            statistics[name].magnitude, options.activation_bits, statistics[name].squared_error
-        )
-        for name in graph.tensors
+        name: choose_activation_format(statistics[name], options.activation_bits) for name in graph.tensors
     }
     formats: dict[str, FixedPoint] = {name: activations[name] for name in graph.inputs}
     tasks = []

@@ -1,0 +1,308 @@
+"""The command line. Exit codes: 0 done (verify: all worlds agree), 1 a divergence was found, 2 it could not run."""
+
+from __future__ import annotations
+
+import json
+import os
+from enum import Enum
+from pathlib import Path
+from traceback import print_exc
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from .errors import IntarsiaError
+
+if TYPE_CHECKING:
+    from intarsia.verify import Report
+
+DIVERGED, COULD_NOT_RUN, INTERRUPTED = 1, 2, 130
+_DEBUG = "INTARSIA_DEBUG"
+
+
+class ErrorsInOneLine(TyperGroup):
+    """Shows every exception as one `error:` message, with exit code 2."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        from .terminal import print_error
+
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            print_error("interrupted")
+            raise typer.Exit(INTERRUPTED) from None
+        except Exception as error:
+            if _is_usage(error):
+                raise
+            if os.environ.get(_DEBUG):
+                print_exc()
+            if isinstance(error, IntarsiaError):
+                print_error(str(error))
+                raise typer.Exit(COULD_NOT_RUN) from None
+            print_error(
+                f"this is a bug in intarsia: {type(error).__name__}: {error}\n"
+                f"`intarsia --debug ...` (or {_DEBUG}=1) shows where; please report it with the model"
+            )
+            raise typer.Exit(COULD_NOT_RUN) from None
+
+
+def _is_usage(error: Exception) -> bool:
+    """Typer's own exceptions (wrong options, --help, Exit) have an exit code."""
+    return hasattr(error, "exit_code") or isinstance(error, typer.Abort)
+
+
+app = typer.Typer(
+    cls=ErrorsInOneLine, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
+
+
+class Schedule(str, Enum):  # noqa: UP042  (typer shows the values of both alike)
+    """Which schedules are searched."""
+
+    AUTO = "auto"
+    DATAFLOW = "dataflow"
+    SEQUENTIAL = "sequential"
+
+
+class Fit(str, Enum):  # noqa: UP042
+    """What happens to images smaller than the model's."""
+
+    PAD = "pad"
+    ERROR = "error"
+
+
+BoardWorld = Annotated[str, typer.Option("--board", help="emulated, none, or the address of a real board.")]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from . import __version__
+
+        typer.echo(f"intarsia {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """From a trained ONNX model to an FPGA accelerator in Vitis HLS C++, verified layer by layer."""
+    if debug:
+        os.environ[_DEBUG] = "1"
+
+
+@app.command("compile")
+def compile_command(
+    model: Annotated[Path, typer.Argument(help="A trained float model (.onnx).")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Directory of the project to write.")],
+    board: Annotated[str, typer.Option(help="A name from `intarsia boards`, or a .toml file.")] = "kv260",
+    calibration: Annotated[
+        Path | None, typer.Option(help="Real sample inputs (.npz, .npy), for number ranges.")
+    ] = None,
+    schedule: Annotated[Schedule, typer.Option(help="Which schedules to search.")] = Schedule.AUTO,
+    weight_bits: Annotated[int, typer.Option(help="Bits of weights, 2 to 16.")] = 8,
+    activation_bits: Annotated[int, typer.Option(help="Bits of activations, 2 to 16.")] = 8,
+    clock_mhz: Annotated[float | None, typer.Option(help="Clock; the board's own if not given.")] = None,
+    input_scale: Annotated[
+        float | None, typer.Option(help="Factor for uint8 samples; 1/255 if not given.")
+    ] = None,
+    fit: Annotated[
+        Fit, typer.Option(help="Smaller images than the model's: zeros around them, or error.")
+    ] = Fit.PAD,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a project in the output directory.")
+    ] = False,
+) -> None:
+    """Compile a model into a project: HLS C++, build scripts, driver, and all that verification needs."""
+    _require_free(output, force)
+    from . import compile
+    from .samples import Preprocess
+    from .terminal import progress_bars
+
+    preprocess = Preprocess(fit=fit.value) if input_scale is None else Preprocess(input_scale, fit.value)
+    with progress_bars() as progress:
+        design = compile(
+            model,
+            board=board,
+            calibration=calibration,
+            schedule=schedule.value,
+            weight_bits=weight_bits,
+            activation_bits=activation_bits,
+            clock_mhz=clock_mhz,
+            preprocess=preprocess,
+            progress=progress,
+        )
+        design.write(output, replace=force)
+    typer.echo(design.summary())
+    typer.echo(f"Written to {output}. Next: intarsia verify {output}")
+
+
+@app.command()
+def verify(
+    directory: Annotated[Path, typer.Argument(help="A project that `intarsia compile` wrote.")],
+    inputs: Annotated[
+        Path | None, typer.Option(help="Samples (.npz, .npy); the project's own if not given.")
+    ] = None,
+    board: BoardWorld = "emulated",
+    samples: Annotated[int | None, typer.Option(min=1, help="Use at most so many samples.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the result as JSON.")] = None,
+    junit: Annotated[Path | None, typer.Option(help="Write the result as JUnit XML.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write the result as a web page.")] = None,
+) -> None:
+    """Verify a project layer by layer: ONNX Runtime, golden, C-simulation and board. Exit code 1 if they differ."""
+    _exit_by(_verify(directory, inputs, board, samples, json_file, junit, html))
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option("-o", "--output", help="Directory of the project.")] = Path(
+        "intarsia-demo"
+    ),
+    board: BoardWorld = "emulated",
+) -> None:
+    """Compile the bundled LeNet-5 for the KV260 and verify it on handwritten digits."""
+    from importlib.resources import as_file, files
+
+    from . import compile
+    from .terminal import progress_bars
+
+    _require_free(output, force=True)
+    folder = files("intarsia.demo")
+    html = output / "verification.html"
+    with as_file(folder / "lenet5.onnx") as model, as_file(folder / "mnist.npz") as images:
+        with progress_bars() as progress:
+            design = compile(model, board="kv260", calibration=images, progress=progress)
+            design.write(output, replace=True)
+        typer.echo(design.summary())
+        report = _verify(output, images, board, html=html)
+    typer.echo(f"project  {output}\nreport   {html}\nread on  {output / 'README.md'}")
+    _exit_by(report)
+
+
+@app.command()
+def boards() -> None:
+    """List the boards."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from .board import board_names, load_board
+
+    table = Table("board", "title", "part", "MHz", "DSP", "BRAM18", "URAM", "LUT", box=None, pad_edge=False)
+    for name in board_names():
+        board = load_board(name)
+        have = board.resources
+        figures = (f"{board.clock_mhz:g}", have.dsp, have.bram18, have.uram, have.lut)
+        table.add_row(name, board.title, board.part, *map(str, figures))
+    Console(soft_wrap=True).print(table)
+    typer.echo("For another board, give --board the path of a .toml file; boards/*.toml are examples.")
+
+
+@app.command()
+def operators() -> None:
+    """List the operators, and the ONNX nodes they are made from."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from .ops import OPERATORS
+
+    table = Table("operator", "ONNX nodes", "", box=None, pad_edge=False)
+    for operator in OPERATORS:
+        first_line = (operator.__doc__ or "").strip().split("\n")[0]
+        table.add_row(operator.name, ", ".join(operator.onnx_types), first_line)
+    Console(soft_wrap=True).print(table)
+
+
+@app.command()
+def doctor() -> None:
+    """Check what this machine has: compiler, board client, packages, vendor tools. Exit code 2 if one is missing."""
+    from .doctor import State, checks
+
+    missing = 0
+    for check in checks():
+        typer.echo(f"{check.state.value:8}{check.what:14}{check.detail}")
+        missing += check.state is State.MISSING
+    if missing:
+        raise typer.Exit(COULD_NOT_RUN)
+
+
+@app.command("setup-board")
+def setup_board() -> None:
+    """Make the Python environment of the PYNQ client, for emulated and real boards (about a minute)."""
+    from intarsia.boards import environment
+
+    typer.echo("Setting up the board client...")
+    typer.echo(f"The board client is ready: {environment.create()}")
+
+
+def _verify(
+    directory: Path,
+    inputs: Path | None,
+    board: str,
+    samples: int | None = None,
+    json_file: Path | None = None,
+    junit: Path | None = None,
+    html: Path | None = None,
+) -> Report:
+    """Run the verifier, print its table and write its files."""
+    from rich.console import Console
+
+    from intarsia import verify as verifier
+
+    from .terminal import progress_bars
+
+    with progress_bars() as show:
+        report = verifier.run(
+            directory,
+            inputs,
+            board=board,
+            samples=samples,
+            progress=lambda done, total, text: show(text, done, total),
+        )
+    report.print(Console())
+    if json_file:
+        _write(json_file, json.dumps(report.to_json(), indent=2) + "\n")
+    if junit:
+        _write(junit, report.to_junit())
+    if html:
+        _write(html, report.to_html())
+    return report
+
+
+def _exit_by(report: Report) -> None:
+    if not report.passed:
+        raise typer.Exit(DIVERGED if report.first_divergence else COULD_NOT_RUN)
+
+
+def _require_free(output: Path, force: bool) -> None:
+    """Refuse before the work what Design.write would refuse after it."""
+    if not output.exists() or (force and (output / "design.json").is_file()):
+        return
+    if force:
+        raise IntarsiaError(
+            f"{output} exists and is not a project of intarsia: choose another directory with -o"
+        )
+    raise IntarsiaError(
+        f"{output} exists already: choose another directory, or replace a project with --force"
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise IntarsiaError(f"cannot write {path}: {error.strerror}") from error
+
+
+def main() -> None:
+    """Entry point of the `intarsia` command."""
+    app(prog_name="intarsia")
+
+
+if __name__ == "__main__":
+    main()
