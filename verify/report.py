@@ -61,7 +61,11 @@ class Report:
         beside = (World.FLOAT, World.QUANTISED) if last_bit else (World.FLOAT,)
         chain = " = ".join(name for world, name in self.worlds.items() if world not in beside)
         but = f"; {self.worlds[World.QUANTISED]} differs in the last bit, within float32" if last_bit else ""
-        return f"PASSED: {chain} in every bit{but}; {len(self.layers)} tensors, {self.counts}"
+        verdicts = [{result.verdict for result in layer.edges.values()} for layer in self.layers]
+        seen = sum(Verdict.UNOBSERVED not in found for found in verdicts)
+        of = f" of {len(self.layers)}" if seen < len(self.layers) else ""
+        tensors = f"{seen}{of} tensors seen at every edge"
+        return f"PASSED: {chain} in every bit{but}; {tensors}, {self.counts}"
 
     @property
     def counts(self) -> str:

@@ -79,7 +79,7 @@ def run(
     notes = (*changed_files(project), *loaded.notes)
     with ExitStack() as stack:
         worlds = open_worlds(project, graph, board, stack)
-        text = " = ".join(worlds.names.values())
+        text = ", ".join(worlds.names.values())
 
         def done(number: int) -> None:
             if progress is not None:
