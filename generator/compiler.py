@@ -14,7 +14,7 @@ from .machine.lower import lower
 from .progress import Progress, silent
 from .qdq import export_qdq
 from .quantise import QuantiseOptions, calibrate, quantise
-from .samples import Preprocess, Samples, load_samples, synthetic_samples
+from .samples import DEFAULT_PREPROCESS, Preprocess, load_samples, synthetic_samples
 from .schedule.search import decide
 from .simulation.timed import TimedSimulation, size_fifos
 
@@ -34,7 +34,7 @@ def compile_model(
     weight_bits: int = 8,
     activation_bits: int = 8,
     clock_mhz: float | None = None,
-    preprocess: Preprocess | None = None,
+    preprocess: Preprocess = DEFAULT_PREPROCESS,
     fifo_sizing: bool = True,
     progress: Progress = silent,
 ) -> Design:
@@ -59,12 +59,16 @@ def compile_model(
     options = QuantiseOptions(weight_bits=weight_bits, activation_bits=activation_bits)
     imported = import_model(model)
     float_graph = passes.run(imported.graph)
-    samples = _samples(float_graph, calibration, preprocess or Preprocess())
+    inputs = tuple(float_graph.tensors[name] for name in float_graph.inputs)
+    if calibration is None:
+        samples = synthetic_samples(inputs)
+    else:
+        samples = load_samples(calibration, inputs, preprocess, "calibration")
     statistics = calibrate(imported.model, float_graph, samples.arrays, progress)
     graph = quantise(float_graph, statistics, options)
     decision = decide(graph, target, schedule)
-    machine = lower(graph, decision.chosen.schedule, identifier(graph.name))
-    timed = None
+    name = Path(model).stem if isinstance(model, str | Path) else graph.name
+    machine = lower(graph, decision.chosen.schedule, identifier(name))
     if fifo_sizing:
         machine = size_fifos(TimedSimulation(machine))
     return Design(
@@ -76,6 +80,6 @@ def compile_model(
         float_model=imported.model,
         quantised_model=export_qdq(graph),
         samples={name: values[:KEPT_SAMPLES] for name, values in samples.arrays.items()},
-        preprocess=preprocess or Preprocess(),
+        preprocess=preprocess,
         notes=(*imported.notes, *samples.notes, *decision.notes),
     )

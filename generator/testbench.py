@@ -57,5 +57,8 @@ def _stimuli(design: Design) -> dict[str, Integers]:
 
 def _words(specs: list[dict[str, Any]], values: dict[str, Integers]) -> bytes:
     """Samples one after the other; within a sample the tensors in buffer order."""
-    packed = [pack(values[spec["tensor"]], spec).reshape(VECTORS, -1) for spec in specs]
+    packed = [
+        pack(values[spec["tensor"]].reshape(VECTORS, *spec["shape"][1:]), spec).reshape(VECTORS, -1)
+        for spec in specs
+    ]
     return np.concatenate(packed, axis=1).tobytes()

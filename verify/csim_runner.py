@@ -6,14 +6,13 @@ The same taps serve here and on the board, selected at run time: no second build
 from __future__ import annotations
 
 import ctypes
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from intarsia.boards.accelerator import pack, sample_bytes, unpack
+from intarsia.boards.accelerator import pack, read_manifest, sample_bytes, unpack
 from intarsia.errors import IntarsiaError
 from intarsia.fixed_point import Integers
 from intarsia.operator import Array
@@ -35,7 +34,7 @@ class CsimRunner:
     name = "csim"
 
     def __init__(self, project: Path, extra_flags: tuple[str, ...] = ()) -> None:
-        self._manifest: dict[str, Any] = json.loads((project / "deploy" / "manifest.json").read_text())
+        self._manifest = read_manifest(project / "deploy" / "manifest.json")
         self.library = build(project, extra_flags)
         loaded = ctypes.CDLL(str(self.library))
         self._kernel = getattr(loaded, self._manifest["kernel"])
@@ -57,7 +56,7 @@ class CsimRunner:
         self._loaded = False
 
     def trace(self, inputs: Mapping[str, Array]) -> dict[str, Integers]:
-        """Raw integers of the outputs and of every task's result, for inputs of shape (samples, *tensor shape)."""
+        """Raw integers of the outputs and of every task's result, for inputs of shape (samples, *tensor shape[1:])."""
         packed = {spec["tensor"]: pack(inputs[spec["tensor"]], spec) for spec in self._manifest["inputs"]}
         samples = len(next(iter(inputs.values())))
         groups = sorted({spec["select"] for spec in self._manifest["taps"]})
