@@ -69,12 +69,15 @@ def compile_model(
     decision = decide(graph, target, schedule)
     name = Path(model).stem if isinstance(model, str | Path) else graph.name
     machine = lower(graph, decision.chosen.schedule, identifier(name))
+    phase_cycles = tuple(phase.cycles for phase in decision.chosen.phases)
     if fifo_sizing:
-        machine = size_fifos(TimedSimulation(machine))
+        machine, phase_cycles = size_fifos(TimedSimulation(machine))
     return Design(
         graph=graph,
         machine=machine,
         decision=decision,
+        phase_cycles=phase_cycles,
+        timed=fifo_sizing,
         board=target,
         clock_mhz=clock_mhz or target.clock_mhz,
         float_model=imported.model,

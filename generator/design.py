@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .board import Board
-from .golden import Floats
 from .machine.machine import Machine
+from .operator import Array
 from .schedule.bounds import lower_bound_cycles, off_chip_bytes
 from .schedule.plan import MacUnit
 from .schedule.search import Decision
@@ -29,7 +30,9 @@ class Design:
     Attributes:
         graph: the quantised task graph.
         machine: the datapath and its program.
-        decision: the schedule, its cost and its baselines.
+        decision: the schedule, its cost and its baselines by the cost model.
+        phase_cycles: cycles of each phase.
+        timed: True if the timed C-simulation counted `phase_cycles`; else the cost model did.
         float_model: the normalised float model, whose tensors have the graph's names.
         quantised_model: the same as standard QDQ ONNX.
         samples: a few calibration samples per input, kept for verification.
@@ -40,11 +43,13 @@ class Design:
     graph: TaskGraph
     machine: Machine
     decision: Decision
+    phase_cycles: tuple[int, ...]
+    timed: bool
     board: Board
     clock_mhz: float
     float_model: onnx.ModelProto
     quantised_model: onnx.ModelProto
-    samples: dict[str, Floats]
+    samples: Mapping[str, Array]
     preprocess: Preprocess
     notes: tuple[str, ...] = field(default=())
 
@@ -64,20 +69,22 @@ class Design:
             "clock_mhz": self.clock_mhz,
             "schedule": {
                 "kind": schedule.kind,
-                "latency_cycles": chosen.cycles,
+                "latency_cycles": sum(self.phase_cycles),
+                "counted_by": "timed C-simulation" if self.timed else "cost model",
+                "model_cycles": chosen.cycles,
                 "lower_bound_cycles": lower_bound_cycles(self.graph, schedule, self.board, self.clock_mhz),
                 "phases": [
                     {
                         "pattern": phase.pattern.value,
                         "tasks": list(phase.tasks),
-                        "cycles": cost.cycles,
+                        "cycles": cycles,
                         "lanes": {
                             assignment.task: unit.outputs * schedule.lanes
                             for assignment in phase.assignments
                             if isinstance(unit := schedule.unit(assignment.unit), MacUnit)
                         },
                     }
-                    for phase, cost in zip(schedule.phases, chosen.phases, strict=True)
+                    for phase, cycles in zip(schedule.phases, self.phase_cycles, strict=True)
                 ],
                 "baselines": self.decision.baselines,
             },
@@ -110,12 +117,14 @@ class Design:
             for kind, cycles in schedule["baselines"].items()
         )
         used = ", ".join(f"{key.upper()} {need[key]}/{have[key]}" for key in ("dsp", "bram18", "lut", "ff"))
+        size = f"{text['macs']:,} MACs in {len(text['tasks'])} tasks"
+        latency = f"{schedule['latency_cycles']:,} cycles = {microseconds:,.1f} us per sample"
+        bound = f"lower bound {schedule['lower_bound_cycles']:,}"
         lines = [
-            f"{self.name} for {self.board.title} at {self.clock_mhz:g} MHz: {text['macs']:,} MACs in "
-            f"{len(text['tasks'])} tasks",
-            f"schedule   {schedule['kind']}, {len(schedule['phases'])} phase(s): {schedule['latency_cycles']:,} cycles "
-            f"= {microseconds:,.1f} us per sample (estimate; lower bound {schedule['lower_bound_cycles']:,})",
-            f"baselines  {baselines} cycles",
+            f"{self.name} for {self.board.title} at {self.clock_mhz:g} MHz: {size}",
+            f"schedule   {schedule['kind']}, {len(schedule['phases'])} phase(s): {latency}",
+            f"           ({schedule['counted_by']}; {bound})",
+            f"baselines  {baselines} cycles (cost model)",
             f"resources  {used} (estimates before synthesis)",
         ]
         return "\n".join([*lines, *(f"note       {note}" for note in self.notes)])

@@ -18,7 +18,8 @@ def matmul(left: NDArray[Any], right: NDArray[Any]) -> NDArray[Any]:
     (2**53) all of them are integers that float32 (float64) holds exactly, in whatever order BLAS adds them.
     """
     if left.dtype.kind == "f" or right.dtype.kind == "f":
-        return left @ right
+        product: NDArray[Any] = left @ right
+        return product
     bound = left.shape[-1] * _magnitude(left) * _magnitude(right)
     if bound < _FLOAT32_EXACT:
         return (left.astype(np.float32) @ right.astype(np.float32)).astype(np.int64)

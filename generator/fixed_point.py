@@ -81,4 +81,5 @@ def divide_half_even(raw: Integers, divisor: int, shift: int) -> Integers:
     denominator = divisor << shift
     quotient = numerator // denominator
     twice = 2 * (numerator - quotient * denominator)
-    return quotient + ((twice > denominator) | ((twice == denominator) & (quotient % 2 == 1)))
+    rounded: Integers = quotient + ((twice > denominator) | ((twice == denominator) & (quotient % 2 == 1)))
+    return rounded

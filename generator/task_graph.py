@@ -121,7 +121,9 @@ class TaskGraph:
             if task.output in made or task.output not in self.tensors:
                 raise ValueError(f"task {task.name!r} makes {task.output!r} again, or it is not declared")
             made.add(task.output)
-        if unknown := [name for name in (*self.inputs, *self.outputs) if name not in self.tensors or name not in made]:
+        if unknown := [
+            name for name in (*self.inputs, *self.outputs) if name not in self.tensors or name not in made
+        ]:
             raise ValueError(f"graph input or output {unknown[0]!r} is not declared or not made")
 
     @cached_property

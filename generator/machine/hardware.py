@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..board import Resources
+from ..quantise.accumulators import accumulator_bound
 from ..task_graph import Task, TaskGraph
 from .builder import Builder
 
@@ -48,13 +49,6 @@ class Hardware(Protocol):
 
     def resources(self, lanes: int, element_bits: int) -> Resources:
         """Estimate of the unit with its memories."""
-
-
-def accumulator_bound(graph: TaskGraph, task: Task) -> int:
-    """Largest |accumulator| over all inputs that the formats allow."""
-    inputs = graph.input_tensors(task)
-    magnitudes = [max(-tensor.number.minimum, tensor.number.maximum) for tensor in inputs]
-    return task.operator.accumulator_bound(magnitudes, task.values, inputs)
 
 
 def sum_bits(graph: TaskGraph, task: Task) -> int:

@@ -6,12 +6,16 @@ import keyword
 import re
 from collections.abc import Iterable, Mapping
 
-_CPP_WORDS = frozenset(
-    "auto bool break case char class const constexpr continue default delete do double else enum explicit extern false "
-    "float for friend goto if inline int long mutable namespace new operator private protected public register return "
-    "short signed sizeof static struct switch template this throw true try typedef typename union unsigned using "
-    "virtual void volatile while input output weights taps tap phase source target feed".split()
+_RESERVED = frozenset(
+    """
+    auto bool break case char class const constexpr continue default delete do double else enum
+    explicit extern false float for friend goto if inline int long mutable namespace new operator
+    private protected public register return short signed sizeof static struct switch template this
+    throw true try typedef typename union unsigned using virtual void volatile while input output
+    weights taps tap phase source target feed
+    """.split()  # noqa: SIM905
 )
+"""C++ keywords, and the names that top.cpp uses itself."""
 
 
 def identifier(name: str) -> str:
@@ -19,7 +23,7 @@ def identifier(name: str) -> str:
     text = re.sub(r"[^0-9a-zA-Z]+", "_", name).strip("_").lower() or "x"
     if text[0].isdigit():
         text = f"n{text}"
-    return f"{text}_" if text in _CPP_WORDS or keyword.iskeyword(text) else text
+    return f"{text}_" if text in _RESERVED or keyword.iskeyword(text) else text
 
 
 def identifiers(names: Iterable[str]) -> Mapping[str, str]:

@@ -8,11 +8,12 @@ from math import ceil
 
 from ..board import Resources
 from ..golden import accumulator_exponent, clamp_bounds
+from ..quantise.accumulators import accumulator_bound
 from ..schedule.plan import PoolUnit, ScheduleError
 from ..task_graph import Task, TaskGraph
 from ..work import PoolWork, Reduction
 from .builder import Builder
-from .hardware import Stage, accumulator_bound, words_of
+from .hardware import Stage, words_of
 from .identifiers import camel_case
 from .machine import Constant
 from .resources import add

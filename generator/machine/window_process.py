@@ -108,7 +108,7 @@ class WindowProcess:
 
 
 def size_window(
-    works: Sequence[MacWork] | Sequence[PoolWork],
+    works: Sequence[MacWork | PoolWork],
     paddings: Sequence[int],
     input_words: Sequence[int],
     lanes: int,

@@ -52,10 +52,15 @@ def accumulator_bits(graph: TaskGraph) -> Mapping[str, int]:
     return {name: found.bits for name, found in accumulator_ranges(graph).items()}
 
 
-def _range(graph: TaskGraph, task: Task) -> AccumulatorRange:
+def accumulator_bound(graph: TaskGraph, task: Task) -> int:
+    """Largest |accumulator| of a quantised task, over all inputs that the formats allow."""
     inputs = graph.input_tensors(task)
     magnitudes = [max(-tensor.number.minimum, tensor.number.maximum) for tensor in inputs]
-    bound = task.operator.accumulator_bound(magnitudes, task.values, inputs)
+    return task.operator.accumulator_bound(magnitudes, task.values, inputs)
+
+
+def _range(graph: TaskGraph, task: Task) -> AccumulatorRange:
+    bound = accumulator_bound(graph, task)
     bits = bound.bit_length() + 1
     if bits > WIDEST:
         raise RangeError(

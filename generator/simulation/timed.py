@@ -122,8 +122,8 @@ class TimedSimulation:
         )
 
 
-def size_fifos(simulation: TimedSimulation) -> Machine:
-    """The machine with the smallest power-of-two FIFO depths that cost no cycle against unbounded FIFOs.
+def size_fifos(simulation: TimedSimulation) -> tuple[Machine, tuple[int, ...]]:
+    """The machine with the smallest power-of-two FIFO depths that cost no cycle, and its cycles per phase.
 
     One FIFO after the other is shrunk as far as the latency allows, widest words first; each keeps what the ones
     before it were given, so the result holds for all of them together.
@@ -147,7 +147,8 @@ def size_fifos(simulation: TimedSimulation) -> Machine:
             except DeadlockError:
                 break
             depths = smaller
-    return replace(machine, streams=tuple(replace(s, depth=depths[s.name]) for s in machine.streams))
+    streams = tuple(replace(stream, depth=depths[stream.name]) for stream in machine.streams)
+    return replace(machine, streams=streams), tuple(timing.cycles for timing in simulation.time(depths))
 
 
 def _power_of_two(value: int) -> int:
