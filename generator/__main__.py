@@ -255,14 +255,8 @@ def _verify(
 
     from .terminal import progress_bars
 
-    with progress_bars() as show:
-        report = verifier.run(
-            directory,
-            inputs,
-            board=board,
-            samples=samples,
-            progress=lambda done, total, text: show(text, done, total),
-        )
+    with progress_bars() as progress:
+        report = verifier.run(directory, inputs, board=board, samples=samples, progress=progress)
     report.print(Console())
     if json_file:
         _write(json_file, json.dumps(report.to_json(), indent=2) + "\n")

@@ -35,10 +35,10 @@ def run_task(graph: TaskGraph, task: Task, inputs: Sequence[Integers]) -> Intege
 
 
 def accumulator_exponent(graph: TaskGraph, task: Task) -> int:
-    """Exponent of the accumulator's unit: the operands' exponents added up."""
-    operands = [tensor.number for tensor in graph.input_tensors(task)]
-    weights = [task.parameters[role].number for role in task.operator.weight_roles]
-    return sum(number.exponent for number in (*operands, *weights))
+    """Exponent of the accumulator's unit."""
+    operands = [tensor.number.exponent for tensor in graph.input_tensors(task)]
+    weights = [task.parameters[role].number.exponent for role in task.operator.weight_roles]
+    return task.operator.exponent(operands, weights)
 
 
 def clamp_bounds(task: Task, output: FixedPoint) -> tuple[int, int]:

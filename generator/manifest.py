@@ -93,6 +93,7 @@ def _tensors(machine: Machine, graph: TaskGraph, places: Iterable[TensorPlace]) 
                 "shape": list(tensor.shape),
                 "channel_axis": tensor.channel_axis,
                 "lanes": machine.lanes,
+                "element_bytes": machine.element_bytes,
                 "words": place.words,
                 "format": {"bits": number.bits, "signed": number.signed, "exponent": number.exponent},
             }

@@ -120,13 +120,13 @@ class OnnxNode:
         operator: Operator,
         parameters: Mapping[str, Floats] | None = None,
         clamp: tuple[float, float] = UNBOUNDED,
-        source: int = 0,
+        sources: tuple[int, ...] = (0,),
     ) -> Task:
-        """The node as a task of one computed operand, input `source`."""
+        """The node as a task of its computed operands, the inputs numbered `sources`."""
         return Task(
             name=self.name,
             operator=operator,
-            inputs=(self.tensor(source).name,),
+            inputs=tuple(self.tensor(source).name for source in sources),
             output=self.outputs[0],
             parameters={role: Parameter(values) for role, values in (parameters or {}).items()},
             clamp=clamp,

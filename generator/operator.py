@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from numpy.typing import NDArray
 
 from .work import Work
 
 if TYPE_CHECKING:
+    from .fixed_point import FixedPoint
     from .onnx_node import OnnxNode
     from .qdq import QdqBuilder
     from .task_graph import Task, TaskGraph, Tensor
@@ -75,6 +76,14 @@ class Operator:
     ) -> int:
         """Largest |accumulator| (before division) for raw inputs up to these magnitudes."""
         raise NotImplementedError
+
+    def aligned(self, inputs: Sequence[FixedPoint]) -> Self:
+        """The operator for raw operands of these formats; differs only where operands must share a unit."""
+        return self
+
+    def exponent(self, inputs: Sequence[int], weights: Sequence[int]) -> int:
+        """Exponent of the accumulator's unit, from those of the operands and of the quantised weights."""
+        return sum(inputs) + sum(weights)
 
     def keeps_format(self) -> bool:
         """True if the output must have the input's number format (the operator only selects values)."""

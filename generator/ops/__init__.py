@@ -4,6 +4,7 @@ from ..operator import Operator
 from .affine import Affine
 from .average_pool import AveragePool
 from .clamp import Clamp
+from .combine import Add, Max, Min, Mul, Sub
 from .conv import Conv
 from .dense import Dense
 from .max_pool import MaxPool
@@ -16,6 +17,11 @@ OPERATORS: tuple[type[Operator], ...] = (
     Dense,
     MaxPool,
     AveragePool,
+    Add,
+    Sub,
+    Mul,
+    Max,
+    Min,
     # Removed by passes
     Affine,
     Clamp,

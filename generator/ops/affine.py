@@ -11,6 +11,7 @@ import numpy as np
 from ..fixed_point import Floats
 from ..operator import Accumulation, Array, Operator
 from ..task_graph import Tensor
+from .combine import Add, Combine, Mul, Sub
 
 if TYPE_CHECKING:
     from ..onnx_node import OnnxNode
@@ -59,10 +60,9 @@ class Affine(Operator):
     def _from_arithmetic(cls, node: OnnxNode) -> Task:
         """X + c, X - c, c - X, X * c or X / c."""
         computed = [index for index in (0, 1) if isinstance(node.operand(index), Tensor)]
-        node.require(
-            len(computed) == 1,
-            "both operands are computed from the model's input (a skip connection). Supported: one constant operand",
-        )
+        if len(computed) != 1:
+            node.require(node.op_type in _COMBINED, "both operands are computed. Supported: a constant divisor")
+            return _COMBINED[node.op_type].from_onnx(node)
         source, other = computed[0], 1 - computed[0]
         constant = _per_channel(node, node.weights(other), node.tensor(source))
         one, zero = np.ones_like(constant), np.zeros_like(constant)
@@ -78,7 +78,7 @@ class Affine(Operator):
                 node.require(bool(constant.all()), "it divides by zero")
                 scale, shift = 1 / constant, zero
         axis = node.tensor(source).channel_axis
-        return node.task(cls(axis), {"scale": scale, "shift": shift}, source=source)
+        return node.task(cls(axis), {"scale": scale, "shift": shift}, sources=(source,))
 
     def infer(self, inputs: Sequence[Tensor], parameters: Mapping[str, Array]) -> tuple[tuple[int, ...], int]:
         """As the input."""
@@ -90,6 +90,9 @@ class Affine(Operator):
         along = [1] * x.ndim
         along[self.axis + 1] = -1
         return Accumulation(x * parameters["scale"].reshape(along) + parameters["shift"].reshape(along))
+
+
+_COMBINED: dict[str, type[Combine]] = {"Add": Add, "Sub": Sub, "Mul": Mul}
 
 
 def _per_channel(node: OnnxNode, constant: Floats, x: Tensor) -> Floats:

@@ -57,10 +57,12 @@ def quantise(
     formats: dict[str, FixedPoint] = {name: activations[name] for name in graph.inputs}
     tasks = []
     for task in graph.tasks:
-        unit = sum(formats[name].exponent for name in task.inputs)
-        parameters = _parameters(task, unit, options)
-        unit += sum(parameters[role].number.exponent for role in task.operator.weight_roles)
-        tasks.append(replace(task, parameters=parameters))
+        operands = [formats[name] for name in task.inputs]
+        exponents = [number.exponent for number in operands]
+        parameters = _parameters(task, task.operator.exponent(exponents, ()), options)
+        weights = [parameters[role].number.exponent for role in task.operator.weight_roles]
+        unit = task.operator.exponent(exponents, weights)
+        tasks.append(replace(task, operator=task.operator.aligned(operands), parameters=parameters))
         if task.operator.keeps_format():
             formats[task.output] = formats[task.inputs[0]]
         else:  # a finer step than the accumulator's would only append zeros
