@@ -170,7 +170,7 @@ class TestRun:
 
     def test_a_sound_project(self, project: Path, world: dict[str, object]) -> None:
         steps: list[tuple[int, int]] = []
-        report = run(project, progress=lambda done, total, text: steps.append((done, total)))
+        report = run(project, progress=lambda text, done, total: steps.append((done, total)))
         assert_agrees(report)
         assert (report.samples, report.stress, report.notes) == (12, len(NAMES), ())
         assert steps[0] == (0, 31) and steps[-1] == (31, 31)

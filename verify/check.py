@@ -16,9 +16,6 @@ from .localise import Divergence, localise
 from .report import Report
 from .worlds import Worlds
 
-Progress = Callable[[int, int, str], None]
-"""Called with samples done, samples in total, and what is being done."""
-
 
 def check(
     graph: TaskGraph,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from intarsia.boards.accelerator import pack, read_manifest, sample_bytes, unpack
+from intarsia.boards.accelerator import AcceleratorError, pack, read_manifest, sample_bytes, unpack
 from intarsia.errors import IntarsiaError
 from intarsia.fixed_point import Integers
 from intarsia.operator import Array
@@ -24,39 +24,77 @@ class SimulationError(IntarsiaError):
 
 
 class CsimRunner:
-    """Maps raw inputs to the trace of the C-simulation.
-
-    Raises:
-        BuildError: the sources do not compile.
-        SimulationError: the project is incomplete.
-    """
+    """Maps raw inputs to the trace of the C-simulation."""
 
     name = "csim"
 
-    def __init__(self, project: Path, extra_flags: tuple[str, ...] = ()) -> None:
-        self._manifest = read_manifest(project / "deploy" / "manifest.json")
-        self.library = build(project, extra_flags)
-        loaded = ctypes.CDLL(str(self.library))
-        self._kernel = getattr(loaded, self._manifest["kernel"])
-        self._kernel.restype = None
-        self._fault = loaded.intarsia_fault
-        self._fault.restype = ctypes.c_char_p
-        weights = (project / "weights.bin").read_bytes()
-        if len(weights) != self._manifest["weights"]["bytes"]:
+    def __init__(self, manifest: Mapping[str, Any], library: Path, weights: bytes) -> None:
+        """Loads the library.
+
+        Args:
+            manifest: how to call the kernel, and where tensors lie.
+            library: the compiled sources.
+            weights: content of weights.bin.
+
+        Raises:
+            SimulationError: library, weights and manifest do not belong together.
+        """
+        self._manifest = manifest
+        self.library = library
+        try:
+            loaded = ctypes.CDLL(str(library))
+            self._kernel = getattr(loaded, manifest["kernel"])
+            self._fault = loaded.intarsia_fault
+        except (OSError, AttributeError) as error:
             raise SimulationError(
-                f"{project / 'weights.bin'} has {len(weights)} bytes, the manifest says "
-                f"{self._manifest['weights']['bytes']}: compile the project again"
+                f"the compiled sources have no function {manifest['kernel']!r} to call: {error}"
+            ) from error
+        self._kernel.restype = None
+        self._fault.restype = ctypes.c_char_p
+        if len(weights) != manifest["weights"]["bytes"]:
+            raise SimulationError(
+                f"weights.bin has {len(weights)} bytes, the manifest says {manifest['weights']['bytes']}: "
+                "compile the project again"
             )
         self._buffers = {
             argument["name"]: np.zeros(max(argument["bytes"], 1), np.uint8)
-            for argument in self._manifest["arguments"]
+            for argument in manifest["arguments"]
             if argument["kind"] == "pointer"
         }
         self._buffers["weights"][: len(weights)] = np.frombuffer(weights, np.uint8)
         self._loaded = False
 
+    @classmethod
+    def of_project(cls, project: Path, extra_flags: tuple[str, ...] = ()) -> CsimRunner:
+        """Compiles the sources of a project, unless they are compiled already.
+
+        Raises:
+            BuildError: the sources do not compile.
+            SimulationError: the project is incomplete.
+        """
+        try:
+            manifest = read_manifest(project / "deploy" / "manifest.json")
+            weights = (project / "weights.bin").read_bytes()
+        except AcceleratorError as error:
+            raise SimulationError(f"{error}. Compile the project again") from error
+        except OSError as error:
+            raise SimulationError(
+                f"cannot read {project / 'weights.bin'}: {error.strerror}. Compile the project again"
+            ) from error
+        return cls(manifest, build(project, extra_flags), weights)
+
     def trace(self, inputs: Mapping[str, Array]) -> dict[str, Integers]:
-        """Raw integers of the outputs and of every task's result, for inputs of shape (samples, *tensor shape[1:])."""
+        """Raw integers of the outputs and of every task's result, for inputs of shape (samples, *tensor shape[1:]).
+
+        Raises:
+            SimulationError: an input does not fit, or the program moves a wrong number of words.
+        """
+        try:
+            return self._trace(inputs)
+        except AcceleratorError as error:
+            raise SimulationError(f"C-simulation: {error}") from error
+
+    def _trace(self, inputs: Mapping[str, Array]) -> dict[str, Integers]:
         packed = {spec["tensor"]: pack(inputs[spec["tensor"]], spec) for spec in self._manifest["inputs"]}
         samples = len(next(iter(inputs.values())))
         groups = sorted({spec["select"] for spec in self._manifest["taps"]})
@@ -79,7 +117,7 @@ class CsimRunner:
         }
 
     def _launch(self, tap: int) -> None:
-        arguments = []
+        arguments: list[ctypes.c_void_p | ctypes.c_int] = []
         for argument in self._manifest["arguments"]:
             if argument["kind"] == "pointer":
                 arguments.append(ctypes.c_void_p(self._buffers[argument["name"]].ctypes.data))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from math import prod
 from pathlib import Path
 
 from intarsia.errors import IntarsiaError
 from intarsia.graph_file import load_graph
+from intarsia.progress import Progress, silent
 from intarsia.samples import Preprocess, Samples, load_samples
 from intarsia.task_graph import TaskGraph
 
@@ -29,9 +30,6 @@ from .runner import Array
 from .stimuli import NAMES, stress
 from .worlds import Worlds
 
-Progress = Callable[[int, int, str], None]
-"""Called with samples done, samples in total, and what is being done."""
-
 EMULATED, NONE = "emulated", "none"
 BATCH_SAMPLES = 50
 BATCH_ELEMENTS = 1 << 23
@@ -47,7 +45,7 @@ def run(
     inputs: Path | str | Samples | None = None,
     board: str = EMULATED,
     samples: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     budget: Budget | None = None,
 ) -> Report:
     """Verify a project: float model, quantised model, golden, C-simulation and board, layer by layer.
@@ -59,7 +57,7 @@ def run(
         inputs: samples, or a file of them; by default the calibration samples that the project holds.
         board: "emulated", the address of a real board, or "none".
         samples: use at most so many samples.
-        progress: called after each batch.
+        progress: told how many samples are done, after each batch.
         budget: thresholds of the quantisation edge.
 
     Raises:
@@ -79,11 +77,10 @@ def run(
     notes = (*changed_files(project), *loaded.notes)
     with ExitStack() as stack:
         worlds = open_worlds(project, graph, board, stack)
-        text = ", ".join(worlds.names.values())
+        text = "Comparing " + ", ".join(worlds.names.values())
 
         def done(number: int) -> None:
-            if progress is not None:
-                progress(number, total, text)
+            progress(text, number, total)
 
         done(0)
         report = check(graph, worlds, batches(graph, values, labels), budget, notes, done)
@@ -93,7 +90,7 @@ def run(
 
 def open_worlds(project: Path, graph: TaskGraph, board: str, stack: ExitStack) -> Worlds:
     """All worlds of a project; the stack closes the board."""
-    csim = CsimRunner(project)
+    csim = CsimRunner.of_project(project)
     target = None if board == NONE else stack.enter_context(BoardRunner(project, csim.library, board))
     return Worlds(
         golden=GoldenRunner(graph),

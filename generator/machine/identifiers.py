@@ -12,10 +12,13 @@ _RESERVED = frozenset(
     explicit extern false float for friend goto if inline int long mutable namespace new operator
     private protected public register return short signed sizeof static struct switch template this
     throw true try typedef typename union unsigned using virtual void volatile while input output
-    weights taps tap phase source target feed
+    weights taps tap phase source target feed design intarsia std main
+    abs atan calloc ceil cos div exp exp2 fabs floor fma fmod free gamma hypot index labs log log2
+    malloc pow printf puts qsort rand random read realloc remove rename rint round scalb select
+    signal sin sinh sqrt srand system tan tanh time trunc write y0 y1 yn j0 j1 jn
     """.split()  # noqa: SIM905
 )
-"""C++ keywords, and the names that top.cpp uses itself."""
+"""C++ keywords, the names that top.cpp uses itself, and C functions that a top function may not be named after."""
 
 
 def identifier(name: str) -> str:
@@ -23,7 +26,7 @@ def identifier(name: str) -> str:
     text = re.sub(r"[^0-9a-zA-Z]+", "_", name).strip("_").lower() or "x"
     if text[0].isdigit():
         text = f"n{text}"
-    return f"{text}_" if text in _RESERVED or keyword.iskeyword(text) else text
+    return f"{text}0" if text in _RESERVED or keyword.iskeyword(text) else text
 
 
 def identifiers(names: Iterable[str]) -> Mapping[str, str]:
