@@ -92,7 +92,8 @@ public:
     phase_timing(const phase_record& phase, const int* fifo_depths, const int* pipeline_depths)
         : phase_(phase), fifo_depths_(fifo_depths), pipeline_depths_(pipeline_depths),
           streams(phase.streams), position_(phase.processes.size(), 0), last_(phase.processes.size(), -1),
-          iteration_(phase.processes.size(), 0), blocked(phase.processes.size(), -1) {
+          iteration_(phase.processes.size(), 0), blocked(phase.processes.size(), -1),
+          started(phase.processes.size(), 0) {
         for (bool progress = true; progress;) {
             progress = false;
             for (std::size_t p = 0; p < phase.processes.size(); ++p) progress = advance(p) || progress;
@@ -106,13 +107,15 @@ public:
         return false;
     }
 
+    /// When a process ends: its last iteration has left the pipeline.
+    int64_t end(std::size_t p) const {
+        return last_[p] + (phase_.processes[p].iterations - iteration_[p]) + pipeline_depths_[p];
+    }
+
     int64_t cycles() const {
-        int64_t end = 0;
-        for (std::size_t p = 0; p < last_.size(); ++p) {
-            const int64_t rest = phase_.processes[p].iterations - iteration_[p];
-            end = std::max(end, last_[p] + rest + pipeline_depths_[p]);
-        }
-        return end;
+        int64_t latest = 0;
+        for (std::size_t p = 0; p < last_.size(); ++p) latest = std::max(latest, end(p));
+        return latest;
     }
 
 private:
@@ -129,7 +132,8 @@ private:
     std::vector<int64_t> iteration_;     // the number of that iteration
 
 public:
-    std::vector<int> blocked;  // the stream that each process waits for, or -1
+    std::vector<int> blocked;      // the stream that each process waits for, or -1
+    std::vector<int64_t> started;  // when each process first touched a stream
 
 private:
     /// Runs a process until it is done or must wait; true if it moved.
@@ -170,6 +174,7 @@ private:
                     s.read.push_back(start);
                 }
             }
+            if (first == 0) started[p] = start;
             position_[p] = end;
             last_[p] = start;
             iteration_[p] = iteration;
@@ -194,9 +199,10 @@ int intarsia_streams(int phase) { return intarsia::record::phases()[phase].strea
 int intarsia_processes(int phase) { return int(intarsia::record::phases()[phase].processes.size()); }
 
 /// Cycles of a phase, or -1 if it deadlocks. Fills, per stream, the high-water mark and the waits of both ends, and,
-/// per process, the stream it is blocked on (-1: none) and its iterations.
+/// per process, the stream it is blocked on (-1: none), its iterations, and when it started and ended.
 int64_t intarsia_time_phase(int phase, const int* fifo_depths, const int* pipeline_depths, int64_t* high_water,
-                            int64_t* reader_waits, int64_t* writer_waits, int* blocked, int64_t* iterations) {
+                            int64_t* reader_waits, int64_t* writer_waits, int* blocked, int64_t* iterations,
+                            int64_t* started, int64_t* ended) {
     const intarsia::phase_record& record = intarsia::record::phases()[phase];
     const intarsia::phase_timing timing(record, fifo_depths, pipeline_depths);
     for (int s = 0; s < record.streams; ++s) {
@@ -207,6 +213,8 @@ int64_t intarsia_time_phase(int phase, const int* fifo_depths, const int* pipeli
     for (std::size_t p = 0; p < record.processes.size(); ++p) {
         blocked[p] = timing.blocked[p];
         iterations[p] = record.processes[p].iterations;
+        started[p] = timing.started[p];
+        ended[p] = timing.end(p);
     }
     return timing.deadlocked() ? -1 : timing.cycles();
 }

@@ -34,6 +34,7 @@ struct window_row {
     int out_height;
     int out_width;
     int first_slot;  // rows: line-buffer slot of row -pad_top
+    int lead;        // rows: words that may be stored beyond those of the patch being sent; -1: no limit
     int right;       // packed: first column right of the pixels it walks over
     int padding;     // raw value of padded elements
 };
@@ -59,8 +60,10 @@ Straight:
     }
 }
 
-/// Each iteration stores at most one word and sends at most one word. A word is stored as soon as its slot is free,
-/// and sent as soon as it was stored in an earlier iteration.
+/// Each iteration stores at most one word and sends at most one word. A word is sent as soon as it was stored in an
+/// earlier iteration. It is stored as soon as its slot is free, but not more than `lead` words ahead of the patch that
+/// is being sent: reads block, so a window that asks a slow producer for words it does not need yet would hold back
+/// the words that are ready.
 template <class Config, class Word>
 void rows_window(const window_row& row, stream<Word>& in, stream<Word>& patches) {
     Word lines[Config::kLines][Config::kLineWords];
@@ -80,6 +83,8 @@ void rows_window(const window_row& row, stream<Word>& in, stream<Word>& patches)
     int out_x = 0;
     const int step_column = row.dilation_x * row.groups;
     const int stride_column = row.stride_x * row.groups;
+    const int reach_y = (row.kernel_height - 1) * row.dilation_y;
+    const int reach_column = ((row.kernel_width - 1) * row.dilation_x + 1) * row.groups;
 Rows:
     for (int i = 0; i < row.iterations; ++i) {
 #pragma HLS PIPELINE II = 1
@@ -87,7 +92,11 @@ Rows:
         const bool sending = out_y < row.out_height;
         const bool padded = next.y < 0 || next.y >= row.height || next.x < 0 || next.x >= row.width;
         const bool ready = padded || next.before(arrived);
-        const bool room = arrived.y < row.height && (!sending || arrived.y < base_y + Config::kLines);
+        const int last_y = base_y + reach_y;  // of the patch
+        const int last_column = base_column + reach_column;
+        const bool wanted = row.lead < 0 || arrived.y < last_y ||
+                            (arrived.y == last_y && arrived_column < last_column + row.lead);
+        const bool room = arrived.y < row.height && (!sending || (wanted && arrived.y < base_y + Config::kLines));
         if (sending && ready) {
             Word word;
             if (padded) {

@@ -8,11 +8,11 @@ from intarsia.machine.window import Way, plan_patches, rows_iterations
 from intarsia.work import MacWork, PoolWork, Reduction, Window
 
 
-def transcribed_iterations(window: Window, groups: int, lines: int) -> int:
+def transcribed_iterations(window: Window, groups: int, lines: int, lead: int) -> int:
     """`rows_window` of hls_kernels/window.hpp, one iteration at a time."""
     arrived = (0, 0, 0)
     order = [
-        (out_y * window.stride[0] - window.pad_top, dy * window.dilation[0], x, g)
+        (out_y * window.stride[0] - window.pad_top, dy * window.dilation[0], x, g, out_x)
         for out_y in range(window.out_height)
         for out_x in range(window.out_width)
         for g in range(groups)
@@ -25,10 +25,16 @@ def transcribed_iterations(window: Window, groups: int, lines: int) -> int:
     iterations = sent = 0
     while sent < len(order) or arrived[0] < window.height:
         sending = sent < len(order)
-        base = order[sent][0] if sending else 0
-        room = arrived[0] < window.height and (not sending or arrived[0] < base + lines)
+        room = arrived[0] < window.height
         if sending:
-            base, dy, x, g = order[sent]
+            base, dy, x, g, out_x = order[sent]
+            last_y = base + (window.kernel[0] - 1) * window.dilation[0]
+            last_column = (
+                out_x * window.stride[1] - window.pad_left + (window.kernel[1] - 1) * window.dilation[1] + 1
+            )
+            column = arrived[1] * groups + arrived[2]
+            wanted = lead < 0 or (arrived[0], column) < (last_y, last_column * groups + lead)
+            room = room and wanted and arrived[0] < base + lines
             y = base + dy
             padded = not (0 <= y < window.height and 0 <= x < window.width)
             if padded or (y, x, g) < arrived:
@@ -61,12 +67,12 @@ def windows(draw: st.DrawFn) -> Window:
     return Window(size[0], size[1], tuple(kernel), tuple(stride), tuple(dilation), pads[0], pads[1], *out)
 
 
-@given(windows(), st.integers(1, 3), st.integers(0, 3))
+@given(windows(), st.integers(1, 3), st.integers(0, 3), st.integers(-1, 6))
 @settings(max_examples=300, deadline=None)
-def test_rows_iterations_equal_the_loop(window: Window, groups: int, extra: int) -> None:
+def test_rows_iterations_equal_the_loop(window: Window, groups: int, extra: int, lead: int) -> None:
     needed = plan_patches(PoolWork(1, groups, window, Reduction.MAX), lanes=1).lines
     lines = needed + extra
-    assert rows_iterations(window, groups, lines) == transcribed_iterations(window, groups, lines)
+    assert rows_iterations(window, groups, lines, lead) == transcribed_iterations(window, groups, lines, lead)
 
 
 @pytest.mark.parametrize(

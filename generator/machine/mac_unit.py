@@ -138,15 +138,24 @@ def mac_steps(outputs: int, channels: int, lanes: int) -> tuple[int, int]:
     return folds, folds if outputs < lanes else groups(channels, lanes)
 
 
-def build_mac(graph: TaskGraph, unit: MacUnit, tasks: Sequence[Task], lanes: int) -> MacHardware:
+def build_mac(
+    graph: TaskGraph, unit: MacUnit, tasks: Sequence[Task], lanes: int, linked: Sequence[bool]
+) -> MacHardware:
     """Sizes a mac unit for its tasks.
+
+    Args:
+        graph: quantised task graph.
+        unit: the unit.
+        tasks: its tasks, in time order.
+        lanes: elements per word.
+        linked: for each task, whether its input comes from another unit in the same phase.
 
     Raises:
         ScheduleError: a task is of another kind.
     """
     works = [_work(graph, task) for task in tasks]
     window = size_window(
-        works, [0] * len(works), [words_of(graph, task.inputs[0], lanes) for task in tasks], lanes
+        works, [0] * len(works), [words_of(graph, task.inputs[0], lanes) for task in tasks], lanes, linked
     )
     macs: list[MacRow] = []
     posts: list[PostRow] = []

@@ -83,8 +83,17 @@ class PoolHardware:
         return add(own, self.window.resources(lanes, element_bits))
 
 
-def build_pool(graph: TaskGraph, unit: PoolUnit, tasks: Sequence[Task], lanes: int) -> PoolHardware:
+def build_pool(
+    graph: TaskGraph, unit: PoolUnit, tasks: Sequence[Task], lanes: int, linked: Sequence[bool]
+) -> PoolHardware:
     """Sizes a pool unit for its tasks.
+
+    Args:
+        graph: quantised task graph.
+        unit: the unit.
+        tasks: its tasks, in time order.
+        lanes: elements per word.
+        linked: for each task, whether its input comes from another unit in the same phase.
 
     Raises:
         ScheduleError: a task is of another kind, or a mean needs more than 63 bits.
@@ -98,6 +107,7 @@ def build_pool(graph: TaskGraph, unit: PoolUnit, tasks: Sequence[Task], lanes: i
         ],
         [words_of(graph, task.inputs[0], lanes) for task in tasks],
         lanes,
+        linked,
     )
     rows = tuple(
         _row(graph, task, work, plan.words)

@@ -42,6 +42,7 @@ class WindowRow:
     out_height: int = 0
     out_width: int = 0
     first_slot: int = 0
+    lead: int = 0
     right: int = 0
     padding: int = 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..schedule.plan import CombineUnit, MacUnit, PoolUnit, Schedule, Unit
+from ..schedule.plan import CombineUnit, MacUnit, Phase, PoolUnit, Schedule, Unit
 from ..task_graph import Task, TaskGraph
 from ..work import CombineWork, MacWork, PoolWork
 from .combine_unit import build_combine
@@ -32,18 +32,32 @@ def build_hardware(graph: TaskGraph, schedule: Schedule) -> dict[str, Hardware]:
     Raises:
         ScheduleError: a task is on a unit of another kind.
     """
-    tasks: dict[str, list[Task]] = {unit.name: [] for unit in schedule.units}
-    for phase in schedule.phases:
-        for assignment in phase.assignments:
-            tasks[assignment.unit].append(graph.task(assignment.task))
-    return {unit.name: _build(graph, unit, tasks[unit.name], schedule.lanes) for unit in schedule.units}
+    hardware: dict[str, Hardware] = {}
+    for unit in schedule.units:
+        runs = [
+            (graph.task(assignment.task), phase)
+            for phase in schedule.phases
+            for assignment in phase.assignments
+            if assignment.unit == unit.name
+        ]
+        linked = [_linked(graph, task, phase) for task, phase in runs]
+        hardware[unit.name] = _build(graph, unit, [task for task, _ in runs], schedule.lanes, linked)
+    return hardware
 
 
-def _build(graph: TaskGraph, unit: Unit, tasks: Sequence[Task], lanes: int) -> Hardware:
+def _linked(graph: TaskGraph, task: Task, phase: Phase) -> bool:
+    """True if the phase also makes the task's first operand."""
+    producer = graph.producers.get(task.inputs[0])
+    return producer is not None and producer.name in phase.tasks
+
+
+def _build(
+    graph: TaskGraph, unit: Unit, tasks: Sequence[Task], lanes: int, linked: Sequence[bool]
+) -> Hardware:
     match unit:
         case MacUnit():
-            return build_mac(graph, unit, tasks, lanes)
+            return build_mac(graph, unit, tasks, lanes, linked)
         case CombineUnit():
             return build_combine(graph, unit, tasks, lanes)
         case PoolUnit():
-            return build_pool(graph, unit, tasks, lanes)
+            return build_pool(graph, unit, tasks, lanes, linked)

@@ -14,6 +14,9 @@ from .rows import WindowRow
 PACKED_LIMIT = 512
 """Largest patch, in elements, that is kept in registers."""
 
+EAGER = -1
+"""No limit to how far a window stores ahead: right where its words come from memory, a word per cycle."""
+
 _SHORTEST_PACKED_LINE = 8
 """A packed line buffer is read and written in one cycle; its lines must be longer than that pipeline."""
 
@@ -47,7 +50,13 @@ def groups(channels: int, lanes: int) -> int:
 
 
 def plan_patches(
-    work: MacWork | PoolWork, lanes: int, padding: int = 0, lines: int = 0, *, pack: bool = True
+    work: MacWork | PoolWork,
+    lanes: int,
+    padding: int = 0,
+    lines: int = 0,
+    *,
+    pack: bool = True,
+    linked: bool = False,
 ) -> PatchPlan:
     """The way a task's patches are made, and its program row.
 
@@ -57,6 +66,7 @@ def plan_patches(
         padding: raw value of padded elements.
         lines: rows of the unit's line buffer, if it is larger than this task needs.
         pack: False where the unit's registers hold another task's patches.
+        linked: True where the words come from another unit, at its pace.
     """
     per_pixel = groups(work.channels, lanes)
     if work.window is None:
@@ -64,7 +74,8 @@ def plan_patches(
         return PatchPlan(Way.STRAIGHT, words, WindowRow(way=Way.STRAIGHT, iterations=work.pixels * words))
     if pack and isinstance(work, MacWork) and _packs(work, work.window, lanes):
         return _plan_packed(work, work.window, lanes, padding)
-    return _plan_rows(work.window, per_pixel, padding, lines)
+    lead = work.window.stride[1] * per_pixel if linked else EAGER
+    return _plan_rows(work.window, per_pixel, padding, lines, lead)
 
 
 def _packs(work: MacWork, window: Window, lanes: int) -> bool:
@@ -93,7 +104,7 @@ def _plan_packed(work: MacWork, window: Window, lanes: int, padding: int) -> Pat
     return PatchPlan(Way.PACKED, words, row, line_words=columns)
 
 
-def _plan_rows(window: Window, per_pixel: int, padding: int, lines: int) -> PatchPlan:
+def _plan_rows(window: Window, per_pixel: int, padding: int, lines: int, lead: int) -> PatchPlan:
     reach = (window.kernel[0] - 1) * window.dilation[0] + 1
     # `stride` more rows than the kernel spans: they fill while the patches of one output row are sent.
     all_lines = window.height + window.pad_top  # slots are counted from the first padded row
@@ -101,9 +112,10 @@ def _plan_rows(window: Window, per_pixel: int, padding: int, lines: int) -> Patc
     row = WindowRow(
         **_geometry(window),
         way=Way.ROWS,
-        iterations=rows_iterations(window, per_pixel, lines),
+        iterations=rows_iterations(window, per_pixel, lines, lead),
         groups=per_pixel,
         first_slot=-window.pad_top % lines,
+        lead=lead,
         padding=padding,
     )
     return PatchPlan(
@@ -129,12 +141,13 @@ def _geometry(window: Window) -> dict[str, int]:
 
 
 @cache
-def rows_iterations(window: Window, per_pixel: int, lines: int) -> int:
+def rows_iterations(window: Window, per_pixel: int, lines: int, lead: int = EAGER) -> int:
     """Exact trip count of `rows_window` in hls_kernels/window.hpp.
 
-    Two coupled sequences of one event per iteration. A word is stored one iteration after the one before it, and not
-    before its slot is free, which is when the last patch of an output row has been sent. A word is sent one
-    iteration after the one before it, and not before the iteration after its storing.
+    Two coupled sequences of one event per iteration. A word is stored one iteration after the one before it, not
+    before its slot is free (when the last patch of an output row has been sent), and not more than `lead` words ahead
+    of the patch that is being sent. A word is sent one iteration after the one before it, and not before the iteration
+    after its storing.
     """
     stored = np.full(
         window.height * window.width * per_pixel, -1, dtype=np.int64
@@ -144,23 +157,34 @@ def rows_iterations(window: Window, per_pixel: int, lines: int) -> int:
     send = 0  # next iteration in which a word may be sent
     columns = _row_columns(window, per_pixel)
     row_words = window.width * per_pixel
+    reach_y = (window.kernel[0] - 1) * window.dilation[0]
+    reach = ((window.kernel[1] - 1) * window.dilation[1] + 1) * per_pixel
     for out_y in range(window.out_height):
         base = out_y * window.stride[0] - window.pad_top
-        limit = min(max(base + lines, 0), window.height) * row_words
-        if limit > count:
-            free = max(free, send)
-            stored[count:limit] = free + np.arange(limit - count)
-            free += limit - count
-            count = limit
+        slots = min(max(base + lines, 0), window.height) * row_words
         rows = base + np.arange(window.kernel[0]) * window.dilation[0]
         index = np.where(
             ((rows >= 0) & (rows < window.height))[:, np.newaxis] & (columns >= 0)[..., np.newaxis, :],
             rows[:, np.newaxis] * row_words + columns[..., np.newaxis, :],
             -1,
-        ).reshape(-1)  # order: out column, channel word, kernel row, kernel column
-        ready = np.where(index >= 0, stored[index] + 1, 0)
-        order = np.arange(index.size)
-        send = int(max(send + index.size, (ready - order).max() + index.size))
+        )  # out column, channel word, kernel row, kernel column
+        if lead == EAGER:
+            steps = [(slots, index.reshape(-1))]
+        else:
+            last_y = base + reach_y
+            steps = []
+            for out_x, patch in enumerate(index):
+                last = (out_x * window.stride[1] - window.pad_left) * per_pixel + reach + lead
+                wanted = last_y * row_words + min(max(last, 0), row_words)
+                steps.append((min(slots, max(wanted, 0)), patch.reshape(-1)))
+        for limit, words in steps:
+            if limit > count:
+                free = max(free, send)
+                stored[count:limit] = free + np.arange(limit - count)
+                free += limit - count
+                count = limit
+            ready = np.where(words >= 0, stored[words] + 1, 0)
+            send = int(max(send + words.size, (ready - np.arange(words.size)).max() + words.size))
     remaining = stored.size - count
     return max(send, max(free, send) + remaining if remaining else free)
 

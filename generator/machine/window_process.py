@@ -112,6 +112,7 @@ def size_window(
     paddings: Sequence[int],
     input_words: Sequence[int],
     lanes: int,
+    linked: Sequence[bool],
 ) -> WindowProcess:
     """The window of a unit: of the packed geometries, the one that saves most words is kept in registers.
 
@@ -120,6 +121,7 @@ def size_window(
         paddings: raw value of padded elements of each task.
         input_words: words of each task's input.
         lanes: elements per word.
+        linked: for each task, whether its words come from another unit.
     """
     plans = [plan_patches(work, lanes, padding) for work, padding in zip(works, paddings, strict=True)]
     saved: dict[tuple[int, int, int], int] = {}
@@ -138,8 +140,8 @@ def size_window(
     ]
     lines = max(plan.lines for plan in plans)
     plans = [
-        plan_patches(work, lanes, padding, lines, pack=packs)
-        for work, padding, packs in zip(works, paddings, pack, strict=True)
+        plan_patches(work, lanes, padding, lines, pack=packs, linked=link)
+        for work, padding, packs, link in zip(works, paddings, pack, linked, strict=True)
     ]
     return WindowProcess(tuple(plans), tuple(input_words), kept)
 

@@ -61,7 +61,9 @@ class Affine(Operator):
         """X + c, X - c, c - X, X * c or X / c."""
         computed = [index for index in (0, 1) if isinstance(node.operand(index), Tensor)]
         if len(computed) != 1:
-            node.require(node.op_type in _COMBINED, "both operands are computed. Supported: a constant divisor")
+            node.require(
+                node.op_type in _COMBINED, "both operands are computed. Supported: a constant divisor"
+            )
             return _COMBINED[node.op_type].from_onnx(node)
         source, other = computed[0], 1 - computed[0]
         constant = _per_channel(node, node.weights(other), node.tensor(source))

@@ -34,12 +34,21 @@ class FifoUse:
 
 
 @dataclass(frozen=True)
+class ProcessTiming:
+    """What one process did in one phase: iterations of its loop, and the cycles of its first and last word."""
+
+    iterations: int
+    started: int
+    ended: int
+
+
+@dataclass(frozen=True)
 class PhaseTiming:
-    """One phase: cycles, use of each FIFO by name, and iterations of each process by its config's name."""
+    """One phase: cycles, use of each FIFO by name, and timing of each process by its config's name."""
 
     cycles: int
     fifos: Mapping[str, FifoUse]
-    iterations: Mapping[str, int]
+    processes: Mapping[str, ProcessTiming]
 
 
 class TimedSimulation:
@@ -96,17 +105,17 @@ class TimedSimulation:
         pipeline_depths = _ints([PIPELINE_DEPTHS[process.function] for process in self.machine.processes])
         waits = np.zeros((3, len(names)), np.int64)
         blocked = np.zeros(len(processes), np.int32)
-        iterations = np.zeros(len(processes), np.int64)
+        times = np.zeros((3, len(processes)), np.int64)
         cycles = self._library.intarsia_time_phase(
             ctypes.c_int(phase),
-            *(_pointer(a) for a in (fifo_depths, pipeline_depths, *waits, blocked, iterations)),
+            *(_pointer(a) for a in (fifo_depths, pipeline_depths, *waits, blocked, *times)),
         )
         if cycles < 0:
             raise DeadlockError(self._deadlock(phase, [int(index) for index in blocked]))
         return PhaseTiming(
             cycles + PHASE_OVERHEAD,
             {name: FifoUse(*(int(value) for value in waits[:, index])) for index, name in enumerate(names)},
-            {name: int(count) for name, count in zip(processes, iterations, strict=True)},
+            {name: ProcessTiming(*(int(v) for v in times[:, index])) for index, name in enumerate(processes)},
         )
 
     def _deadlock(self, phase: int, blocked: Sequence[int]) -> str:

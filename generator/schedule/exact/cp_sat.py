@@ -98,7 +98,9 @@ def build(problem: Problem) -> Model:
     }
     position = {task: model.new_int_var(0, last, f"position of {task}") for task in problem.tasks}
     _partition(model, problem, chosen, position)
-    waiting = {tensor: model.new_bool_var(f"{tensor.name} waits") for tensor in problem.tensors if tensor.placeable}
+    waiting = {
+        tensor: model.new_bool_var(f"{tensor.name} waits") for tensor in problem.tensors if tensor.placeable
+    }
     spilled = {tensor: model.new_bool_var(f"{tensor.name} is spilled") for tensor in waiting}
     for tensor in waiting:
         model.add(waiting[tensor] == 1 - _together(chosen, {tensor.producer, *tensor.consumers}))
@@ -170,7 +172,10 @@ def _memory(
 
 
 def _reads(
-    model: cp_model.CpModel, tensor: Tensor, chosen: dict[Candidate, cp_model.IntVar], spilled: cp_model.IntVar
+    model: cp_model.CpModel,
+    tensor: Tensor,
+    chosen: dict[Candidate, cp_model.IntVar],
+    spilled: cp_model.IntVar,
 ) -> Iterator[cp_model.IntVar]:
     """For each set of tasks that would read the tensor in a later phase: whether it does so from off chip."""
     sets: dict[frozenset[str], list[cp_model.IntVar]] = {}
@@ -192,9 +197,7 @@ def _read(
     problem: Problem, built: Model, solver: cp_model.CpSolver, optimal: bool, bound_cycles: int
 ) -> Solution:
     taken = [candidate for candidate, variable in built.chosen.items() if solver.boolean_value(variable)]
-    phases = tuple(
-        sorted(taken, key=lambda candidate: solver.value(built.position[min(candidate.tasks)]))
-    )
+    phases = tuple(sorted(taken, key=lambda candidate: solver.value(built.position[min(candidate.tasks)])))
     placements = {
         tensor.name: "spilled" if solver.boolean_value(built.spilled[tensor.name]) else "chip"
         for tensor in crossing(problem, phases)

@@ -107,9 +107,7 @@ def _search(table: Table, max_states: int, beam: int | None) -> _Sweep:
     return min(found, key=lambda sweep: sweep.best or (0, 0, 0), default=sweep)
 
 
-def _sweep(
-    table: Table, max_states: int, width: int | None, most_cycles: int | None
-) -> _Sweep:
+def _sweep(table: Table, max_states: int, width: int | None, most_cycles: int | None) -> _Sweep:
     """Labels of the states that may lead to at most that many cycles.
 
     Args:
