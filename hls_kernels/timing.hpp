@@ -1,15 +1,19 @@
 // Timing of a C-simulation: cycles, stalls and deadlocks of the emitted code, without vendor tools.
 //
-// Two marks stand in the sources, both empty for synthesis and for the plain C-simulation: INTARSIA_REGION at the top
-// of the dataflow region, INTARSIA_PROCESS at the top of each kernel, and INTARSIA_ITERATION in each pipelined loop.
-// With INTARSIA_TIMED the C-simulation records, for every process, in which iteration it read or wrote which stream.
-// Which iteration that is does not depend on timing (blocking reads only: a Kahn network), so the record is made once,
-// with unbounded streams, and then timed for any FIFO depths by max-plus rules:
+// Three marks stand in the sources, both empty for synthesis and for the plain C-simulation: INTARSIA_REGION
+// at the top of the dataflow region, INTARSIA_PROCESS at the top of each kernel, and INTARSIA_ITERATION in
+// each pipelined loop. With INTARSIA_TIMED the C-simulation records, for every process, in which iteration it
+// read or wrote which stream. Which iteration that is does not depend on timing (blocking reads only: a Kahn
+// network), so the record is made once, with unbounded streams, and then timed for any FIFO depths by
+// max-plus rules:
 //
 //   start(i)  >= start(i - 1) + 1                     II = 1
 //   start(i)  >= write time of each word it reads + 1
-//   start(i) + depth >= read time of the word that frees the slot it writes + 1   (a full FIFO stalls the pipeline)
-//   a word written in iteration i has the write time start(i) + depth
+//   start(i) + depth >= read time of the word that frees the slot it writes + 1   (a full FIFO stalls the
+//   pipeline) a word written in iteration i has the write time start(i) + depth
+//
+// The last rule holds for pipelines that flush (style = flp, as all kernels ask for): a word that is on its
+// way comes out even if the next iteration waits for its inputs.
 //
 // The times follow from the record alone, hence do not depend on the machine that simulates.
 #pragma once
@@ -79,7 +83,8 @@ struct stream_times {
         int64_t most = 0;
         std::size_t gone = 0;
         for (std::size_t i = 0; i < written.size(); ++i) {
-            while (gone < read.size() && read[gone] < written[i]) ++gone;
+            while (gone < read.size() && read[gone] < written[i])
+                ++gone;
             most = std::max<int64_t>(most, int64_t(i + 1 - gone));
         }
         return most;
@@ -88,15 +93,21 @@ struct stream_times {
 
 /// Times one phase for given FIFO depths and pipeline depths.
 class phase_timing {
-public:
+   public:
     phase_timing(const phase_record& phase, const int* fifo_depths, const int* pipeline_depths)
-        : phase_(phase), fifo_depths_(fifo_depths), pipeline_depths_(pipeline_depths),
-          streams(phase.streams), position_(phase.processes.size(), 0), last_(phase.processes.size(), -1),
-          iteration_(phase.processes.size(), 0), blocked(phase.processes.size(), -1),
+        : phase_(phase),
+          fifo_depths_(fifo_depths),
+          pipeline_depths_(pipeline_depths),
+          streams(phase.streams),
+          position_(phase.processes.size(), 0),
+          last_(phase.processes.size(), -1),
+          iteration_(phase.processes.size(), 0),
+          blocked(phase.processes.size(), -1),
           started(phase.processes.size(), 0) {
         for (bool progress = true; progress;) {
             progress = false;
-            for (std::size_t p = 0; p < phase.processes.size(); ++p) progress = advance(p) || progress;
+            for (std::size_t p = 0; p < phase.processes.size(); ++p)
+                progress = advance(p) || progress;
         }
     }
 
@@ -114,28 +125,31 @@ public:
 
     int64_t cycles() const {
         int64_t latest = 0;
-        for (std::size_t p = 0; p < last_.size(); ++p) latest = std::max(latest, end(p));
+        for (std::size_t p = 0; p < last_.size(); ++p)
+            latest = std::max(latest, end(p));
         return latest;
     }
 
-private:
+   private:
+    static constexpr int64_t kUnknown = -1;
+
     const phase_record& phase_;
     const int* fifo_depths_;
     const int* pipeline_depths_;
 
-public:
+   public:
     std::vector<stream_times> streams;
 
-private:
+   private:
     std::vector<std::size_t> position_;  // next access of each process
     std::vector<int64_t> last_;          // start of its last iteration that touched a stream
     std::vector<int64_t> iteration_;     // the number of that iteration
 
-public:
+   public:
     std::vector<int> blocked;      // the stream that each process waits for, or -1
     std::vector<int64_t> started;  // when each process first touched a stream
 
-private:
+   private:
     /// Runs a process until it is done or must wait; true if it moved.
     bool advance(std::size_t p) {
         const std::vector<access>& accesses = phase_.processes[p].accesses;
@@ -148,29 +162,21 @@ private:
             int64_t start = free_start;
             std::size_t end = first;
             for (; end < accesses.size() && accesses[end].iteration == iteration; ++end) {
-                const access& a = accesses[end];
-                stream_times& s = streams[a.stream];
-                int64_t earliest = free_start;
-                if (a.write) {
-                    const std::size_t index = s.written.size();
-                    const std::size_t depth = std::size_t(fifo_depths_[a.stream]);
-                    if (index >= depth) {
-                        if (s.read.size() <= index - depth) return wait(p, a.stream, moved);
-                        earliest = s.read[index - depth] + 1 - pipeline_depths_[p];
-                    }
-                    s.writer_waits += std::max<int64_t>(earliest - free_start, 0);
-                } else {
-                    if (s.written.size() <= s.read.size()) return wait(p, a.stream, moved);
-                    earliest = s.written[s.read.size()] + 1;
-                    s.reader_waits += std::max<int64_t>(earliest - free_start, 0);
+                const int64_t possible = earliest(p, accesses[end]);
+                if (possible == kUnknown) {
+                    blocked[p] = accesses[end].stream;
+                    return moved;
                 }
-                start = std::max(start, earliest);
+                start = std::max(start, possible);
             }
             for (std::size_t i = first; i < end; ++i) {
+                const int64_t waits = std::max<int64_t>(earliest(p, accesses[i]) - free_start, 0);
                 stream_times& s = streams[accesses[i].stream];
                 if (accesses[i].write) {
+                    s.writer_waits += waits;
                     s.written.push_back(start + pipeline_depths_[p]);
                 } else {
+                    s.reader_waits += waits;
                     s.read.push_back(start);
                 }
             }
@@ -183,26 +189,41 @@ private:
         return moved;
     }
 
-    bool wait(std::size_t p, int stream, bool moved) {
-        blocked[p] = stream;
-        return moved;
+    /// The first cycle in which an access can be made as far as its stream is concerned; kUnknown until the
+    /// other end has made the access that it depends on.
+    int64_t earliest(std::size_t p, const access& a) const {
+        const stream_times& s = streams[a.stream];
+        if (!a.write) return s.read.size() < s.written.size() ? s.written[s.read.size()] + 1 : kUnknown;
+        const std::size_t index = s.written.size();
+        const std::size_t depth = std::size_t(fifo_depths_[a.stream]);
+        if (index < depth) return 0;
+        if (index - depth >= s.read.size()) return kUnknown;
+        return std::max<int64_t>(s.read[index - depth] + 1 - pipeline_depths_[p], 0);
     }
 };
 
 }  // namespace intarsia
 
-// Called from Python (verify/timed_runner.py); all arrays are over the streams or processes of the region.
+// Called from Python (generator/simulation/timed.py); all arrays are over the streams or processes of the
+// region.
 extern "C" {
 
-int intarsia_phases() { return int(intarsia::record::phases().size()); }
-int intarsia_streams(int phase) { return intarsia::record::phases()[phase].streams; }
-int intarsia_processes(int phase) { return int(intarsia::record::phases()[phase].processes.size()); }
+int intarsia_phases() {
+    return int(intarsia::record::phases().size());
+}
+int intarsia_streams(int phase) {
+    return intarsia::record::phases()[phase].streams;
+}
+int intarsia_processes(int phase) {
+    return int(intarsia::record::phases()[phase].processes.size());
+}
 
-/// Cycles of a phase, or -1 if it deadlocks. Fills, per stream, the high-water mark and the waits of both ends, and,
-/// per process, the stream it is blocked on (-1: none), its iterations, and when it started and ended.
-int64_t intarsia_time_phase(int phase, const int* fifo_depths, const int* pipeline_depths, int64_t* high_water,
-                            int64_t* reader_waits, int64_t* writer_waits, int* blocked, int64_t* iterations,
-                            int64_t* started, int64_t* ended) {
+/// Cycles of a phase, or -1 if it deadlocks. Fills, per stream, the high-water mark and the waits of both
+/// ends, and, per process, the stream it is blocked on (-1: none), its iterations, and when it started and
+/// ended.
+int64_t intarsia_time_phase(int phase, const int* fifo_depths, const int* pipeline_depths,
+                            int64_t* high_water, int64_t* reader_waits, int64_t* writer_waits, int* blocked,
+                            int64_t* iterations, int64_t* started, int64_t* ended) {
     const intarsia::phase_record& record = intarsia::record::phases()[phase];
     const intarsia::phase_timing timing(record, fifo_depths, pipeline_depths);
     for (int s = 0; s < record.streams; ++s) {

@@ -127,14 +127,14 @@ class TimedSimulation:
         ]
         return (
             f"phase {phase} ({self.machine.phase_names[phase]}) deadlocks: {'; '.join(waits)}. "
-            f"Deepen the FIFOs named (intarsia compile sizes them unless --no-fifo-sizing is given)"
+            "Deepen the FIFOs named; `intarsia compile` sizes them so that none waits for ever"
         )
 
 
 def size_fifos(simulation: TimedSimulation) -> tuple[Machine, tuple[int, ...]]:
     """The machine with the smallest power-of-two FIFO depths that cost no cycle, and its cycles per phase.
 
-    One FIFO after the other is shrunk as far as the latency allows, widest words first; each keeps what the ones
+    One FIFO after the other is shrunk as far as the latency allows, deepest first; each keeps what the ones
     before it were given, so the result holds for all of them together.
     """
     machine = simulation.machine
