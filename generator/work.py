@@ -1,6 +1,6 @@
 """What a task asks of the hardware: which kind of unit, and the geometry of its loops.
 
-Operators describe their work; the scheduler costs it; lowering (machine.py) turns it into program rows. A unit kind
+Operators describe their work; the scheduler costs it; lowering (machine/lower.py) turns it into program rows. A unit kind
 is new hardware; a new operator that fits an existing kind needs only a new Work value.
 """
 

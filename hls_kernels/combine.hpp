@@ -32,7 +32,7 @@ void combine(int phase, stream<vec<typename Config::input_t, Config::kLanes>>& f
     const combine_row row = Config::row(phase);
 Combine:
     for (int i = 0; i < row.words; ++i) {
-#pragma HLS PIPELINE II = 1
+#pragma HLS PIPELINE II = 1 style = flp
         INTARSIA_ITERATION;
         const vec<typename Config::input_t, Config::kLanes> x = first.read();
         const vec<typename Config::input_t, Config::kLanes> y = second.read();

@@ -1,8 +1,9 @@
 // integer<kBits>: a signed integer of at least kBits bits.
 //
-// C-simulation uses the next native width, which runs at native speed and needs no vendor header. Synthesis uses
-// ap_int for odd widths, so that no bit of hardware is wasted. The two agree because the generator proves, by range
-// analysis, that no value ever needs more than kBits bits. INTARSIA_AP_INT forces ap_int everywhere, to check that.
+// C-simulation uses the next native width, which runs at native speed and needs no vendor header. Synthesis
+// uses ap_int for odd widths, so that no bit of hardware is wasted. The two agree because the generator
+// proves, by range analysis, that no value ever needs more than kBits bits. INTARSIA_AP_INT forces ap_int
+// everywhere, to check that.
 #pragma once
 
 #include <cstdint>

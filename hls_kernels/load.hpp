@@ -19,7 +19,7 @@ void load(const vec<int8_t, kWordBytes>* source, int offset, int depth, vec<Elem
     int index = 0;
 Load:
     for (int i = 0; i < depth * kWords; ++i) {
-#pragma HLS PIPELINE II = 1
+#pragma HLS PIPELINE II = 1 style = flp
         const vec<int8_t, kWordBytes> word = source[offset + i];
         for (int e = 0; e < kSize; ++e) {
 #pragma HLS UNROLL

@@ -1,8 +1,8 @@
 // mac: the multiply-accumulate array of an engine.
 //
-// kOutputs x kLanes multipliers. A pixel arrives as `words` words of kLanes elements (a patch); each of `folds`
-// passes over the patch makes kOutputs sums. The patch is kept, so the window behind it sends every word once and
-// moves on while the array still works.
+// kOutputs x kLanes multipliers. A pixel arrives as `words` words of kLanes elements (a patch); each of
+// `folds` passes over the patch makes kOutputs sums. The patch is kept, so the window behind it sends every
+// word once and moves on while the array still works.
 //
 // Config: kOutputs, kLanes, kPatchWords (longest patch), kWeightEntries,
 // input_t, weight_t, sum_t, row(phase).
@@ -23,13 +23,15 @@ struct mac_row {
 };
 
 template <class Config>
-void mac(int phase, stream<vec<typename Config::input_t, Config::kLanes>>& patches,
-         const vec<typename Config::weight_t, Config::kOutputs * Config::kLanes> weights[Config::kWeightEntries],
-         stream<vec<typename Config::sum_t, Config::kOutputs>>& sums) {
+void mac(
+    int phase, stream<vec<typename Config::input_t, Config::kLanes>>& patches,
+    const vec<typename Config::weight_t, Config::kOutputs * Config::kLanes> weights[Config::kWeightEntries],
+    stream<vec<typename Config::sum_t, Config::kOutputs>>& sums) {
     INTARSIA_PROCESS;
     using sum_t = typename Config::sum_t;
     const mac_row row = Config::row(phase);
     vec<typename Config::input_t, Config::kLanes> patch[Config::kPatchWords];
+#pragma HLS AGGREGATE variable = patch compact = bit
     vec<sum_t, Config::kOutputs> sum;
 #pragma HLS ARRAY_PARTITION variable = sum.data type = complete
     int word = 0;
@@ -37,7 +39,7 @@ void mac(int phase, stream<vec<typename Config::input_t, Config::kLanes>>& patch
     int address = row.weights;
 Mac:
     for (int i = 0; i < row.iterations; ++i) {
-#pragma HLS PIPELINE II = 1
+#pragma HLS PIPELINE II = 1 style = flp
         INTARSIA_ITERATION;
         vec<typename Config::input_t, Config::kLanes> x;
         if (fold == 0) {

@@ -5,7 +5,8 @@
 
 namespace intarsia {
 
-/// One transfer of a phase. `memory` selects among the memories a process is connected to; words 0 means none.
+/// One transfer of a phase. `memory` selects among the memories a process is connected to; words 0 means
+/// none.
 struct transfer_row {
     int memory;
     int offset;
@@ -16,7 +17,7 @@ template <class Word>
 void read_words(const Word* memory, int offset, int words, stream<Word>& out) {
 Read:
     for (int i = 0; i < words; ++i) {
-#pragma HLS PIPELINE II = 1
+#pragma HLS PIPELINE II = 1 style = flp
         INTARSIA_ITERATION;
         out.write(memory[offset + i]);
     }
@@ -26,7 +27,7 @@ template <class Word>
 void write_words(stream<Word>& in, int offset, int words, Word* memory) {
 Write:
     for (int i = 0; i < words; ++i) {
-#pragma HLS PIPELINE II = 1
+#pragma HLS PIPELINE II = 1 style = flp
         INTARSIA_ITERATION;
         memory[offset + i] = in.read();
     }

@@ -1,9 +1,9 @@
 // pool: per-channel maximum or mean of kLanes channels over the positions of a window.
 //
 // The window behind it sends, for each pixel and each word of channels, all positions in turn.
-// Config: kLanes, kMean (a mean occurs in some phase), kMax (a maximum does), input_t, output_t, total_t (sums, and
-// twice a remainder), reciprocal_t, product_t (total times reciprocal), row(phase).
-// Cycles: iterations = pixels * words * positions, II = 1.
+// Config: kLanes, kMean (a mean occurs in some phase), kMax (a maximum does), input_t, output_t, total_t
+// (sums, and twice a remainder), reciprocal_t, product_t (total times reciprocal), row(phase). Cycles:
+// iterations = pixels * words * positions, II = 1.
 #pragma once
 
 #include "requantise.hpp"
@@ -37,7 +37,7 @@ void pool(int phase, stream<vec<typename Config::input_t, Config::kLanes>>& patc
     int position = 0;
 Pool:
     for (int i = 0; i < row.iterations; ++i) {
-#pragma HLS PIPELINE II = 1
+#pragma HLS PIPELINE II = 1 style = flp
         INTARSIA_ITERATION;
         const vec<typename Config::input_t, Config::kLanes> x = patches.read();
         const bool first = position == 0;
@@ -52,8 +52,8 @@ Pool:
             total[v] = mean ? sum : largest;
             total_t result = total[v];
             if (mean) {
-                result = divide_half_even<product_t>(total[v], total_t(row.divisor), reciprocal_t(row.reciprocal),
-                                                     row.shift);
+                result = divide_half_even<product_t>(total[v], total_t(row.divisor),
+                                                     reciprocal_t(row.reciprocal), row.shift);
             }
             word[v] = output_t(clamp(result, row.low, row.high));
         }

@@ -1,4 +1,5 @@
-// post: from sums to output words: adds the bias, rounds and saturates once, clamps, packs kLanes channels a word.
+// post: from sums to output words: adds the bias, rounds and saturates once, clamps, packs kLanes channels a
+// word.
 //
 // Config: kOutputs (sums per fold), kLanes, kBiasEntries, sum_t, output_t, row(phase).
 // kOutputs must be a multiple or a divisor of kLanes.
@@ -28,7 +29,8 @@ void post(int phase, stream<vec<typename Config::sum_t, Config::kOutputs>>& sums
     INTARSIA_PROCESS;
     constexpr int kOutputs = Config::kOutputs;
     constexpr int kLanes = Config::kLanes;
-    static_assert(kOutputs % kLanes == 0 || kLanes % kOutputs == 0, "outputs and lanes must divide one another");
+    static_assert(kOutputs % kLanes == 0 || kLanes % kOutputs == 0,
+                  "outputs and lanes must divide one another");
     constexpr int kWordsPerFold = kOutputs > kLanes ? kOutputs / kLanes : 1;
     constexpr int kFoldsPerWord = kLanes > kOutputs ? kLanes / kOutputs : 1;
     constexpr int kPerStep = kOutputs < kLanes ? kOutputs : kLanes;
@@ -44,7 +46,7 @@ void post(int phase, stream<vec<typename Config::sum_t, Config::kOutputs>>& sums
     int address = row.biases;
 Post:
     for (int i = 0; i < row.iterations; ++i) {
-#pragma HLS PIPELINE II = 1
+#pragma HLS PIPELINE II = 1 style = flp
         INTARSIA_ITERATION;
         if (kWordsPerFold == 1 || section == 0) sum = sums.read();
         const int from = kWordsPerFold == 1 ? 0 : section * kLanes;

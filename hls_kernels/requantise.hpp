@@ -1,4 +1,5 @@
-// requantise: the one place where hardware rounds. The Python twin is FixedPoint.cast (generator/fixed_point.py).
+// requantise: the one place where hardware rounds. The Python twin is FixedPoint.cast
+// (generator/fixed_point.py).
 #pragma once
 
 #include "integer.hpp"
@@ -15,10 +16,11 @@ Wide shift_half_even(Wide value, int shift) {
     return Wide(Wide(value + half - Wide(1) + odd) >> shift);
 }
 
-/// value / divisor, rounded half to even, for |value| below the bound that the generator chose reciprocal for.
+/// value / divisor, rounded half to even, for |value| below the bound that the generator chose reciprocal
+/// for.
 ///
-/// quotient = |value| * reciprocal >> shift is the exact floor there, so no divider is needed; rounding half to even
-/// is symmetric, hence the sign is put back at the end. Product holds value * reciprocal.
+/// quotient = |value| * reciprocal >> shift is the exact floor there, so no divider is needed; rounding half
+/// to even is symmetric, hence the sign is put back at the end. Product holds value * reciprocal.
 template <class Product, class Wide, class Reciprocal>
 Wide divide_half_even(Wide value, Wide divisor, Reciprocal reciprocal, int shift) {
 #pragma HLS INLINE

@@ -26,7 +26,7 @@ void pass(int words, stream<Word>& in, stream<Word>& out) {
 #pragma HLS INLINE
 Pass:
     for (int i = 0; i < words; ++i) {
-#pragma HLS PIPELINE II = 1
+#pragma HLS PIPELINE II = 1 style = flp
         INTARSIA_ITERATION;
         out.write(in.read());
     }
@@ -49,7 +49,7 @@ void route(int phase, stream<Word>& in, Outputs&... outs) {
     const switch_row row = Config::row(phase);
 Route:
     for (int i = 0; i < row.words; ++i) {
-#pragma HLS PIPELINE II = 1
+#pragma HLS PIPELINE II = 1 style = flp
         INTARSIA_ITERATION;
         write_masked(in.read(), row.way, outs...);
     }

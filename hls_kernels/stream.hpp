@@ -1,8 +1,8 @@
 // stream<T>: a FIFO between two processes.
 //
-// Synthesis uses hls::stream. C-simulation runs the processes of a phase one after the other, so its stream is
-// unbounded; a read from an empty stream is a fault of the program (some process made too few words), which is
-// recorded by name and reported by the caller instead of hanging.
+// Synthesis uses hls::stream. C-simulation runs the processes of a phase one after the other, so its stream
+// is unbounded; a read from an empty stream is a fault of the program (some process made too few words),
+// which is recorded by name and reported by the caller instead of hanging.
 #pragma once
 
 #ifdef __SYNTHESIS__
@@ -34,7 +34,7 @@ inline char* simulation_fault() {
 
 template <class T>
 class stream {
-public:
+   public:
     explicit stream(const char* name) : name_(name) {}
     stream(const stream&) = delete;
     stream& operator=(const stream&) = delete;
@@ -65,9 +65,10 @@ public:
         return word;
     }
 
-private:
+   private:
     void fault(const char* what) const {
-        if (simulation_fault()[0] == '\0') std::snprintf(simulation_fault(), 256, "%s stream '%s'", what, name_);
+        if (simulation_fault()[0] == '\0')
+            std::snprintf(simulation_fault(), 256, "%s stream '%s'", what, name_);
     }
 
     const char* name_;

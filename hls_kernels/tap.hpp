@@ -1,7 +1,7 @@
 // Taps: a copy of one unit's results, written to DRAM where the run-time register `tap` asks for it.
 //
-// One unit is tapped per launch. Its number is known before the phase starts, so no process ever polls and the
-// network stays a Kahn network.
+// One unit is tapped per launch. Its number is known before the phase starts, so no process ever polls and
+// the network stays a Kahn network.
 #pragma once
 
 #include "memory.hpp"
@@ -9,8 +9,8 @@
 
 namespace intarsia {
 
-/// Passes all words on; copies them to `tapped` if this unit is the one asked for. A row's `way` is 0 where the result is
-/// an output of the model, which is seen without a tap.
+/// Passes all words on; copies them to `tapped` if this unit is the one asked for. A row's `way` is 0 where
+/// the result is an output of the model, which is seen without a tap.
 template <class Config, class Word>
 void tee(int phase, int tap, stream<Word>& in, stream<Word>& out, stream<Word>& tapped) {
     INTARSIA_PROCESS;
@@ -18,7 +18,7 @@ void tee(int phase, int tap, stream<Word>& in, stream<Word>& out, stream<Word>& 
     const bool copy = tap == Config::kTap && row.way != 0;
 Tee:
     for (int i = 0; i < row.words; ++i) {
-#pragma HLS PIPELINE II = 1
+#pragma HLS PIPELINE II = 1 style = flp
         INTARSIA_ITERATION;
         const Word word = in.read();
         out.write(word);

@@ -4,7 +4,8 @@
 //   straight  a patch is the next words of the stream: 1x1 kernels, matrix rows, fully-connected layers
 //   rows      the last rows of the image are kept in a line buffer; patches go out word by word, in the order
 //             (channel word, kernel row, kernel column)
-//   packed    images with few channels: all positions of the window are in registers, and the patch goes out as
+//   packed    images with few channels: all positions of the window are in registers, and the patch goes out
+//   as
 //             densely packed words of kLanes elements, in the order (kernel row, kernel column, channel)
 #pragma once
 
@@ -19,7 +20,7 @@ enum window_way { kStraight = 1, kRows = 2, kPacked = 4 };
 
 struct window_row {
     int way;
-    int iterations;  // of the loop of that way; the cost model counts the same (generator/window_cycles.py)
+    int iterations;  // of the loop of that way; counted in advance (generator/machine/window.py)
     int height;      // input image, in pixels
     int width;
     int groups;  // words per pixel
@@ -54,22 +55,23 @@ template <class Word>
 void straight_window(const window_row& row, stream<Word>& in, stream<Word>& patches) {
 Straight:
     for (int i = 0; i < row.iterations; ++i) {
-#pragma HLS PIPELINE II = 1
+#pragma HLS PIPELINE II = 1 style = flp
         INTARSIA_ITERATION;
         patches.write(in.read());
     }
 }
 
-/// Each iteration stores at most one word and sends at most one word. A word is sent as soon as it was stored in an
-/// earlier iteration. It is stored as soon as its slot is free, but not more than `lead` words ahead of the patch that
-/// is being sent: reads block, so a window that asks a slow producer for words it does not need yet would hold back
-/// the words that are ready.
+/// Each iteration stores at most one word and sends at most one word. A word is sent as soon as it was stored
+/// in an earlier iteration. It is stored as soon as its slot is free, but not more than `lead` words ahead of
+/// the patch that is being sent: reads block, so a window that asks a slow producer for words it does not
+/// need yet would hold back the words that are ready.
 template <class Config, class Word>
 void rows_window(const window_row& row, stream<Word>& in, stream<Word>& patches) {
     Word lines[Config::kLines][Config::kLineWords];
+#pragma HLS AGGREGATE variable = lines compact = bit
     raster arrived = {0, 0, 0};  // next word to store
     int arrived_slot = 0;
-    int arrived_column = 0;                    // x * groups + group
+    int arrived_column = 0;                          // x * groups + group
     raster next = {-row.pad_top, -row.pad_left, 0};  // next word to send
     int next_column = -row.pad_left * row.groups;    // x * groups
     int next_slot = row.first_slot;
@@ -87,7 +89,7 @@ void rows_window(const window_row& row, stream<Word>& in, stream<Word>& patches)
     const int reach_column = ((row.kernel_width - 1) * row.dilation_x + 1) * row.groups;
 Rows:
     for (int i = 0; i < row.iterations; ++i) {
-#pragma HLS PIPELINE II = 1
+#pragma HLS PIPELINE II = 1 style = flp
         INTARSIA_ITERATION;
         const bool sending = out_y < row.out_height;
         const bool padded = next.y < 0 || next.y >= row.height || next.x < 0 || next.x >= row.width;
@@ -96,7 +98,8 @@ Rows:
         const int last_column = base_column + reach_column;
         const bool wanted = row.lead < 0 || arrived.y < last_y ||
                             (arrived.y == last_y && arrived_column < last_column + row.lead);
-        const bool room = arrived.y < row.height && (!sending || (wanted && arrived.y < base_y + Config::kLines));
+        const bool room =
+            arrived.y < row.height && (!sending || (wanted && arrived.y < base_y + Config::kLines));
         if (sending && ready) {
             Word word;
             if (padded) {
@@ -157,8 +160,8 @@ Rows:
     }
 }
 
-/// Walks over the padded image, one pixel into the registers per step; at each output position the step also sends
-/// the patch, one word per iteration.
+/// Walks over the padded image, one pixel into the registers per step; at each output position the step also
+/// sends the patch, one word per iteration.
 template <class Config, class Word>
 void packed_window(const window_row& row, stream<Word>& in, stream<Word>& patches) {
     using input_t = typename Config::input_t;
@@ -169,9 +172,10 @@ void packed_window(const window_row& row, stream<Word>& in, stream<Word>& patche
     constexpr int kWords = (kElements + Config::kLanes - 1) / Config::kLanes;
     using column_t = vec<input_t, kHeight * kChannels>;
     column_t lines[Config::kPackedColumns];  // the last kHeight rows, column by column
-    column_t window[kWidth];
+    input_t window[kWidth][kHeight * kChannels];
     input_t patch[kWords * Config::kLanes];
-#pragma HLS ARRAY_PARTITION variable = window type = complete
+#pragma HLS AGGREGATE variable = lines compact = bit
+#pragma HLS ARRAY_PARTITION variable = window dim = 0 type = complete
 #pragma HLS ARRAY_PARTITION variable = patch type = complete
 #pragma HLS DEPENDENCE variable = lines type = inter dependent = false
     int y = -row.pad_top;
@@ -186,10 +190,11 @@ void packed_window(const window_row& row, stream<Word>& in, stream<Word>& patche
     int out_x = 0;
 Packed:
     for (int i = 0; i < row.iterations; ++i) {
-#pragma HLS PIPELINE II = 1
+#pragma HLS PIPELINE II = 1 style = flp
         INTARSIA_ITERATION;
         if (part == 0) {
             column_t pixels = lines[column];
+#pragma HLS ARRAY_PARTITION variable = pixels.data type = complete
             for (int e = 0; e < (kHeight - 1) * kChannels; ++e) {
 #pragma HLS UNROLL
                 pixels[e] = pixels[e + kChannels];
@@ -202,15 +207,19 @@ Packed:
                 pixels[(kHeight - 1) * kChannels + c] = inside ? word[c] : input_t(row.padding);
             }
             lines[column] = pixels;
-            for (int k = 0; k < kWidth - 1; ++k) {
+            for (int e = 0; e < kHeight * kChannels; ++e) {
 #pragma HLS UNROLL
-                window[k] = window[k + 1];
+                for (int k = 0; k < kWidth - 1; ++k) {
+#pragma HLS UNROLL
+                    window[k][e] = window[k + 1][e];
+                }
+                window[kWidth - 1][e] = pixels[e];
             }
-            window[kWidth - 1] = pixels;
             for (int e = 0; e < kWords * Config::kLanes; ++e) {
 #pragma HLS UNROLL
                 const int k = e / kChannels;
-                patch[e] = e < kElements ? window[k % kWidth][k / kWidth * kChannels + e % kChannels] : input_t(0);
+                patch[e] =
+                    e < kElements ? window[k % kWidth][k / kWidth * kChannels + e % kChannels] : input_t(0);
             }
         } else {
             for (int e = 0; e < (kWords - 1) * Config::kLanes; ++e) {
@@ -218,8 +227,8 @@ Packed:
                 patch[e] = patch[e + Config::kLanes];
             }
         }
-        const bool output = y >= first_y && wait_y == 0 && out_y < row.out_height && x >= first_x && wait_x == 0 &&
-                            out_x < row.out_width;
+        const bool output = y >= first_y && wait_y == 0 && out_y < row.out_height && x >= first_x &&
+                            wait_x == 0 && out_x < row.out_width;
         if (output) {
             Word word;
             for (int v = 0; v < Config::kLanes; ++v) {

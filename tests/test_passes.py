@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from graphs import chain, conv
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx_models import check, make_model, node, random
@@ -12,6 +15,7 @@ from intarsia import passes
 from intarsia.errors import IntarsiaError
 from intarsia.frontend import import_model
 from intarsia.ops import OPERATORS
+from intarsia.passes import short_names
 from intarsia.passes.fuse_clamp import clamped
 
 INF = np.inf
@@ -203,3 +207,14 @@ def test_operators_have_hardware_or_say_where_they_may_be() -> None:
     for operator in OPERATORS:
         assert operator.onnx_types
         assert bool(operator.transient) == ("work" not in vars(operator))
+
+
+def test_long_names_become_readable_and_distinct() -> None:
+    rng = np.random.default_rng(0)
+    graph = chain(
+        (2, 8, 8),
+        [conv(rng, 2, 2, kernel=(3, 3)), conv(rng, 2, 2, kernel=(3, 3)), conv(rng, 2, 2, kernel=(3, 3))],
+    )
+    names = ("model/conv2d/BiasAdd;model/conv2d/Conv2D", "conv1", "a" * 40)
+    named = graph.with_tasks(tuple(replace(t, name=n) for t, n in zip(graph.tasks, names, strict=True)))
+    assert [task.name for task in short_names.apply(named).tasks] == ["conv2", "conv1", "conv3"]

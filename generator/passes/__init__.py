@@ -11,6 +11,7 @@ from . import (
     fold_affine_forward,
     fuse_clamp,
     remove_no_ops,
+    short_names,
 )
 
 PIPELINE = (
@@ -26,7 +27,8 @@ PIPELINE = (
     # Lower
     affine_to_product,  # after both folds: only for what is left
     clamp_to_pool,  # after fuse_clamp: only for what is left
-    check_hardware,  # last
+    check_hardware,  # its errors name the model's nodes, so before short_names
+    short_names,
 )
 
 
