@@ -11,7 +11,7 @@ _RESERVED = frozenset(
     auto bool break case char class const constexpr continue default delete do double else enum
     explicit extern false float for friend goto if inline int long mutable namespace new operator
     private protected public register return short signed sizeof static struct switch template this
-    throw true try typedef typename union unsigned using virtual void volatile while input output
+    throw true try typedef typename union unsigned using virtual void volatile while load input output
     weights taps tap phase source target feed design intarsia std main
     abs atan calloc ceil cos div exp exp2 fabs floor fma fmod free gamma hypot index labs log log2
     malloc pow printf puts qsort rand random read realloc remove rename rint round scalb select
@@ -29,17 +29,22 @@ def identifier(name: str) -> str:
     return f"{text}0" if text in _RESERVED or keyword.iskeyword(text) else text
 
 
-def identifiers(names: Iterable[str]) -> Mapping[str, str]:
-    """Distinct identifiers for distinct names, in order."""
-    taken: set[str] = set()
-    result: dict[str, str] = {}
+def identifiers(names: Iterable[str], own: Iterable[str] = ()) -> Mapping[str, str]:
+    """Identifiers for names, in order: distinct, also as the CamelCase stems of struct names.
+
+    Args:
+        names: from the model.
+        own: identifiers of the generator itself, which stay as they are.
+    """
+    result: dict[str, str] = {name: name for name in own}
+    taken = {camel_case(name) for name in result}
     for name in names:
         base = candidate = identifier(name)
         count = 1
-        while candidate in taken:
+        while camel_case(candidate) in taken:
             count += 1
-            candidate = f"{base}_{count}"
-        taken.add(candidate)
+            candidate = f"{base}_v{count}"
+        taken.add(camel_case(candidate))
         result[name] = candidate
     return result
 

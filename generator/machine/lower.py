@@ -35,7 +35,7 @@ def lower(graph: TaskGraph, schedule: Schedule, name: str) -> Machine:
         graph,
         schedule,
         element_bytes=1 if bits <= 8 else 2,
-        ids=identifiers([*wiring.feeds, COLLECT, *hardware]),
+        ids=identifiers(hardware, own=(*wiring.feeds, COLLECT)),
     )
     path = _Datapath(builder, wiring, memory, hardware)
     for index, feed in enumerate(wiring.feeds):

@@ -9,17 +9,30 @@ from ..board import Resources
 _LUT_RAM_DEPTH = 64
 """Memories up to this depth are built from LUTs."""
 
+_LUT_RAM_BITS = 1024
+"""Memories of so few bits are built from LUTs whatever their depth."""
+
 _BRAM_SHAPES = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))
 """Width x depth of one BRAM18."""
 
 NOTHING = Resources(dsp=0, bram18=0, uram=0, lut=0, ff=0)
 
 
+def memory(width_bits: int, depth: int) -> Resources:
+    """A memory of one word per cycle: LUTs where it is shallow, else BRAM in the cheapest of its aspect ratios.
+
+    A LUT holds 64 bits (UltraScale and 7 series: a RAM64 of one bit).
+    """
+    if depth <= _LUT_RAM_DEPTH or width_bits * depth <= _LUT_RAM_BITS:
+        luts = width_bits * ceil(depth / 64) if depth > 1 else 0
+        return Resources(dsp=0, bram18=0, uram=0, lut=luts, ff=width_bits)
+    blocks = min(ceil(width_bits / width) * ceil(depth / rows) for width, rows in _BRAM_SHAPES)
+    return Resources(dsp=0, bram18=blocks, uram=0, lut=0, ff=0)
+
+
 def bram18(width_bits: int, depth: int) -> int:
-    """BRAM18 halves of a memory: the cheapest of the aspect ratios; 0 where LUTs serve."""
-    if depth <= _LUT_RAM_DEPTH or width_bits * depth <= 1024:
-        return 0
-    return min(ceil(width_bits / width) * ceil(depth / rows) for width, rows in _BRAM_SHAPES)
+    """BRAM18 halves of a memory; 0 where LUTs serve."""
+    return memory(width_bits, depth).bram18
 
 
 def add(*parts: Resources) -> Resources:
@@ -35,10 +48,11 @@ def add(*parts: Resources) -> Resources:
 
 def shared_resources(word_bits: int, banks: int, bank_words: int, ports: int) -> Resources:
     """Banks, AXI masters and control, which exist once."""
-    return Resources(
+    control = Resources(
         dsp=0,
-        bram18=banks * bram18(word_bits, bank_words) + ports * bram18(word_bits, 256),
+        bram18=ports * bram18(word_bits, 256),
         uram=0,
         lut=ports * (900 + 4 * word_bits) + 1500,
         ff=ports * (1200 + 6 * word_bits) + 2000,
     )
+    return add(control, *(memory(word_bits, bank_words) for _ in range(banks)))

@@ -16,6 +16,9 @@ from .pure import dataflow, sequential
 
 KINDS = ("auto", "dataflow", "sequential")
 
+WIDEST_WORD = 4096
+"""Bits of the widest word that Vitis HLS builds."""
+
 _LANES = (4, 8, 16, 32)
 
 
@@ -37,21 +40,25 @@ def decide(graph: TaskGraph, board: Board, kind: str = "auto") -> Decision:
     if kind not in KINDS:
         raise ScheduleError(f"unknown schedule {kind!r}: choose one of {', '.join(KINDS)}")
     found: dict[str, Evaluation | None] = {}
-    reasons: dict[str, str] = {}
+    impossible: dict[str, str] = {}
+    too_large: dict[str, str] = {}
     for name, candidates in (("dataflow", _dataflows), ("sequential", _sequentials)):
         try:
             tried = list(candidates(graph, board))
         except ScheduleError as error:
-            found[name], reasons[name] = None, str(error)
+            found[name], impossible[name] = None, str(error)
             continue
         found[name] = best(tried)
         if found[name] is None:
             smallest = min(tried, key=lambda e: (len(e.excess), e.resources.bram18, e.resources.dsp))
-            reasons[name] = "; ".join(smallest.excess)
+            too_large[name] = "; ".join(smallest.excess)
+    reasons = impossible | too_large
     wanted = [kind] if kind != "auto" else list(found)
     chosen = best([evaluation for name in wanted if (evaluation := found[name]) is not None])
     if chosen is None:
         why = ". ".join(f"{name}: {reasons[name]}" for name in wanted)
+        if not any(name in too_large for name in wanted):
+            raise ScheduleError(f"the datapath cannot run this model. {why}. Try another --schedule")
         raise ScheduleError(
             f"the model does not fit {board.name}. {why}. Use a larger board (intarsia boards), fewer weight bits "
             f"(--weight-bits), or another schedule (--schedule)"
@@ -74,6 +81,14 @@ def _output_choices(lanes: int, channels: int) -> list[int]:
     return sorted({*small, *large})
 
 
+def _fits_word(graph: TaskGraph, lanes: int, outputs: int) -> bool:
+    """True if an entry of the weight memory is not wider than Vitis HLS allows a word to be."""
+    bits = max(
+        (p.number.bits for t in graph.tasks for r, p in t.parameters.items() if r != "bias"), default=1
+    )
+    return lanes * outputs * bits <= WIDEST_WORD
+
+
 def _mac_works(graph: TaskGraph) -> dict[str, MacWork]:
     works = {task.name: task.operator.work(task, graph) for task in graph.tasks}
     return {name: work for name, work in works.items() if isinstance(work, MacWork)}
@@ -83,7 +98,7 @@ def _sequentials(graph: TaskGraph, board: Board) -> Iterator[Evaluation]:
     widest = max((work.outputs for work in _mac_works(graph).values()), default=1)
     for lanes in _lane_choices(graph):
         for outputs in _output_choices(lanes, widest):
-            if lanes * outputs <= max(board.resources.dsp, lanes):
+            if lanes * outputs <= max(board.resources.dsp, lanes) and _fits_word(graph, lanes, outputs):
                 yield evaluate(graph, sequential(graph, lanes, outputs), board)
 
 
@@ -97,7 +112,9 @@ def _dataflows(graph: TaskGraph, board: Board) -> Iterator[Evaluation]:
     for lanes in _lane_choices(graph):
         choices = {
             name: [
-                (_trips(work, lanes, outputs), outputs) for outputs in _output_choices(lanes, work.outputs)
+                (_trips(work, lanes, outputs), outputs)
+                for outputs in _output_choices(lanes, work.outputs)
+                if _fits_word(graph, lanes, outputs)
             ]
             for name, work in works.items()
         }
