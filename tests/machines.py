@@ -29,7 +29,10 @@ def simulate(
     """Every tensor that the C-simulation of a machine shows, for raw inputs (samples, *tensor shape)."""
     about = manifest(machine, graph, board="none", clock_mhz=100.0, files={})
     library = build_sources(emit_sources(machine, "test"), flags)
-    return HardwareRunner(CsimRunner(about, library, machine.weights), graph).trace(dict(inputs))
+    runner = CsimRunner(about, library, machine.weights)
+    trace = HardwareRunner(runner, graph).trace(dict(inputs))
+    assert runner.fault == ""
+    return trace
 
 
 def assert_equals_golden(graph: TaskGraph, schedule: Schedule, flags: tuple[str, ...] = ()) -> Machine:

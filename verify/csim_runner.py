@@ -24,7 +24,11 @@ class SimulationError(IntarsiaError):
 
 
 class CsimRunner:
-    """Maps raw inputs to the trace of the C-simulation."""
+    """Maps raw inputs to the trace of the C-simulation.
+
+    `fault` is what the streams complained about first: a process that moves a wrong number of words, which would hang
+    hardware. The simulation goes on after it, so that the trace shows where.
+    """
 
     name = "csim"
 
@@ -87,7 +91,7 @@ class CsimRunner:
         """Raw integers of the outputs and of every task's result, for inputs of shape (samples, *tensor shape[1:]).
 
         Raises:
-            SimulationError: an input does not fit, or the program moves a wrong number of words.
+            SimulationError: an input does not fit.
         """
         try:
             return self._trace(inputs)
@@ -126,10 +130,12 @@ class CsimRunner:
                 arguments.append(ctypes.c_int(value))
         self._kernel(*arguments)
         self._loaded = True
-        if fault := self._fault():
-            raise SimulationError(
-                f"C-simulation: {fault.decode()}: the program of a process moves a wrong number of words"
-            )
+
+    @property
+    def fault(self) -> str:
+        """The first fault of the program so far, or an empty text."""
+        text: bytes = self._fault()
+        return f"C-simulation: {text.decode()}: a process moves a wrong number of words" if text else ""
 
     def _view(self, spec: dict[str, Any]) -> Any:
         start = spec["word_offset"] * self._manifest["word_bytes"]

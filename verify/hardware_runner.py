@@ -24,6 +24,12 @@ class HardwareRunner:
         """Name of the world."""
         return self.runner.name
 
+    @property
+    def fault(self) -> str:
+        """What is wrong with the program that it runs, if the world can tell; an empty text otherwise."""
+        text: str = getattr(self.runner, "fault", "")
+        return text
+
     def trace(self, inputs: dict[str, Array]) -> dict[str, Array]:
         """Raw integers; a tensor of a shape that is not the graph's stays as it is, for the comparison to report."""
         shapes = {name: tensor.shape for name, tensor in self.graph.tensors.items()}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from . import reproduction
 from .board_runner import BoardRunner
 from .budget import Budget
 from .check import check
-from .csim_runner import CsimRunner
+from .csim_runner import CsimRunner, SimulationError
 from .findings import Batch
 from .golden_runner import GoldenRunner
 from .hardware_runner import HardwareRunner
@@ -79,13 +80,43 @@ def run(
         worlds = open_worlds(project, graph, board, stack)
         text = "Comparing " + ", ".join(worlds.names.values())
 
-        def done(number: int) -> None:
-            progress(text, number, total)
+        def compare(worlds: Worlds) -> Report:
+            progress(text, 0, total)
+            return check(
+                graph,
+                worlds,
+                batches(graph, values, labels),
+                budget,
+                notes,
+                lambda number: progress(text, number, total),
+            )
 
-        done(0)
-        report = check(graph, worlds, batches(graph, values, labels), budget, notes, done)
+        report = _despite_faults(worlds, compare)
     _reproduce(project, graph, report)
     return report
+
+
+def _despite_faults(worlds: Worlds, compare: Callable[[Worlds], Report]) -> Report:
+    """Compare, even if the program is so wrong that it would hang: the comparison shows where.
+
+    Raises:
+        SimulationError: the program would hang, but the comparison does not show where.
+    """
+
+    def fault() -> str:
+        return getattr(worlds.csim, "fault", "")
+
+    try:
+        report = compare(worlds)
+    except IntarsiaError:
+        if not fault() or worlds.board is None:
+            raise
+        report = compare(replace(worlds, board=None))
+    if not fault():
+        return report
+    if report.passed:
+        raise SimulationError(f"{fault()}, though all tensors are right: hardware would hang")
+    return replace(report, notes=(*report.notes, f"{fault()}: hardware would hang"))
 
 
 def open_worlds(project: Path, graph: TaskGraph, board: str, stack: ExitStack) -> Worlds:
