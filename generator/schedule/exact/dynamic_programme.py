@@ -170,7 +170,7 @@ def _extend(table: Table, move: Move, here: _Downset, there: _Downset, limit: in
             if most is not None and cycles > most:
                 continue
             used += move.candidate.working_words
-            label = cycles + own_cycles, words, used if used > peak else peak
+            label = cycles + own_cycles, words, max(used, peak)
             place = chip & ~move.makes | kept
             if place not in labels or label < labels[place]:
                 labels[place] = label

@@ -114,8 +114,7 @@ class Table:
     def words(self, tensors: int) -> int:
         """On-chip words of a set of tensors."""
         if tensors not in self._words:
-            low = tensors & -tensors
-            self._words[tensors] = self.words(tensors ^ low) + self.tensors[low.bit_length() - 1].words
+            self._words[tensors] = sum(self.tensors[index].words for index in bits_of(tensors))
         return self._words[tensors]
 
     def spills(self, written: int, read: int) -> tuple[int, int]:
