@@ -1,4 +1,4 @@
-"""Checks a complete answer against the definitions, and computes its objective; shared by nothing but trust."""
+"""Checks a complete answer against the definitions, and computes its objective: the judge of every solver."""
 
 from __future__ import annotations
 
