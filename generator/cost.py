@@ -23,7 +23,7 @@ PIPELINE_DEPTHS: Mapping[str, int] = MappingProxyType(
         "pool": 10,
         "tee": 3,
         "route": 3,
-        "select": 3,
+        "merge": 3,
         "collect": 4,
         "write_taps": 4,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import astuple, fields
+from dataclasses import fields
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
@@ -12,7 +12,18 @@ from typing import Any
 import jinja2
 
 from .machine.machine import Config, Constant, Machine
-from .machine.rows import CombineRow, MacRow, PoolRow, PostRow, Row, SwitchRow, TransferRow, WindowRow
+from .machine.rows import (
+    CombineRow,
+    MacRow,
+    MergeRow,
+    PoolRow,
+    PostRow,
+    Row,
+    SwitchRow,
+    TapRow,
+    TransferRow,
+    WindowRow,
+)
 
 _ROW_TYPES: Mapping[type[Row], str] = MappingProxyType(
     {
@@ -72,26 +83,35 @@ def kernel_headers() -> Mapping[str, str]:
 
 
 def _config(config: Config) -> dict[str, Any]:
-    row_type = type(config.rows[0][0])
+    first = config.rows[0][0]
     rows = [
         {
-            "initialiser": _braces(", ".join(_row(row) for row in by_unit))
-            if config.by_unit
-            else _row(by_unit[0]),
+            "initialiser": _initialiser(row) if config.by_tap else _initialiser(row[0]),
             "comment": comment,
         }
-        for by_unit, comment in zip(config.rows, config.comments, strict=True)
+        for row, comment in zip(config.rows, config.comments, strict=True)
     ]
     return {
         "name": config.name,
         "purpose": config.purpose,
         "constants": [_constant(constant) for constant in config.constants],
-        "row_type": _ROW_TYPES[row_type],
-        "fields": ", ".join(field.name for field in fields(row_type)),
+        "row_type": _row_type(first),
+        "fields": ", ".join(field.name for field in fields(first)),
         "rows": rows,
-        "by_unit": config.by_unit,
-        "units": len(config.rows[0]),
+        "by_tap": config.by_tap,
+        "taps": len(config.rows[0]),
     }
+
+
+def _row_type(row: Row) -> str:
+    """C++ type of a row; those that list inputs say how many."""
+    match row:
+        case MergeRow():
+            return f"merge_row<{len(row.runs)}>"
+        case TapRow():
+            return f"tap_row<{len(row.source.runs)}>"
+        case _:
+            return _ROW_TYPES[type(row)]
 
 
 def _constant(constant: Constant) -> dict[str, Any]:
@@ -105,16 +125,17 @@ def _constant(constant: Constant) -> dict[str, Any]:
     }
 
 
-def _row(row: Row) -> str:
-    return _braces(
-        ", ".join(
-            str(value).lower() if isinstance(value, bool) else str(int(value)) for value in astuple(row)
-        )
-    )
-
-
-def _braces(text: str) -> str:
-    return f"{{{text}}}"
+def _initialiser(value: Any) -> str:
+    """C++ initialiser of a row, of a tuple of rows, or of a number."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case int():
+            return str(value)
+        case tuple():
+            return "{" + ", ".join(map(_initialiser, value)) + "}"
+        case _:
+            return _initialiser(tuple(getattr(value, field.name) for field in fields(value)))
 
 
 def _top(machine: Machine) -> dict[str, Any]:

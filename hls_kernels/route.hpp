@@ -5,10 +5,46 @@
 
 namespace intarsia {
 
-/// Words to pass in a phase. For route, `way` is a bit mask of outputs; for select, the index of the input.
+/// Words to pass in a phase, and the way they take: a bit mask of outputs.
 struct switch_row {
     int words;
     int way;
+};
+
+/// Words to pass in a phase, and how many come from each input in turn; an input with a run of 0 is idle.
+template <int kInputs>
+struct merge_row {
+    int words;
+    int runs[kInputs];
+};
+
+/// The input whose turn it is, round after round.
+template <int kInputs>
+class turns {
+   public:
+    explicit turns(const merge_row<kInputs>& row) : row_(row), input_(kInputs - 1), left_(0) { advance(); }
+
+    int input() const { return input_; }
+
+    void next() {
+        if (--left_ == 0) advance();
+    }
+
+   private:
+    void advance() {
+        int chosen = input_;
+        for (int step = kInputs; step > 0; --step) {
+#pragma HLS UNROLL
+            const int candidate = (input_ + step) % kInputs;
+            if (row_.runs[candidate] > 0) chosen = candidate;
+        }
+        input_ = chosen;
+        left_ = row_.runs[chosen];
+    }
+
+    const merge_row<kInputs> row_;
+    int input_;
+    int left_;
 };
 
 template <class Word>
@@ -22,24 +58,16 @@ void write_masked(const Word& word, int mask, First& first, Rest&... rest) {
 }
 
 template <class Word>
-void pass(int words, stream<Word>& in, stream<Word>& out) {
+Word read_one(int, stream<Word>& last) {
 #pragma HLS INLINE
-Pass:
-    for (int i = 0; i < words; ++i) {
-#pragma HLS PIPELINE II = 1 style = flp
-        INTARSIA_ITERATION;
-        out.write(in.read());
-    }
+    return last.read();
 }
 
-template <class Word>
-void select_from(const switch_row&, int, stream<Word>&) {}
-
-template <class Word, class First, class... Rest>
-void select_from(const switch_row& row, int index, stream<Word>& out, First& first, Rest&... rest) {
+template <class Word, class... Rest>
+Word read_one(int input, stream<Word>& first, Rest&... rest) {
 #pragma HLS INLINE
-    if (row.way == index) pass(row.words, first, out);
-    select_from(row, index + 1, out, rest...);
+    if (input == 0) return first.read();
+    return read_one(input - 1, rest...);
 }
 
 /// Sends each word of `in` to the outputs that the phase's mask names.
@@ -55,11 +83,20 @@ Route:
     }
 }
 
-/// Passes on the words of the one input that the phase names.
+/// Passes on the words of the phase's input, or of several in turn: units that share a task each make some
+/// words of every pixel.
 template <class Config, class Word, class... Inputs>
-void select(int phase, stream<Word>& out, Inputs&... ins) {
+void merge(int phase, stream<Word>& out, Inputs&... ins) {
     INTARSIA_PROCESS;
-    select_from(Config::row(phase), 0, out, ins...);
+    const merge_row<sizeof...(Inputs)> row = Config::row(phase);
+    turns<sizeof...(Inputs)> turn(row);
+Merge:
+    for (int i = 0; i < row.words; ++i) {
+#pragma HLS PIPELINE II = 1 style = flp
+        INTARSIA_ITERATION;
+        out.write(read_one(turn.input(), ins...));
+        turn.next();
+    }
 }
 
 }  // namespace intarsia

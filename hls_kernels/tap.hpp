@@ -1,7 +1,7 @@
-// Taps: a copy of one unit's results, written to DRAM where the run-time register `tap` asks for it.
+// Taps: a copy of a task's result, written to DRAM where the run-time register `tap` asks for it.
 //
-// One unit is tapped per launch. Its number is known before the phase starts, so no process ever polls and
-// the network stays a Kahn network.
+// `tap` k asks for the k-th tapped task of every phase; 0 asks for none. It is known before a phase starts,
+// so no process ever polls and the network stays a Kahn network.
 #pragma once
 
 #include "memory.hpp"
@@ -9,13 +9,20 @@
 
 namespace intarsia {
 
-/// Passes all words on; copies them to `tapped` if this unit is the one asked for. A row's `way` is 0 where
-/// the result is an output of the model, which is seen without a tap.
+/// Where a tapped result goes, and which units make it: as merge_row.
+template <int kInputs>
+struct tap_row {
+    int offset;
+    merge_row<kInputs> from;
+};
+
+/// Passes all words on, and copies them to `tapped` if the unit's task is the one asked for. A row's `way` is
+/// that task's number among the tapped tasks of the phase, or 0.
 template <class Config, class Word>
 void tee(int phase, int tap, stream<Word>& in, stream<Word>& out, stream<Word>& tapped) {
     INTARSIA_PROCESS;
     const switch_row row = Config::row(phase);
-    const bool copy = tap == Config::kTap && row.way != 0;
+    const bool copy = tap != 0 && tap == row.way;
 Tee:
     for (int i = 0; i < row.words; ++i) {
 #pragma HLS PIPELINE II = 1 style = flp
@@ -26,24 +33,19 @@ Tee:
     }
 }
 
-template <class Config, class Word>
-void write_tapped(int, int, int, Word*) {}
-
-template <class Config, class Word, class First, class... Rest>
-void write_tapped(int phase, int tap, int unit, Word* memory, First& first, Rest&... rest) {
-#pragma HLS INLINE
-    if (tap == unit) {
-        const transfer_row row = Config::row(phase, unit);
-        write_words(first, row.offset, row.words, memory);
-    }
-    write_tapped<Config>(phase, tap, unit + 1, memory, rest...);
-}
-
-/// Writes the words of the tapped unit to DRAM. Unit numbers start at 1; tap 0 writes nothing.
+/// Writes the result of the task that is asked for to DRAM.
 template <class Config, class Word, class... Inputs>
 void write_taps(int phase, int tap, Word* memory, Inputs&... ins) {
     INTARSIA_PROCESS;
-    write_tapped<Config>(phase, tap, 1, memory, ins...);
+    const tap_row<sizeof...(Inputs)> row = Config::row(phase, tap);
+    turns<sizeof...(Inputs)> turn(row.from);
+WriteTaps:
+    for (int i = 0; i < row.from.words; ++i) {
+#pragma HLS PIPELINE II = 1 style = flp
+        INTARSIA_ITERATION;
+        memory[row.offset + i] = read_one(turn.input(), ins...);
+        turn.next();
+    }
 }
 
 }  // namespace intarsia

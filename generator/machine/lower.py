@@ -11,9 +11,9 @@ from .hardware import Hardware, words_of
 from .identifiers import camel_case, identifiers
 from .machine import Config, Constant, Machine, Stream, TensorPlace
 from .memory import DRAM, MemoryPlan, bank_feeds, plan_memory
-from .rows import SwitchRow, TransferRow
+from .rows import MergeRow, Row, SwitchRow, TapRow, TransferRow
 from .unit_kinds import build_hardware
-from .wiring import COLLECT, Edge, Wiring, wire
+from .wiring import COLLECT, Edge, Wiring, share_traffic, wire
 
 
 def lower(graph: TaskGraph, schedule: Schedule, name: str) -> Machine:
@@ -79,11 +79,16 @@ class _Datapath:
     hardware: dict[str, Hardware]
 
     def __post_init__(self) -> None:
-        graph = self.builder.graph
+        graph, schedule = self.builder.graph, self.builder.schedule
+        # By phase: its tasks whose results are seen only by a tap, which are numbered from 1.
+        self.tappable = [
+            [task for task in phase.tasks if graph.task(task).output not in graph.outputs]
+            for phase in schedule.phases
+        ]
         self.tapped = [
             name
             for name, hardware in self.hardware.items()
-            if any(graph.task(task).output not in graph.outputs for task in hardware.tasks)
+            if any(task in tasks for tasks in self.tappable for task in hardware.tasks)
         ]
 
     def fetch(self, index: int, feed: str) -> None:
@@ -104,7 +109,7 @@ class _Datapath:
         name = hardware.name
         graph = self.builder.graph
         ports = max(len(graph.task(task).inputs) for task in hardware.tasks)
-        inputs = tuple(self._select(name, port) for port in range(ports))
+        inputs = tuple(self._merge(name, port) for port in range(ports))
         out = self.builder.stream(self._output_name(name), f"results of {name}")
         hardware.place(self.builder, inputs, out)
         self._route(name, self._tee(hardware, out))
@@ -113,7 +118,7 @@ class _Datapath:
         """The process that writes the phase's result to memory."""
         places = [self.memory.places[name] for name in self.wiring.stored]
         rows = [TransferRow(int(place.store != DRAM), place.offset, place.words) for place in places]
-        source = self._select(COLLECT)
+        source = self._merge(COLLECT)
         self.builder.config(
             "Collect", "stores the phase's result", rows, lambda phase: self.wiring.stored[phase]
         )
@@ -124,35 +129,29 @@ class _Datapath:
     def taps(self) -> tuple[TensorPlace, ...]:
         """The process that writes tapped results to DRAM; where each tensor lies there."""
         builder = self.builder
+        graph, lanes = builder.graph, builder.schedule.lanes
+        idle = TapRow(0, MergeRow(0, (0,) * len(self.tapped)))
         places: list[TensorPlace] = []
+        rows: list[tuple[Row, ...]] = []
         offset = 0
-        by_task: dict[str, TransferRow] = {}
-        for number, name in enumerate(self.tapped, start=1):
-            for task in map(builder.graph.task, self.hardware[name].tasks):
-                if task.output not in builder.graph.outputs:
-                    words = words_of(builder.graph, task.output, builder.schedule.lanes)
-                    places.append(TensorPlace(task.output, "taps", offset, words, number))
-                    by_task[task.name] = TransferRow(0, offset, words)
-                    offset += words
+        most = max(map(len, self.tappable))
+        for phase, tasks in zip(builder.schedule.phases, self.tappable, strict=True):
+            row: list[Row] = [idle]
+            for number, task in enumerate(tasks, start=1):
+                output = graph.task(task).output
+                words = words_of(graph, output, lanes)
+                runs = {share.unit: share_traffic(graph, share, lanes).run for share in phase.shares(task)}
+                row.append(TapRow(offset, MergeRow(words, tuple(runs.get(unit, 0) for unit in self.tapped))))
+                places.append(TensorPlace(output, "taps", offset, words, number))
+                offset += words
+            rows.append((*row, *[idle] * (most - len(tasks))))
         if not self.tapped:
             return ()
-        rows = tuple(
-            tuple(
-                next(
-                    (by_task.get(a.task, TransferRow()) for a in phase.assignments if a.unit == unit),
-                    TransferRow(),
-                )
-                for unit in self.tapped
-            )
-            for phase in builder.schedule.phases
-        )
         comments = tuple(", ".join(phase.tasks) for phase in builder.schedule.phases)
-        builder.configs.append(
-            Config("Taps", "where results go in the tap buffer", (), rows, comments, by_unit=True)
-        )
-        builder.process(
-            "write_taps", "Taps", "tap", "taps", *(f"{builder.ids[name]}_tapped" for name in self.tapped)
-        )
+        purpose = f"where tapped results go; runs of {', '.join(self.tapped)}"
+        builder.configs.append(Config("Taps", purpose, (), tuple(rows), comments, by_tap=True))
+        streams = (f"{builder.ids[name]}_tapped" for name in self.tapped)
+        builder.process("write_taps", "Taps", "tap", "taps", *streams)
         return tuple(places)
 
     def _tee(self, hardware: Hardware, result: str) -> str:
@@ -162,48 +161,48 @@ class _Datapath:
             return result
         unit = self.builder.ids[name]
         struct = f"{camel_case(unit)}Tee"
-        number = self.tapped.index(name) + 1
         self.builder.config(
             struct,
-            f"copies results of {name} to the taps",
-            [self._tee_row(task) for task in self.builder.task_in_phase(hardware.tasks)],
+            f"lets results of {name} be tapped",
+            [self._tee_row(name, phase) for phase in range(len(self.tappable))],
             self.builder.task_comment(hardware.tasks),
-            (Constant("kTap", str(number), "the value of `tap` that asks for them"),),
         )
         out = self.builder.stream(f"{unit}_result", "the same, past the tap")
-        tapped = self.builder.stream(f"{unit}_tapped", f"tap {number}")
+        tapped = self.builder.stream(f"{unit}_tapped", "copies for the taps")
         self.builder.process("tee", struct, "tap", result, out, tapped)
         return out
 
-    def _tee_row(self, name: str) -> SwitchRow:
-        if not name:
-            return SwitchRow()
-        graph = self.builder.graph
-        output = graph.task(name).output
-        return SwitchRow(
-            words_of(graph, output, self.builder.schedule.lanes), int(output not in graph.outputs)
-        )
+    def _tee_row(self, unit: str, phase: int) -> SwitchRow:
+        schedule = self.builder.schedule
+        for assignment in schedule.phases[phase].assignments:
+            if assignment.unit == unit:
+                words = share_traffic(self.builder.graph, assignment, schedule.lanes).words
+                tasks = self.tappable[phase]
+                number = tasks.index(assignment.task) + 1 if assignment.task in tasks else 0
+                return SwitchRow(words, number)
+        return SwitchRow()
 
-    def _select(self, target: str, port: int = 0) -> str:
-        """The stream that enters a port: of the one edge that leads there, or chosen by phase."""
+    def _merge(self, target: str, port: int = 0) -> str:
+        """The stream that enters a port: of the one edge that leads there, or of those that are active in a phase."""
         edges = self.wiring.into(target, port)
         if len(edges) == 1:
             return self._edge_stream(edges[0])
-        suffix = ("", "_second")[port]
-        into = f"{self.builder.ids[target]}_in{suffix}"
+        into = f"{self.builder.ids[target]}_in{port or ''}"
         self.builder.stream(into, f"what {target} works on in this phase", depth=CHAIN_DEPTH)
-        rows = [
-            next((SwitchRow(flow[edge], way) for way, edge in enumerate(edges) if edge in flow), SwitchRow())
-            for flow in self.wiring.words
-        ]
-        struct = f"{camel_case(into)}Select"
+        rows = []
+        for traffic in self.wiring.traffic:
+            active = {edge: traffic[edge] for edge in edges if edge in traffic}
+            runs = tuple(active[edge].run if edge in active else 0 for edge in edges)
+            rows.append(MergeRow(sum(flow.words for flow in active.values()), runs))
+
+        def comment(phase: int) -> str:
+            return " and ".join(edge.source for edge in edges if edge in self.wiring.traffic[phase]) or "idle"
+
+        struct = f"{camel_case(into)}Merge"
         self.builder.config(
-            struct,
-            f"input of {target}: {', '.join(edge.source for edge in edges)}",
-            rows,
-            lambda phase: edges[rows[phase].way].source if rows[phase].words else "idle",
+            struct, f"input of {target}: {', '.join(edge.source for edge in edges)}", rows, comment
         )
-        self.builder.process("select", struct, into, *(self._edge_stream(edge) for edge in edges))
+        self.builder.process("merge", struct, into, *(self._edge_stream(edge) for edge in edges))
         return into
 
     def _route(self, source: str, stream: str) -> None:
@@ -213,14 +212,14 @@ class _Datapath:
             return
         rows = [
             SwitchRow(
-                max((flow[edge] for edge in edges if edge in flow), default=0),
-                sum(1 << way for way, edge in enumerate(edges) if edge in flow),
+                max((traffic[edge].words for edge in edges if edge in traffic), default=0),
+                sum(1 << way for way, edge in enumerate(edges) if edge in traffic),
             )
-            for flow in self.wiring.words
+            for traffic in self.wiring.traffic
         ]
 
         def comment(phase: int) -> str:
-            return " and ".join(edge.target for edge in edges if edge in self.wiring.words[phase]) or "idle"
+            return " and ".join(edge.target for edge in edges if edge in self.wiring.traffic[phase]) or "idle"
 
         struct = f"{camel_case(self.builder.ids[source])}Route"
         self.builder.config(
@@ -234,7 +233,7 @@ class _Datapath:
     def _edge_stream(self, edge: Edge) -> str:
         source = self.builder.ids[edge.source]
         if len(self.wiring.out_of(edge.source)) > 1:
-            return f"{source}_to_{self.builder.ids[edge.target]}" + ("_second" if edge.port else "")
+            return f"{source}_to_{self.builder.ids[edge.target]}" + (f"_in{edge.port}" if edge.port else "")
         return self._output_name(edge.source, past_tap=True)
 
     def _output_name(self, source: str, *, past_tap: bool = False) -> str:

@@ -21,7 +21,7 @@ class Constant:
 class Config:
     """The config struct of one process: constants, and its static program (one row per phase).
 
-    `rows[phase]` is one row, or one per tapped unit where `by_unit` is set.
+    `rows[phase]` is one row, or one per value of the register `tap` where `by_tap` is set.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Config:
     constants: tuple[Constant, ...]
     rows: tuple[tuple[Row, ...], ...]
     comments: tuple[str, ...]
-    by_unit: bool = False
+    by_tap: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class OnChip:
 
 @dataclass(frozen=True)
 class TensorPlace:
-    """Where a tensor lies in one of the DRAM buffers; `select` is the unit number of a tap, 0 otherwise."""
+    """Where a tensor lies in one of the DRAM buffers; `select` is the value of `tap` that asks for it, 0 for none."""
 
     tensor: str
     argument: str

@@ -16,10 +16,26 @@ class TransferRow:
 
 @dataclass(frozen=True)
 class SwitchRow:
-    """route.hpp: words to pass, and the way they take (mask of outputs, or index of the input)."""
+    """route.hpp: words to pass, and the way they take: a mask of outputs, or the number of a tap."""
 
     words: int = 0
     way: int = 0
+
+
+@dataclass(frozen=True)
+class MergeRow:
+    """route.hpp: words to pass, and how many come from each input in turn."""
+
+    words: int
+    runs: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class TapRow:
+    """tap.hpp: where a tapped result goes, and the units that make it."""
+
+    offset: int
+    source: MergeRow
 
 
 @dataclass(frozen=True)
@@ -96,4 +112,4 @@ class CombineRow:
     high: int = 0
 
 
-Row = TransferRow | SwitchRow | WindowRow | MacRow | PostRow | PoolRow | CombineRow
+Row = TransferRow | SwitchRow | MergeRow | TapRow | WindowRow | MacRow | PostRow | PoolRow | CombineRow

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..schedule.plan import Schedule, ScheduleError
+from ..schedule.plan import Assignment, Phase, Schedule, ScheduleError
 from ..task_graph import TaskGraph
 from .hardware import words_of
 
@@ -21,8 +22,24 @@ class Edge:
 
 
 @dataclass(frozen=True)
+class Traffic:
+    """What flows along an edge in a phase: `rounds` times a run of `run` words.
+
+    One round of all words, but for units that share a task: there a round is a pixel, and runs of several edges alternate.
+    """
+
+    run: int
+    rounds: int = 1
+
+    @property
+    def words(self) -> int:
+        """All words."""
+        return self.run * self.rounds
+
+
+@dataclass(frozen=True)
 class Wiring:
-    """Edges in datapath order; `words[phase][edge]` is what flows, absent where nothing does.
+    """Edges in datapath order; `traffic[phase][edge]` is what flows, absent where nothing does.
 
     `feeds` names the fetch processes. `fed[phase]` names the tensor that each of them reads from memory, or is empty;
     `stored[phase]` the tensor that the phase writes to memory.
@@ -30,7 +47,7 @@ class Wiring:
 
     feeds: tuple[str, ...]
     edges: tuple[Edge, ...]
-    words: tuple[dict[Edge, int], ...]
+    traffic: tuple[dict[Edge, Traffic], ...]
     fed: tuple[tuple[str, ...], ...]
     stored: tuple[str, ...]
 
@@ -51,62 +68,80 @@ def wire(graph: TaskGraph, schedule: Schedule) -> Wiring:
             leads backwards.
     """
     order = {unit.name: index for index, unit in enumerate(schedule.units)}
-    flows: list[dict[Edge, int]] = []
+    traffic: list[dict[Edge, Traffic]] = []
     fed: list[tuple[str, ...]] = []
     stored: list[str] = []
     for index, phase in enumerate(schedule.phases):
-        unit_of = {assignment.task: assignment.unit for assignment in phase.assignments}
-        read = _read_from_memory(graph, tuple(unit_of))
+        where = f"phase {index} ({', '.join(phase.tasks)})"
+        read = _read_from_memory(graph, phase)
         if sum(name in graph.inputs for name in read) > 1:
-            raise ScheduleError(
-                f"phase {index} ({', '.join(phase.tasks)}) reads two inputs of the model at once"
-            )
-        flow: dict[Edge, int] = {}
-        written: list[str] = []
-        for name, unit in unit_of.items():
-            task = graph.task(name)
-            for port, operand in enumerate(task.inputs):
-                producer = graph.producers.get(operand)
-                linked = producer is not None and producer.name in unit_of
-                source = unit_of[producer.name] if producer and linked else _feed(read.index(operand))
-                if linked and order[source] >= order[unit]:
-                    raise ScheduleError(
-                        f"phase {index}: the link from {source!r} to {unit!r} leads backwards"
-                    )
-                flow[Edge(source, unit, port)] = words_of(graph, operand, schedule.lanes)
-            readers = graph.consumers[task.output]
-            if task.output in graph.outputs or any(reader.name not in unit_of for reader in readers):
-                written.append(task.output)
-                flow[Edge(unit, COLLECT)] = words_of(graph, task.output, schedule.lanes)
+            raise ScheduleError(f"{where} reads two inputs of the model at once")
+        written = _written_to_memory(graph, phase)
         if len(written) != 1:
             raise ScheduleError(
-                f"phase {index} ({', '.join(phase.tasks)}) has {len(written)} results for memory "
-                f"({', '.join(written)}); one is supported"
+                f"{where} has {len(written)} results for memory ({', '.join(written)}); one is supported"
             )
-        flows.append(flow)
+        flow = dict(_links(graph, phase, read, schedule.lanes))
+        for edge in flow:
+            if edge.source in order and order[edge.source] >= order[edge.target]:
+                raise ScheduleError(
+                    f"{where}: the link from {edge.source!r} to {edge.target!r} leads backwards"
+                )
+        for share in phase.shares(graph.producers[written[0]].name):
+            flow[Edge(share.unit, COLLECT)] = share_traffic(graph, share, schedule.lanes)
+        traffic.append(flow)
         fed.append(read)
         stored.extend(written)
     feeds = tuple(_feed(index) for index in range(max(map(len, fed))))
     order |= {feed: index - len(feeds) for index, feed in enumerate(feeds)} | {COLLECT: len(order)}
     edges = sorted(
-        {edge for flow in flows for edge in flow},
+        {edge for flow in traffic for edge in flow},
         key=lambda edge: (order[edge.source], order[edge.target], edge.port),
     )
-    return Wiring(
-        feeds, tuple(edges), tuple(flows), tuple(_padded(names, len(feeds)) for names in fed), tuple(stored)
-    )
+    padded = tuple(names + ("",) * (len(feeds) - len(names)) for names in fed)
+    return Wiring(feeds, tuple(edges), tuple(traffic), padded, tuple(stored))
 
 
-def _read_from_memory(graph: TaskGraph, tasks: tuple[str, ...]) -> tuple[str, ...]:
+def share_traffic(graph: TaskGraph, assignment: Assignment, lanes: int) -> Traffic:
+    """What a unit makes of a task's result."""
+    output = graph.task(assignment.task).output
+    if assignment.words is None:
+        return Traffic(words_of(graph, output, lanes))
+    first, end = assignment.words
+    return Traffic(end - first, graph.tensors[output].pixels)
+
+
+def _links(
+    graph: TaskGraph, phase: Phase, read: tuple[str, ...], lanes: int
+) -> Iterator[tuple[Edge, Traffic]]:
+    """Edges into the units of a phase."""
+    for assignment in phase.assignments:
+        for port, operand in enumerate(graph.task(assignment.task).inputs):
+            producer = graph.producers.get(operand)
+            if producer is not None and producer.name in phase.tasks:
+                for share in phase.shares(producer.name):
+                    yield Edge(share.unit, assignment.unit, port), share_traffic(graph, share, lanes)
+            else:
+                words = words_of(graph, operand, lanes)
+                yield Edge(_feed(read.index(operand)), assignment.unit, port), Traffic(words)
+
+
+def _read_from_memory(graph: TaskGraph, phase: Phase) -> tuple[str, ...]:
     """Tensors that a phase reads but does not make, each once; an input of the model first, for the DRAM port."""
-    made = {graph.task(task).output for task in tasks}
-    read = dict.fromkeys(name for task in tasks for name in graph.task(task).inputs if name not in made)
+    made = {graph.task(task).output for task in phase.tasks}
+    read = dict.fromkeys(name for task in phase.tasks for name in graph.task(task).inputs if name not in made)
     return tuple(sorted(read, key=lambda name: name not in graph.inputs))
+
+
+def _written_to_memory(graph: TaskGraph, phase: Phase) -> tuple[str, ...]:
+    """Results that a later phase or the user reads."""
+    outputs = [graph.task(task).output for task in phase.tasks]
+    return tuple(
+        name
+        for name in outputs
+        if name in graph.outputs or any(reader.name not in phase.tasks for reader in graph.consumers[name])
+    )
 
 
 def _feed(index: int) -> str:
     return f"feed{index}"
-
-
-def _padded(names: tuple[str, ...], length: int) -> tuple[str, ...]:
-    return names + ("",) * (length - len(names))

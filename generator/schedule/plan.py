@@ -51,10 +51,14 @@ Unit = MacUnit | CombineUnit | PoolUnit
 
 @dataclass(frozen=True)
 class Assignment:
-    """A task on a unit."""
+    """A task on a unit, or a share of it: `words` is the range of output words of every pixel that the unit makes.
+
+    Only mac units share tasks. The shares of a task cover its words in order.
+    """
 
     task: str
     unit: str
+    words: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -66,8 +70,13 @@ class Phase:
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """Names of the phase's tasks."""
-        return tuple(assignment.task for assignment in self.assignments)
+        """Names of the phase's tasks, in topological order."""
+        return tuple(dict.fromkeys(assignment.task for assignment in self.assignments))
+
+    def shares(self, task: str) -> tuple[Assignment, ...]:
+        """The units that make a task's result, in the order of their words."""
+        found = (assignment for assignment in self.assignments if assignment.task == task)
+        return tuple(sorted(found, key=lambda assignment: assignment.words or (0, 0)))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from math import ceil
 
 from ..cost import PHASE_OVERHEAD, Flow, through
 from ..machine.hardware import Hardware, Stage
-from ..machine.wiring import COLLECT, Edge, Wiring
+from ..machine.wiring import COLLECT, Wiring
 from .plan import Schedule
 
 
@@ -21,34 +21,37 @@ class PhaseCost:
 
 def phase_cost(schedule: Schedule, index: int, hardware: dict[str, Hardware], wiring: Wiring) -> PhaseCost:
     """Cost of one phase."""
-    flowing = wiring.words[index]
+    traffic = wiring.traffic[index]
     flows: dict[str, Flow] = {}
     tasks: dict[str, int] = {}
 
     def arriving(target: str, port: int) -> Flow:
         edges = wiring.into(target, port)
-        edge = next(edge for edge in edges if edge in flowing)
-        flow = flows[edge.source]
-        return through(_pass("select", flowing[edge]), [flow]) if len(edges) > 1 else flow
+        active = [edge for edge in edges if edge in traffic]
+        sources = [flows[edge.source] for edge in active]
+        if len(edges) == 1:
+            return sources[0]
+        return through(_pass("merge", sum(traffic[edge].words for edge in active)), sources)
 
     def leaving(source: str, flow: Flow) -> None:
-        words = max(flowing[edge] for edge in wiring.out_of(source) if edge in flowing)
+        words = max(traffic[edge].words for edge in wiring.out_of(source) if edge in traffic)
         flows[source] = through(_pass("route", words), [flow]) if len(wiring.out_of(source)) > 1 else flow
 
     for feed in wiring.feeds:
-        if words := max((flowing[edge] for edge in wiring.out_of(feed) if edge in flowing), default=0):
+        if words := max((traffic[edge].words for edge in wiring.out_of(feed) if edge in traffic), default=0):
             leaving(feed, through(_pass("fetch", words)))
     for assignment in schedule.phases[index].assignments:
         stages = hardware[assignment.unit].stages(assignment.task)
-        tasks[assignment.task] = max(stage.trips for stage in stages)
-        ports = sorted(edge.port for edge in flowing if edge.target == assignment.unit)
+        trips = max(stage.trips for stage in stages)
+        tasks[assignment.task] = max(trips, tasks.get(assignment.task, 0))
+        ports = sorted({edge.port for edge in traffic if edge.target == assignment.unit})
         flow = through(stages[0], [arriving(assignment.unit, port) for port in ports])
         for stage in stages[1:]:
             flow = through(stage, [flow])
-        words = max(flowing[edge] for edge in wiring.out_of(assignment.unit) if edge in flowing)
+        words = max(traffic[edge].words for edge in wiring.out_of(assignment.unit) if edge in traffic)
         leaving(assignment.unit, through(_pass("tee", words), [flow]))
-    stored: Edge = next(edge for edge in flowing if edge.target == COLLECT)
-    last = through(_pass("collect", flowing[stored]), [arriving(COLLECT, 0)])
+    stored = sum(flow.words for edge, flow in traffic.items() if edge.target == COLLECT)
+    last = through(_pass("collect", stored), [arriving(COLLECT, 0)])
     return PhaseCost(ceil(last.end) + PHASE_OVERHEAD, tasks)
 
 
