@@ -274,6 +274,10 @@ def _exit_by(report: Report) -> None:
 
 def _require_free(output: Path, force: bool) -> None:
     """Refuse before the work what Design.write would refuse after it."""
+    parent = next(folder for folder in output.absolute().parents if folder.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        why = "is no directory" if not parent.is_dir() else "cannot be written to"
+        raise IntarsiaError(f"cannot make {output}: {parent} {why}. Choose another directory with -o")
     if not output.exists() or (force and (output / "design.json").is_file()):
         return
     if force:

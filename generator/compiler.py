@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from . import passes
 from .board import Board, load_board
 from .design import Design
+from .errors import IntarsiaError
 from .frontend import import_model
 from .machine.identifiers import identifier
 from .machine.lower import lower
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 KEPT_SAMPLES = 16
 """Calibration samples that stay with the design, for its verification."""
+
+
+FASTEST_MHZ = 1000
 
 
 def compile_model(
@@ -56,6 +60,8 @@ def compile_model(
         IntarsiaError: anything that the user can mend.
     """
     target = board if isinstance(board, Board) else load_board(board)
+    if clock_mhz is not None and not 0 < clock_mhz <= FASTEST_MHZ:
+        raise IntarsiaError(f"--clock-mhz must be above 0 and at most {FASTEST_MHZ}, not {clock_mhz:g}")
     options = QuantiseOptions(weight_bits=weight_bits, activation_bits=activation_bits)
     imported = import_model(model)
     float_graph = passes.run(imported.graph)

@@ -117,12 +117,12 @@ class Design:
             for kind, cycles in schedule["baselines"].items()
         )
         used = ", ".join(f"{key.upper()} {need[key]}/{have[key]}" for key in ("dsp", "bram18", "lut", "ff"))
-        size = f"{text['macs']:,} MACs in {len(text['tasks'])} tasks"
+        size = f"{text['macs']:,} MACs in {_count(len(text['tasks']), 'task')}"
         latency = f"{schedule['latency_cycles']:,} cycles = {microseconds:,.1f} us per sample"
         bound = f"lower bound {schedule['lower_bound_cycles']:,}"
         lines = [
             f"{self.name} for {self.board.title} at {self.clock_mhz:g} MHz: {size}",
-            f"schedule   {schedule['kind']}, {len(schedule['phases'])} phase(s): {latency}",
+            f"schedule   {schedule['kind']}, {_count(len(schedule['phases']), 'phase')}: {latency}",
             f"           ({schedule['counted_by']}; {bound})",
             f"baselines  {baselines} cycles (cost model)",
             f"resources  {used} (estimates before synthesis)",
@@ -146,3 +146,7 @@ class Design:
         from .project import write_project
 
         return write_project(self, Path(directory), replace=replace)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -62,7 +62,8 @@ def import_model(source: Source) -> ImportedModel:
     if unsupported:
         raise IntarsiaError(
             f"the model uses operators that are not supported: {onnx_checks.describe(unsupported)}. "
-            f"Supported: {', '.join(sorted(BY_ONNX_TYPE))}; Softmax and LogSoftmax as the last node"
+            f"Supported: {', '.join(sorted(BY_ONNX_TYPE))}; Softmax and LogSoftmax as the last node. "
+            "Export the model without them, or cut it before the first of them"
         )
     notes += tuple(f"{node} is left to the host" for node in tail)
     graph = _task_graph(model, nodes, outputs)

@@ -142,7 +142,7 @@ def _read(path: Path) -> dict[str, Array]:
             return {name: loaded[name] for name in loaded.files}
     except Exception as error:  # a damaged zip archive raises almost anything
         raise SamplesError(
-            f"{path} is no .npz or .npy file of numbers: {error}. numpy.savez(path, x=samples) makes one"
+            f"{path} is no .npz or .npy file of numbers, or is damaged. numpy.savez(path, x=samples) makes one"
         ) from error
 
 
@@ -187,7 +187,10 @@ def _prepare(
         reals = shaped.astype(np.float32)
     if not np.isfinite(reals).all():
         bad = int(np.argwhere(~np.isfinite(reals.reshape(len(reals), -1)))[0, 0])
-        raise SamplesError(f"{where} has NaN or infinity (or a value beyond float32) in sample {bad}")
+        raise SamplesError(
+            f"{where} has NaN or infinity (or a value beyond float32) in sample {bad}. Samples must be finite "
+            "numbers: leave it out or mend it"
+        )
     if values.dtype == np.uint8:
         reals *= np.float32(preprocess.scale)
         if preprocess.scale != 1:

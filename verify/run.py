@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from math import prod
 from pathlib import Path
+from typing import Any
 
 from intarsia.errors import IntarsiaError
 from intarsia.graph_file import load_graph
@@ -157,9 +158,7 @@ def batches(graph: TaskGraph, values: Mapping[str, Array], labels: Array | None)
 
 def changed_files(project: Path) -> list[str]:
     """Remarks on files that differ from those that compile wrote, by the manifest's hashes."""
-    hashes: Mapping[str, str] = json.loads((project / "deploy" / "manifest.json").read_text()).get(
-        "sha256", {}
-    )
+    hashes: Mapping[str, str] = _read_json(project / "deploy" / "manifest.json").get("sha256", {})
     remarks = []
     for name, wanted in sorted(hashes.items()):
         path = project / name
@@ -174,9 +173,19 @@ def _samples(project: Path, graph: TaskGraph, inputs: Path | str | Samples | Non
     if isinstance(inputs, Samples):
         return inputs
     tensors = tuple(graph.tensors[name] for name in graph.inputs)
-    options = json.loads((project / "design.json").read_text())["preprocess"]
+    options = _read_json(project / "design.json").get("preprocess", {})
     path = Path(inputs) if inputs is not None else project / "samples.npz"
     return load_samples(path, tensors, Preprocess(**options))
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ProjectError(f"{path} is damaged: {error}. Compile the project again") from error
+    if not isinstance(content, dict):
+        raise ProjectError(f"{path} is damaged: it holds no object. Compile the project again")
+    return content
 
 
 def _reproduce(project: Path, graph: TaskGraph, report: Report) -> None:

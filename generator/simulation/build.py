@@ -94,9 +94,10 @@ def _compile(command: list[str], source: Path, library: Path, where: str) -> Non
             [*command, "-o", draft, str(source)], capture_output=True, text=True, check=False, timeout=600
         )
         if done.returncode:
-            errors = [line for line in done.stderr.splitlines() if "error" in line][:5]
+            said = done.stderr.replace(str(source.parent), where)
+            errors = [line for line in said.splitlines() if "error" in line][:5]
             raise BuildError(
-                f"{command[0]} does not compile {where}:\n" + "\n".join(errors or [done.stderr[-2000:]])
+                f"{command[0]} does not compile {where}:\n" + "\n".join(errors or [said[-2000:]])
             )
         Path(draft).replace(library)
     finally:
