@@ -139,7 +139,12 @@ def mac_steps(outputs: int, channels: int, lanes: int) -> tuple[int, int]:
 
 
 def build_mac(
-    graph: TaskGraph, unit: MacUnit, tasks: Sequence[Task], lanes: int, linked: Sequence[bool]
+    graph: TaskGraph,
+    unit: MacUnit,
+    tasks: Sequence[Task],
+    lanes: int,
+    linked: Sequence[bool],
+    shares: Sequence[tuple[int, int] | None],
 ) -> MacHardware:
     """Sizes a mac unit for its tasks.
 
@@ -149,6 +154,7 @@ def build_mac(
         tasks: its tasks, in time order.
         lanes: elements per word.
         linked: for each task, whether its input comes from another unit in the same phase.
+        shares: for each task, the range of output words of every pixel that the unit makes; None for all.
 
     Raises:
         ScheduleError: a task is of another kind.
@@ -161,16 +167,17 @@ def build_mac(
     posts: list[PostRow] = []
     weights: list[Integers] = []
     biases: list[Integers] = []
-    for task, work, plan in zip(tasks, works, window.patches, strict=True):
-        folds, steps = mac_steps(unit.outputs, work.outputs, lanes)
+    for task, work, plan, share in zip(tasks, works, window.patches, shares, strict=True):
+        made = _made(work, share, lanes)
+        folds, steps = mac_steps(unit.outputs, made.stop - made.start, lanes)
         macs.append(MacRow(work.pixels * folds * plan.words, folds, plan.words, sum(map(len, weights))))
         output = graph.output_tensor(task).number
         low, high = clamp_bounds(task, output)
         shift = output.exponent - accumulator_exponent(graph, task)
         posts.append(PostRow(work.pixels * steps, steps, sum(map(len, biases)), shift, low, high))
-        by_position = task.operator.weights_by_position(task, graph)
+        by_position = task.operator.weights_by_position(task, graph)[made]
         weights.append(pack_weights(by_position, plan.way, lanes, unit.outputs))
-        biases.append(pack_biases(_bias(task, work.outputs), lanes))
+        biases.append(pack_biases(_bias(task, work.outputs)[made], lanes))
     return MacHardware(
         unit=unit,
         tasks=tuple(task.name for task in tasks),
@@ -182,6 +189,12 @@ def build_mac(
         weight_bits=max(task.parameters[r].number.bits for task in tasks for r in task.operator.weight_roles),
         sum_bits=max(sum_bits(graph, task) for task in tasks),
     )
+
+
+def _made(work: MacWork, share: tuple[int, int] | None, lanes: int) -> slice:
+    """Output channels that the unit makes."""
+    first, end = share or (0, groups(work.outputs, lanes))
+    return slice(first * lanes, min(end * lanes, work.outputs))
 
 
 def _bias(task: Task, outputs: int) -> Integers:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..schedule.plan import CombineUnit, MacUnit, Phase, PoolUnit, Schedule, Unit
+from ..schedule.plan import CombineUnit, MacUnit, Phase, PoolUnit, Schedule, ScheduleError, Unit
 from ..task_graph import Task, TaskGraph
 from ..work import CombineWork, MacWork, PoolWork
 from .combine_unit import build_combine
@@ -35,13 +35,15 @@ def build_hardware(graph: TaskGraph, schedule: Schedule) -> dict[str, Hardware]:
     hardware: dict[str, Hardware] = {}
     for unit in schedule.units:
         runs = [
-            (graph.task(assignment.task), phase)
+            (graph.task(assignment.task), phase, assignment.words)
             for phase in schedule.phases
             for assignment in phase.assignments
             if assignment.unit == unit.name
         ]
-        linked = [_linked(graph, task, phase) for task, phase in runs]
-        hardware[unit.name] = _build(graph, unit, [task for task, _ in runs], schedule.lanes, linked)
+        tasks = [task for task, _, _ in runs]
+        linked = [_linked(graph, task, phase) for task, phase, _ in runs]
+        shares = [words for _, _, words in runs]
+        hardware[unit.name] = _build(graph, unit, tasks, schedule.lanes, linked, shares)
     return hardware
 
 
@@ -52,11 +54,18 @@ def _linked(graph: TaskGraph, task: Task, phase: Phase) -> bool:
 
 
 def _build(
-    graph: TaskGraph, unit: Unit, tasks: Sequence[Task], lanes: int, linked: Sequence[bool]
+    graph: TaskGraph,
+    unit: Unit,
+    tasks: Sequence[Task],
+    lanes: int,
+    linked: Sequence[bool],
+    shares: Sequence[tuple[int, int] | None],
 ) -> Hardware:
+    if not isinstance(unit, MacUnit) and any(shares):
+        raise ScheduleError(f"unit {unit.name!r} cannot share a task: only mac units can")
     match unit:
         case MacUnit():
-            return build_mac(graph, unit, tasks, lanes, linked)
+            return build_mac(graph, unit, tasks, lanes, linked, shares)
         case CombineUnit():
             return build_combine(graph, unit, tasks, lanes)
         case PoolUnit():
