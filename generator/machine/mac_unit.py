@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from ..board import Resources
 from ..fixed_point import Integers
 from ..golden import accumulator_exponent, clamp_bounds
@@ -24,17 +26,23 @@ from .window_process import WindowProcess, size_window
 
 @dataclass(frozen=True, eq=False)
 class MacHardware:
-    """A mac unit with the memories and rows of its tasks, in the order of `tasks`."""
+    """A mac unit with the rows of its tasks, in the order of `tasks`; `made` are their output channels.
 
+    Weights are packed only when the unit is placed: schedulers build many units to cost them.
+    """
+
+    graph: TaskGraph
     unit: MacUnit
     tasks: tuple[str, ...]
+    made: tuple[slice, ...]
     window: WindowProcess
     macs: tuple[MacRow, ...]
     posts: tuple[PostRow, ...]
-    weights: tuple[Integers, ...]
-    biases: tuple[Integers, ...]
+    weight_entries: int
+    bias_entries: int
     weight_bits: int
     sum_bits: int
+    lanes: int
 
     @property
     def name(self) -> str:
@@ -54,14 +62,14 @@ class MacHardware:
             f"{name}_weights",
             f"vec<{struct}Mac::weight_t, {struct}Mac::kOutputs * kWordLanes>",
             f"{struct}Mac::kWeightEntries",
-            self.weights,
+            self._weights(),
             1 if self.weight_bits <= 8 else 2,
         )
         biases = builder.parameter(
             f"{name}_biases",
             f"vec<{struct}Post::sum_t, kWordLanes>",
             f"{struct}Post::kBiasEntries",
-            self.biases,
+            self._biases(),
             4 if self.sum_bits <= 32 else 8,
         )
         builder.process("mac", f"{struct}Mac", patches, weights, sums)
@@ -82,7 +90,7 @@ class MacHardware:
             (
                 *common,
                 Constant("kPatchWords", str(self.patch_words), "longest patch"),
-                Constant("kWeightEntries", str(sum(map(len, self.weights)))),
+                Constant("kWeightEntries", str(self.weight_entries)),
                 Constant("input_t", "element_t", is_type=True),
                 Constant("weight_t", f"integer<{self.weight_bits}>", is_type=True),
                 sum_type,
@@ -95,11 +103,30 @@ class MacHardware:
             comment,
             (
                 *common,
-                Constant("kBiasEntries", str(sum(map(len, self.biases)))),
+                Constant("kBiasEntries", str(self.bias_entries)),
                 sum_type,
                 Constant("output_t", "element_t", is_type=True),
             ),
         )
+
+    def _weights(self) -> list[Integers]:
+        """Weight entries of each task."""
+        blocks = []
+        for name, made, plan in zip(self.tasks, self.made, self.window.patches, strict=True):
+            task = self.graph.task(name)
+            by_position = task.operator.weights_by_position(task, self.graph)[made]
+            blocks.append(pack_weights(by_position, plan.way, self.lanes, self.unit.outputs))
+        return blocks
+
+    def _biases(self) -> list[Integers]:
+        """Bias entries of each task."""
+        blocks = []
+        for name, made in zip(self.tasks, self.made, strict=True):
+            values = self.graph.task(name).values
+            channels = made.stop - made.start
+            bias = values["bias"][made] if "bias" in values else np.zeros(channels, np.int64)
+            blocks.append(pack_biases(bias, self.lanes))
+        return blocks
 
     @property
     def patch_words(self) -> int:
@@ -122,8 +149,8 @@ class MacHardware:
         multipliers = self.unit.outputs * lanes
         own = Resources(
             dsp=multipliers,
-            bram18=bram18(multipliers * self.weight_bits, sum(map(len, self.weights)))
-            + bram18(lanes * self.sum_bits, sum(map(len, self.biases)))
+            bram18=bram18(multipliers * self.weight_bits, self.weight_entries)
+            + bram18(lanes * self.sum_bits, self.bias_entries)
             + bram18(lanes * element_bits, self.patch_words),
             uram=0,
             lut=multipliers * 10 + lanes * self.sum_bits * 8 + 600,
@@ -165,29 +192,33 @@ def build_mac(
     )
     macs: list[MacRow] = []
     posts: list[PostRow] = []
-    weights: list[Integers] = []
-    biases: list[Integers] = []
+    ranges: list[slice] = []
+    weight_entries = bias_entries = 0
     for task, work, plan, share in zip(tasks, works, window.patches, shares, strict=True):
         made = _made(work, share, lanes)
-        folds, steps = mac_steps(unit.outputs, made.stop - made.start, lanes)
-        macs.append(MacRow(work.pixels * folds * plan.words, folds, plan.words, sum(map(len, weights))))
+        channels = made.stop - made.start
+        folds, steps = mac_steps(unit.outputs, channels, lanes)
+        macs.append(MacRow(work.pixels * folds * plan.words, folds, plan.words, weight_entries))
         output = graph.output_tensor(task).number
         low, high = clamp_bounds(task, output)
         shift = output.exponent - accumulator_exponent(graph, task)
-        posts.append(PostRow(work.pixels * steps, steps, sum(map(len, biases)), shift, low, high))
-        by_position = task.operator.weights_by_position(task, graph)[made]
-        weights.append(pack_weights(by_position, plan.way, lanes, unit.outputs))
-        biases.append(pack_biases(_bias(task, work.outputs)[made], lanes))
+        posts.append(PostRow(work.pixels * steps, steps, bias_entries, shift, low, high))
+        ranges.append(made)
+        weight_entries += folds * plan.words
+        bias_entries += groups(channels, lanes)
     return MacHardware(
+        graph=graph,
         unit=unit,
         tasks=tuple(task.name for task in tasks),
+        made=tuple(ranges),
         window=window,
         macs=tuple(macs),
         posts=tuple(posts),
-        weights=tuple(weights),
-        biases=tuple(biases),
+        weight_entries=weight_entries,
+        bias_entries=bias_entries,
         weight_bits=max(task.parameters[r].number.bits for task in tasks for r in task.operator.weight_roles),
         sum_bits=max(sum_bits(graph, task) for task in tasks),
+        lanes=lanes,
     )
 
 
@@ -195,12 +226,6 @@ def _made(work: MacWork, share: tuple[int, int] | None, lanes: int) -> slice:
     """Output channels that the unit makes."""
     first, end = share or (0, groups(work.outputs, lanes))
     return slice(first * lanes, min(end * lanes, work.outputs))
-
-
-def _bias(task: Task, outputs: int) -> Integers:
-    import numpy as np
-
-    return task.values["bias"] if "bias" in task.values else np.zeros(outputs, np.int64)
 
 
 def _work(graph: TaskGraph, task: Task) -> MacWork:
