@@ -36,7 +36,9 @@ def write_project(design: Design, directory: Path, *, replace: bool = False) -> 
         parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=parent))
     except OSError as error:
-        raise ProjectError(f"cannot write to {parent}: {error.strerror}. Choose another directory with -o") from error
+        raise ProjectError(
+            f"cannot write to {parent}: {error.strerror}. Choose another directory with -o"
+        ) from error
     try:
         for path, data in content.items():
             target = draft / path

@@ -170,7 +170,9 @@ def test_what_is_not_tapped_is_not_observed(hidden: str) -> None:
 
     report = run(with_fault(Edge.MAPPING, FaultyRunner(GRAPH, taps=hide)))
     row = next(row for row in report.layers if row.tensor.name == hidden)
-    assert row.edges[Edge.MAPPING].verdict is Verdict.UNOBSERVED
+    given = hidden in GRAPH.inputs
+    assert row.edges[Edge.MAPPING].verdict is (Verdict.GIVEN if given else Verdict.UNOBSERVED)
+    assert report.coverage.startswith("all" if given else f"{len(GRAPH.tasks) - 1} of")
     assert report.passed
 
 

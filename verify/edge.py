@@ -35,6 +35,8 @@ class Verdict(StrEnum):
     FAIL = "fail"
     INHERITED = "inherited"
     """The layer differs, but is right for the inputs it got: the fault lies upstream."""
+    GIVEN = "given"
+    """An input of the model: both worlds got these integers, and the one under test does not show them again."""
     UNOBSERVED = "not observed"
     """The world does not show the tensor; nothing is known about it."""
 

@@ -32,6 +32,7 @@ SYMBOLS = {
     Verdict.WARN: "!",
     Verdict.FAIL: "✗",
     Verdict.INHERITED: "↓",
+    Verdict.GIVEN: NOTHING,
     Verdict.UNOBSERVED: NOTHING,
 }
 FULL_BAR_DB = 60.0
@@ -137,7 +138,7 @@ def _edges_into(report: Report, number: int) -> Cell | None:
     counts = report.counts_of(edge)
     bad = sum(count for verdict, count in counts.items() if verdict.bad)
     failed = bad or any(divergence.edge is edge for divergence in report.divergences)
-    seen = len(report.layers) - counts.get(Verdict.UNOBSERVED, 0)
+    seen = len(report.layers) - counts.get(Verdict.UNOBSERVED, 0) - counts.get(Verdict.GIVEN, 0)
     if failed:
         verdict, text = Verdict.FAIL, f"{bad} of {seen} differ"
     elif edge in report.unobserved or not seen:
@@ -212,7 +213,7 @@ def _decibels(value: float) -> str:
 
 
 def _style(verdict: Verdict) -> str:
-    return {Verdict.UNOBSERVED: "none"}.get(verdict, str(verdict))
+    return {Verdict.UNOBSERVED: "none", Verdict.GIVEN: "none"}.get(verdict, str(verdict))
 
 
 def _cell(edge: Edge, result: EdgeResult) -> Cell:

@@ -19,7 +19,7 @@ def render(report: Report) -> str:
         counts = report.counts_of(edge)
         failures = sum(count for verdict, count in counts.items() if verdict.bad)
         name = f"{edge}: {' to '.join(report.worlds[end] for end in ends)}"
-        skipped = counts.get(Verdict.UNOBSERVED, 0)
+        skipped = counts.get(Verdict.UNOBSERVED, 0) + counts.get(Verdict.GIVEN, 0)
         suite = Xml.SubElement(
             root,
             "testsuite",
@@ -37,8 +37,8 @@ def render(report: Report) -> str:
             )
             if result.verdict.bad or divergence:
                 Xml.SubElement(case, "failure", message=str(divergence or text), type=str(edge)).text = text
-            elif result.verdict is Verdict.UNOBSERVED:
-                Xml.SubElement(case, "skipped", message="tensor not observed")
+            elif result.verdict in (Verdict.UNOBSERVED, Verdict.GIVEN):
+                Xml.SubElement(case, "skipped", message=result.reason or "tensor not observed")
             elif result.verdict is Verdict.WARN:
                 Xml.SubElement(case, "system-out").text = text
     Xml.indent(root)

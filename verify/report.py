@@ -61,11 +61,16 @@ class Report:
         beside = (World.FLOAT, World.QUANTISED) if last_bit else (World.FLOAT,)
         chain = " = ".join(name for world, name in self.worlds.items() if world not in beside)
         but = f"; {self.worlds[World.QUANTISED]} differs in the last bit, within float32" if last_bit else ""
-        verdicts = [{result.verdict for result in layer.edges.values()} for layer in self.layers]
+        return f"PASSED: {chain} in every bit{but}; {self.coverage}, {self.counts}"
+
+    @property
+    def coverage(self) -> str:
+        """How many layers were compared at every edge; inputs of the model are none."""
+        layers = [layer for layer in self.layers if layer.op != "Input"]
+        verdicts = [{result.verdict for result in layer.edges.values()} for layer in layers]
         seen = sum(Verdict.UNOBSERVED not in found for found in verdicts)
-        of = f" of {len(self.layers)}" if seen < len(self.layers) else ""
-        tensors = f"{seen}{of} tensors seen at every edge"
-        return f"PASSED: {chain} in every bit{but}; {tensors}, {self.counts}"
+        of = f"all {len(layers)} layers" if seen == len(layers) else f"{seen} of {len(layers)} layers"
+        return f"{of} compared at every edge"
 
     @property
     def counts(self) -> str:

@@ -29,6 +29,7 @@ STYLES = {
     Verdict.WARN: "yellow",
     Verdict.FAIL: "bold red",
     Verdict.INHERITED: "red",
+    Verdict.GIVEN: "dim",
     Verdict.UNOBSERVED: "dim",
 }
 
