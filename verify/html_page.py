@@ -267,6 +267,7 @@ def _pictures(report: Report, layer: Layer) -> tuple[Picture, ...]:
         images["difference"] = difference_picture(tensor, *shown.values())
     pictures = []
     for title, pixels in images.items():
-        zoom = max(1, min(8, 300 // pixels.shape[1], 160 // pixels.shape[0]))
-        pictures.append(Picture(title, data_uri(pixels), pixels.shape[1] * zoom, pixels.shape[0] * zoom))
+        height, width = pixels.shape[:2]
+        zoom = max(1.0, min(8.0, 680 // width / 2, 320 // height / 2))  # by halves: three fit side by side
+        pictures.append(Picture(title, data_uri(pixels), int(width * zoom), int(height * zoom)))
     return tuple(pictures)
