@@ -17,7 +17,7 @@ from .stages import PhaseCost, phase_cost
 PORTS = 4
 """AXI masters of the kernel: input, output, weights, taps."""
 
-_USABLE = {"dsp": 0.95, "bram18": 0.9, "uram": 0.9, "lut": 0.75, "ff": 0.75}
+USABLE = {"dsp": 0.95, "bram18": 0.9, "uram": 0.9, "lut": 0.75, "ff": 0.75}
 """Share of each resource that a design may ask for and still be placed and routed."""
 
 
@@ -69,7 +69,7 @@ def exceeded(need: Resources, board: Board) -> tuple[str, ...]:
     return tuple(
         f"{name.upper()}: needs {getattr(need, name)}, {board.name} has {getattr(board.resources, name)} "
         f"({share:.0%} usable)"
-        for name, share in _USABLE.items()
+        for name, share in USABLE.items()
         if getattr(need, name) > share * getattr(board.resources, name)
     )
 

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 
 from ..board import Board
 from ..machine.mac_unit import mac_steps
 from ..machine.window import plan_patches
 from ..task_graph import TaskGraph
 from ..work import MacWork
-from .evaluate import Evaluation, best, evaluate
+from .evaluate import USABLE, Evaluation, best, evaluate
+from .mixed import mixed
+from .phases import Engines
 from .plan import ScheduleError
 from .pure import dataflow, sequential
 
 KINDS = ("auto", "dataflow", "sequential")
+
+_MOST_ENGINES = 3
+"""Engines of a mixed schedule: each more costs windows, switches and time to search."""
+
+_ENOUGH = 0.85
+"""Share of the board's multipliers that a mixed schedule's engines have at least."""
+
+_UNLIMITED = 1 << 30
+"""Words between phases: `evaluate` tells afterwards whether the banks fit the board."""
 
 WIDEST_WORD = 4096
 """Bits of the widest word that Vitis HLS builds."""
@@ -42,7 +54,10 @@ def decide(graph: TaskGraph, board: Board, kind: str = "auto") -> Decision:
     found: dict[str, Evaluation | None] = {}
     impossible: dict[str, str] = {}
     too_large: dict[str, str] = {}
-    for name, candidates in (("dataflow", _dataflows), ("sequential", _sequentials)):
+    kinds = {"dataflow": _dataflows, "sequential": _sequentials} | (
+        {"mixed": _mixed} if kind == "auto" else {}
+    )
+    for name, candidates in kinds.items():
         try:
             tried = list(candidates(graph, board))
         except ScheduleError as error:
@@ -64,7 +79,8 @@ def decide(graph: TaskGraph, board: Board, kind: str = "auto") -> Decision:
             f"(--weight-bits), or another schedule (--schedule)"
         )
     baselines = {name: evaluation.cycles if evaluation else None for name, evaluation in found.items()}
-    notes = tuple(f"no {name} schedule: {reason}" for name, reason in reasons.items())
+    baselines.pop("mixed", None)
+    notes = tuple(f"no {name} schedule: {reason}" for name, reason in reasons.items() if name != "mixed")
     return Decision(chosen, baselines, notes)
 
 
@@ -134,6 +150,21 @@ def _dataflows(graph: TaskGraph, board: Board) -> Iterator[Evaluation]:
                 high = middle - 1
             else:
                 low = middle + 1
+
+
+def _mixed(graph: TaskGraph, board: Board) -> Iterator[Evaluation]:
+    """Mixed schedules on two to four engines that together have most of the board's multipliers."""
+    macs = _mac_works(graph)
+    if len(macs) < 2:
+        return
+    widest = max(work.outputs for work in macs.values())
+    for lanes in _lane_choices(graph):
+        most = int(board.resources.dsp * USABLE["dsp"]) // lanes
+        sizes = [size for size in _output_choices(lanes, widest) if _fits_word(graph, lanes, size)]
+        for count in range(2, min(_MOST_ENGINES, len(macs)) + 1):
+            for outputs in product(sizes, repeat=count):
+                if _ENOUGH * most <= sum(outputs) <= most:
+                    yield evaluate(graph, mixed(graph, Engines(outputs, lanes), _UNLIMITED), board)
 
 
 def _trips(work: MacWork, lanes: int, outputs: int) -> int:

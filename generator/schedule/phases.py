@@ -1,0 +1,146 @@
+"""Candidate phases: every way in which a few connected tasks can run at the same time on given engines.
+
+The datapath repeats one pattern per engine: engine, combine unit, pool unit. The mac tasks of a phase take contiguous
+groups of engines, in order, so that links lead forward; a task that has several engines shares its output channels
+among them. Other tasks follow on the units behind the group of the mac task before them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import networkx as nx
+
+from ..machine.hardware import words_of
+from ..machine.unit_kinds import unit_for
+from ..task_graph import Task, TaskGraph
+from .plan import Assignment, CombineUnit, MacUnit, Pattern, Phase, PoolUnit, Unit
+
+MOST_FOLLOWERS = 2
+"""Tasks other than mac tasks that may follow each mac task within a phase."""
+
+
+@dataclass(frozen=True)
+class Engines:
+    """The engines of a datapath: output channels per pass of each."""
+
+    outputs: tuple[int, ...]
+    lanes: int
+
+    def units(self) -> tuple[Unit, ...]:
+        """All units that phases may use, in datapath order."""
+        units: list[Unit] = []
+        for index, outputs in enumerate(self.outputs):
+            units += [
+                MacUnit(f"engine{index}", outputs),
+                CombineUnit(f"combine{index}"),
+                PoolUnit(f"pool{index}"),
+            ]
+        return tuple(units)
+
+
+def candidate_phases(graph: TaskGraph, engines: Engines) -> Iterator[Phase]:
+    """Phases of up to as many mac tasks as there are engines."""
+    for tasks in connected_sets(graph, len(engines.outputs)):
+        yield from _allocations(graph, engines, tasks)
+
+
+def connected_sets(graph: TaskGraph, most_macs: int) -> list[tuple[str, ...]]:
+    """Convex, connected sets of tasks with at most `most_macs` mac tasks, in topological order, each once.
+
+    Convex: no path leaves the set and comes back, so the set can run as one phase.
+    """
+    order = {task.name: index for index, task in enumerate(graph.tasks)}
+    is_mac = {task.name: isinstance(unit_for(graph, task, ""), MacUnit) for task in graph.tasks}
+    digraph = graph.digraph
+    found: set[frozenset[str]] = set()
+    frontier = [frozenset([name]) for name in order]
+    while frontier:
+        found.update(frontier)
+        grown: set[frozenset[str]] = set()
+        for names in frontier:
+            for neighbour in {n for name in names for n in digraph.successors(name)} - names:
+                larger = names | {neighbour}
+                macs = sum(is_mac[name] for name in larger)
+                if macs <= most_macs and len(larger) <= max(macs, 1) * (1 + MOST_FOLLOWERS):
+                    grown.add(larger)
+        frontier = [names for names in grown if names not in found]
+    ordered = [
+        tuple(sorted(names, key=order.__getitem__)) for names in found if _convex(digraph, names, order)
+    ]
+    return sorted(ordered, key=lambda names: [order[name] for name in names])
+
+
+def _convex(digraph: nx.DiGraph[str], names: frozenset[str], order: dict[str, int]) -> bool:
+    """True if no path between two members passes outside; such a path stays between the first and last in order."""
+    last = max(order[name] for name in names)
+    outside = [n for name in names for n in digraph.successors(name) if n not in names]
+    seen = set(outside)
+    while outside:
+        for successor in digraph.successors(outside.pop()):
+            if successor in names:
+                return False
+            if successor not in seen and order[successor] <= last:
+                seen.add(successor)
+                outside.append(successor)
+    return True
+
+
+def _allocations(graph: TaskGraph, engines: Engines, names: Sequence[str]) -> Iterator[Phase]:
+    """Every way to give contiguous groups of engines to the mac tasks of a set."""
+    tasks = [graph.task(name) for name in names]
+    macs = [task for task in tasks if isinstance(unit_for(graph, task, ""), MacUnit)]
+    count = len(engines.outputs)
+    for cuts in combinations(range(1, count), max(len(macs) - 1, 0)):
+        bounds = [0, *cuts, count]
+        groups = {task.name: range(*bounds[i : i + 2]) for i, task in enumerate(macs)}
+        assignments = _assign(graph, engines, tasks, groups)
+        if assignments is not None:
+            pattern = Pattern.SEQUENTIAL if len(macs) <= 1 else Pattern.DATAFLOW
+            yield Phase(pattern, assignments)
+
+
+def _assign(
+    graph: TaskGraph, engines: Engines, tasks: Sequence[Task], groups: dict[str, range]
+) -> tuple[Assignment, ...] | None:
+    """Assignments of a phase, or None if a unit would have two tasks."""
+    result: list[Assignment] = []
+    behind = {}  # task -> index of the last engine on its way
+    for task in tasks:
+        before = [
+            behind[p.name] for name in task.inputs if (p := graph.producers.get(name)) and p.name in behind
+        ]
+        if task.name in groups:
+            group = groups[task.name]
+            behind[task.name] = group[-1]
+            result += _shares(graph, engines, task, group)
+        else:
+            index = max(before, default=0)
+            behind[task.name] = index
+            kind = "combine" if isinstance(unit_for(graph, task, ""), CombineUnit) else "pool"
+            result.append(Assignment(task.name, f"{kind}{index}"))
+    units = [assignment.unit for assignment in result]
+    return tuple(result) if len(set(units)) == len(units) else None
+
+
+def _shares(graph: TaskGraph, engines: Engines, task: Task, group: range) -> list[Assignment]:
+    """The split of a task's output words over engines that needs the fewest passes."""
+    output = graph.output_tensor(task)
+    words = words_of(graph, task.output, engines.lanes) // output.pixels
+    passes = 1
+    while True:
+        room = [passes * engines.outputs[index] // engines.lanes for index in group]
+        if sum(room) >= words or (len(group) == 1 and passes * engines.outputs[group[0]] >= output.channels):
+            break
+        passes += 1
+    result: list[Assignment] = []
+    first = 0
+    for index, most in zip(group, room, strict=True):
+        share = words - first if len(group) == 1 else min(most, words - first)
+        if share:
+            whole = share == words
+            result.append(Assignment(task.name, f"engine{index}", None if whole else (first, first + share)))
+            first += share
+    return result
