@@ -206,6 +206,7 @@ def boards() -> None:
 def operators() -> None:
     """List the operators, and the ONNX nodes they are made from."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from .ops import OPERATORS
@@ -213,7 +214,7 @@ def operators() -> None:
     table = Table("operator", "ONNX nodes", "", box=None, pad_edge=False)
     for operator in OPERATORS:
         first_line = (operator.__doc__ or "").strip().split("\n")[0]
-        table.add_row(operator.name, ", ".join(operator.onnx_types), first_line)
+        table.add_row(operator.name, ", ".join(operator.onnx_types), escape(first_line))
     Console(soft_wrap=True).print(table)
 
 
