@@ -6,6 +6,7 @@ A design holds several layers, because its compilation takes longest. On disagre
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,11 +15,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from machines import assert_equals_golden, check, pure_schedule
 
+from intarsia.board import load_board
 from intarsia.machine.window import Way, plan_patches
 from intarsia.ops.average_pool import AveragePool
+from intarsia.ops.combine import Add, Combine, Max, Min, Mul, Sub
 from intarsia.ops.max_pool import MaxPool
 from intarsia.quantise import QuantiseOptions
 from intarsia.schedule.pure import sequential
+from intarsia.schedule.search import decide
 from intarsia.task_graph import UNBOUNDED, Parameter, Task, TaskGraph, Tensor
 from intarsia.work import MacWork
 
@@ -202,6 +206,51 @@ def test_fork_with_two_outputs() -> None:
     assert_equals_golden(integers, sequential(integers, 4, 8))
 
 
+def residual(kind: type[Combine]) -> TaskGraph:
+    """A skip connection around a layer, and one around two, whose operands have other exponents."""
+    r = rng()
+    graph = chain(
+        (3, 7, 6),
+        [
+            conv(r, 3, 5, kernel=(3, 3), pads=(1, 1, 1, 1)),
+            conv(r, 5, 5, kernel=(3, 3), pads=(1, 1, 1, 1)),
+            conv(r, 5, 5, kernel=(1, 1)),
+            conv(r, 5, 4, kernel=(2, 2)),
+        ],
+    )
+    first, second, third, last = graph.tasks
+    skip = Tensor("s", graph.tensors["t1"].shape, 1)
+    far = Tensor("f", graph.tensors["t1"].shape, 1)
+    tasks = (
+        first,
+        second,
+        Task("near", kind(), ("t0", "t1"), "s", clamp=RELU),
+        replace(third, inputs=("s",)),
+        Task("far", kind(), ("t2", "t0"), "f"),
+        replace(last, inputs=("f",)),
+    )
+    return replace(graph, tensors={**graph.tensors, "s": skip, "f": far}, tasks=tasks)
+
+
+@pytest.mark.parametrize("schedule", KINDS)
+@pytest.mark.parametrize("kind", [Add, Sub, Mul, Max, Min])
+def test_skip_connections(kind: type[Combine], schedule: str) -> None:
+    check(residual(kind), schedule, 8, 4)
+
+
+@pytest.mark.parametrize("board", ["kv260", "pynq-z2"])
+@pytest.mark.parametrize(
+    "graph",
+    [geometries, packed, pools, many_channels, lambda: residual(Add)],
+    ids=["geometries", "packed", "pools", "many", "add"],
+)
+def test_chosen_schedule(graph: Callable[[], TaskGraph], board: str) -> None:
+    """What the scheduler takes, mixed schedules included."""
+    integers = quantised(graph())
+    decision = decide(integers, load_board(board))
+    assert_equals_golden(integers, decision.chosen.schedule)
+
+
 @st.composite
 def chains(draw: st.DrawFn) -> TaskGraph:
     """Random layers one after the other, each valid for what the one before it makes."""
@@ -276,3 +325,11 @@ def test_random_chains(graph: TaskGraph, datapath: tuple[str, int, int]) -> None
 @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 def test_many_random_chains(graph: TaskGraph, datapath: tuple[str, int, int]) -> None:
     random_design(graph, datapath)
+
+
+@pytest.mark.slow
+@given(chains())
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+def test_random_chains_as_scheduled(graph: TaskGraph) -> None:
+    integers = quantised(graph)
+    assert_equals_golden(integers, decide(integers, load_board("pynq-z2")).chosen.schedule)
