@@ -13,7 +13,6 @@ from .board import Board
 from .machine.machine import Machine
 from .operator import Array
 from .schedule.bounds import lower_bound_cycles, off_chip_bytes
-from .schedule.plan import MacUnit
 from .schedule.search import Decision
 from .task_graph import TaskGraph
 
@@ -81,7 +80,7 @@ class Design:
                         "lanes": {
                             assignment.task: unit.outputs * schedule.lanes
                             for assignment in phase.assignments
-                            if isinstance(unit := schedule.unit(assignment.unit), MacUnit)
+                            if (unit := schedule.unit(assignment.unit)).is_engine
                         },
                     }
                     for phase, cycles in zip(schedule.phases, self.phase_cycles, strict=True)

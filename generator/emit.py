@@ -12,30 +12,7 @@ from typing import Any
 import jinja2
 
 from .machine.machine import Config, Constant, Machine
-from .machine.rows import (
-    CombineRow,
-    MacRow,
-    MergeRow,
-    PoolRow,
-    PostRow,
-    Row,
-    SwitchRow,
-    TapRow,
-    TransferRow,
-    WindowRow,
-)
-
-_ROW_TYPES: Mapping[type[Row], str] = MappingProxyType(
-    {
-        TransferRow: "transfer_row",
-        SwitchRow: "switch_row",
-        WindowRow: "window_row",
-        MacRow: "mac_row",
-        PostRow: "post_row",
-        PoolRow: "pool_row",
-        CombineRow: "combine_row",
-    }
-)
+from .machine.rows import MergeRow, Row, TapRow
 
 
 @cache
@@ -63,7 +40,7 @@ def emit_sources(machine: Machine, generated: str) -> dict[str, str]:
     context = {"machine": machine, "kernel": machine.name, "design": machine.name, "generated": generated}
     rendered = {
         "config.hpp": render("config.hpp.j2", context),
-        "program.hpp": render("program.hpp.j2", context | {"configs": [_config(c) for c in machine.configs]}),
+        "program.hpp": render("program.hpp.j2", context | _program(machine)),
         "top.cpp": render("top.cpp.j2", context | _top(machine)),
     }
     return rendered | {f"intarsia/{name}": text for name, text in kernel_headers().items()}
@@ -80,6 +57,12 @@ def kernel_headers() -> Mapping[str, str]:
     folder = files("intarsia.hls_kernels")
     headers = {item.name: item.read_text() for item in folder.iterdir() if item.name.endswith(".hpp")}
     return MappingProxyType(dict(sorted(headers.items())))
+
+
+def _program(machine: Machine) -> dict[str, Any]:
+    """What program.hpp needs beyond the machine: its structs as text, and the headers of the kernels they configure."""
+    headers = {row.header for config in machine.configs for row in config.rows[0]}
+    return {"configs": [_config(config) for config in machine.configs], "headers": sorted(headers)}
 
 
 def _config(config: Config) -> dict[str, Any]:
@@ -107,11 +90,11 @@ def _row_type(row: Row) -> str:
     """C++ type of a row; those that list inputs say how many."""
     match row:
         case MergeRow():
-            return f"merge_row<{len(row.runs)}>"
+            return f"{row.struct}<{len(row.runs)}>"
         case TapRow():
-            return f"tap_row<{len(row.source.runs)}>"
+            return f"{row.struct}<{len(row.source.runs)}>"
         case _:
-            return _ROW_TYPES[type(row)]
+            return row.struct
 
 
 def _constant(constant: Constant) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from math import ceil
 
 from ..board import Resources
 from ..golden import accumulator_exponent, clamp_bounds
-from ..schedule.plan import CombineUnit, ScheduleError
+from ..schedule.plan import ScheduleError, Unit
 from ..task_graph import Task, TaskGraph
 from ..work import Combination, CombineWork
 from .builder import Builder
@@ -16,13 +16,14 @@ from .hardware import Stage, sum_bits, words_of
 from .identifiers import camel_case
 from .machine import Constant
 from .rows import CombineRow
+from .unit_kind import Run, UnitKind
 
 
 @dataclass(frozen=True)
 class CombineHardware:
     """A combine unit with the rows of its tasks, in the order of `tasks`."""
 
-    unit: CombineUnit
+    unit: Unit
     tasks: tuple[str, ...]
     rows: tuple[CombineRow, ...]
     total_bits: int
@@ -73,12 +74,13 @@ class CombineHardware:
         )
 
 
-def build_combine(graph: TaskGraph, unit: CombineUnit, tasks: Sequence[Task], lanes: int) -> CombineHardware:
-    """Sizes a combine unit for its tasks.
+def build_combine(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int) -> CombineHardware:
+    """Sizes a combine unit for its runs.
 
     Raises:
         ScheduleError: a task is of another kind.
     """
+    tasks = [run.task for run in runs]
     return CombineHardware(
         unit=unit,
         tasks=tuple(task.name for task in tasks),
@@ -95,3 +97,6 @@ def _row(graph: TaskGraph, task: Task, lanes: int) -> CombineRow:
     low, high = clamp_bounds(task, output)
     shift = output.exponent - accumulator_exponent(graph, task)
     return CombineRow(words_of(graph, task.output, lanes), work.kind.value, *work.shifts, shift, low, high)
+
+
+COMBINE = UnitKind("combine", CombineWork, build_combine)

@@ -10,7 +10,7 @@ import numpy as np
 from ..board import Resources
 from ..fixed_point import Integers
 from ..golden import accumulator_exponent, clamp_bounds
-from ..schedule.plan import MacUnit, ScheduleError
+from ..schedule.plan import ScheduleError, Unit
 from ..task_graph import Task, TaskGraph
 from ..work import MacWork
 from .builder import CHAIN_DEPTH, Builder
@@ -20,6 +20,7 @@ from .machine import Constant
 from .pack import pack_biases, pack_weights
 from .resources import add, bram18
 from .rows import MacRow, PostRow
+from .unit_kind import Run, UnitKind
 from .window import groups
 from .window_process import WindowProcess, size_window
 
@@ -32,7 +33,7 @@ class MacHardware:
     """
 
     graph: TaskGraph
-    unit: MacUnit
+    unit: Unit
     tasks: tuple[str, ...]
     made: tuple[slice, ...]
     window: WindowProcess
@@ -165,37 +166,27 @@ def mac_steps(outputs: int, channels: int, lanes: int) -> tuple[int, int]:
     return folds, folds if outputs < lanes else groups(channels, lanes)
 
 
-def build_mac(
-    graph: TaskGraph,
-    unit: MacUnit,
-    tasks: Sequence[Task],
-    lanes: int,
-    linked: Sequence[bool],
-    shares: Sequence[tuple[int, int] | None],
-) -> MacHardware:
-    """Sizes a mac unit for its tasks.
-
-    Args:
-        graph: quantised task graph.
-        unit: the unit.
-        tasks: its tasks, in time order.
-        lanes: elements per word.
-        linked: for each task, whether its input comes from another unit in the same phase.
-        shares: for each task, the range of output words of every pixel that the unit makes; None for all.
+def build_mac(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int) -> MacHardware:
+    """Sizes a mac unit for its runs.
 
     Raises:
         ScheduleError: a task is of another kind.
     """
+    tasks = [run.task for run in runs]
     works = [_work(graph, task) for task in tasks]
     window = size_window(
-        works, [0] * len(works), [words_of(graph, task.inputs[0], lanes) for task in tasks], lanes, linked
+        works,
+        [0] * len(works),
+        [words_of(graph, task.inputs[0], lanes) for task in tasks],
+        lanes,
+        [run.linked for run in runs],
     )
     macs: list[MacRow] = []
     posts: list[PostRow] = []
     ranges: list[slice] = []
     weight_entries = bias_entries = 0
-    for task, work, plan, share in zip(tasks, works, window.patches, shares, strict=True):
-        made = _made(work, share, lanes)
+    for task, work, plan, run in zip(tasks, works, window.patches, runs, strict=True):
+        made = _made(work, run.words, lanes)
         channels = made.stop - made.start
         folds, steps = mac_steps(unit.outputs, channels, lanes)
         macs.append(MacRow(work.pixels * folds * plan.words, folds, plan.words, weight_entries))
@@ -233,3 +224,6 @@ def _work(graph: TaskGraph, task: Task) -> MacWork:
     if not isinstance(work, MacWork):
         raise ScheduleError(f"task {task.name!r} ({task.operator.name}) cannot run on a mac unit")
     return work
+
+
+ENGINE = UnitKind("engine", MacWork, build_mac)

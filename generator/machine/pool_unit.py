@@ -9,7 +9,7 @@ from math import ceil
 from ..board import Resources
 from ..golden import accumulator_exponent, clamp_bounds
 from ..quantise.accumulators import accumulator_bound
-from ..schedule.plan import PoolUnit, ScheduleError
+from ..schedule.plan import ScheduleError, Unit
 from ..task_graph import Task, TaskGraph
 from ..work import PoolWork, Reduction
 from .builder import Builder
@@ -18,6 +18,7 @@ from .identifiers import camel_case
 from .machine import Constant
 from .resources import add
 from .rows import PoolRow
+from .unit_kind import Run, UnitKind
 from .window_process import WindowProcess, size_window
 
 
@@ -25,7 +26,7 @@ from .window_process import WindowProcess, size_window
 class PoolHardware:
     """A pool unit with the rows of its tasks, in the order of `tasks`."""
 
-    unit: PoolUnit
+    unit: Unit
     tasks: tuple[str, ...]
     window: WindowProcess
     pools: tuple[PoolRow, ...]
@@ -83,21 +84,13 @@ class PoolHardware:
         return add(own, self.window.resources(lanes, element_bits))
 
 
-def build_pool(
-    graph: TaskGraph, unit: PoolUnit, tasks: Sequence[Task], lanes: int, linked: Sequence[bool]
-) -> PoolHardware:
-    """Sizes a pool unit for its tasks.
-
-    Args:
-        graph: quantised task graph.
-        unit: the unit.
-        tasks: its tasks, in time order.
-        lanes: elements per word.
-        linked: for each task, whether its input comes from another unit in the same phase.
+def build_pool(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int) -> PoolHardware:
+    """Sizes a pool unit for its runs.
 
     Raises:
         ScheduleError: a task is of another kind, or a mean needs more than 63 bits.
     """
+    tasks = [run.task for run in runs]
     works = [_work(graph, task) for task in tasks]
     window = size_window(
         works,
@@ -107,7 +100,7 @@ def build_pool(
         ],
         [words_of(graph, task.inputs[0], lanes) for task in tasks],
         lanes,
-        linked,
+        [run.linked for run in runs],
     )
     rows = tuple(
         _row(graph, task, work, plan.words)
@@ -159,3 +152,6 @@ def invariant_reciprocal(divisor: int, bound: int) -> tuple[int, int]:
     if (bound * reciprocal).bit_length() > 62:
         raise ScheduleError(f"a mean over sums up to {bound} with divisor {divisor} needs more than 63 bits")
     return reciprocal, shift
+
+
+POOL = UnitKind("pool", PoolWork, build_pool)

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 
 @dataclass(frozen=True)
-class TransferRow:
+class Row:
+    """Base of all rows. `struct` is the C++ type, `header` the kernel header that defines it."""
+
+    struct: ClassVar[str]
+    header: ClassVar[str]
+
+
+@dataclass(frozen=True)
+class TransferRow(Row):
     """memory.hpp: words to move between a stream and one of the memories a process is connected to."""
+
+    struct: ClassVar[str] = "transfer_row"
+    header: ClassVar[str] = "memory.hpp"
 
     memory: int = 0
     offset: int = 0
@@ -15,32 +27,44 @@ class TransferRow:
 
 
 @dataclass(frozen=True)
-class SwitchRow:
+class SwitchRow(Row):
     """route.hpp: words to pass, and the way they take: a mask of outputs, or the number of a tap."""
+
+    struct: ClassVar[str] = "switch_row"
+    header: ClassVar[str] = "route.hpp"
 
     words: int = 0
     way: int = 0
 
 
 @dataclass(frozen=True)
-class MergeRow:
+class MergeRow(Row):
     """route.hpp: words to pass, and how many come from each input in turn."""
+
+    struct: ClassVar[str] = "merge_row"
+    header: ClassVar[str] = "route.hpp"
 
     words: int
     runs: tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class TapRow:
+class TapRow(Row):
     """tap.hpp: where a tapped result goes, and the units that make it."""
+
+    struct: ClassVar[str] = "tap_row"
+    header: ClassVar[str] = "tap.hpp"
 
     offset: int
     source: MergeRow
 
 
 @dataclass(frozen=True)
-class WindowRow:
+class WindowRow(Row):
     """window.hpp: geometry of a sliding window and the trip count of its loop."""
+
+    struct: ClassVar[str] = "window_row"
+    header: ClassVar[str] = "window.hpp"
 
     way: int = 0
     iterations: int = 0
@@ -64,8 +88,11 @@ class WindowRow:
 
 
 @dataclass(frozen=True)
-class MacRow:
+class MacRow(Row):
     """mac.hpp: passes over patches of words."""
+
+    struct: ClassVar[str] = "mac_row"
+    header: ClassVar[str] = "mac.hpp"
 
     iterations: int = 0
     folds: int = 0
@@ -74,8 +101,11 @@ class MacRow:
 
 
 @dataclass(frozen=True)
-class PostRow:
+class PostRow(Row):
     """post.hpp: bias, rounding and clamp of a task."""
+
+    struct: ClassVar[str] = "post_row"
+    header: ClassVar[str] = "post.hpp"
 
     iterations: int = 0
     steps: int = 0
@@ -86,8 +116,11 @@ class PostRow:
 
 
 @dataclass(frozen=True)
-class PoolRow:
+class PoolRow(Row):
     """pool.hpp: reduction over the positions of a window."""
+
+    struct: ClassVar[str] = "pool_row"
+    header: ClassVar[str] = "pool.hpp"
 
     iterations: int = 0
     positions: int = 0
@@ -100,8 +133,11 @@ class PoolRow:
 
 
 @dataclass(frozen=True)
-class CombineRow:
+class CombineRow(Row):
     """combine.hpp: two operands, aligned, combined, rounded and clamped."""
+
+    struct: ClassVar[str] = "combine_row"
+    header: ClassVar[str] = "combine.hpp"
 
     words: int = 0
     kind: int = 0
@@ -110,6 +146,3 @@ class CombineRow:
     shift: int = 0
     low: int = 0
     high: int = 0
-
-
-Row = TransferRow | SwitchRow | MergeRow | TapRow | WindowRow | MacRow | PostRow | PoolRow | CombineRow

@@ -1,29 +1,46 @@
-"""The kinds of units, in datapath order: within a phase, links lead from earlier to later kinds only."""
+"""The kinds of units, in datapath order: within a phase, links lead from earlier to later kinds only.
+
+To add one: a Work class (work.py), a kernel header, a file beside this one with the row, the hardware and the UnitKind, its
+line in `KINDS`, and its pipeline depth in cost.py.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from ..schedule.plan import CombineUnit, MacUnit, Phase, PoolUnit, Schedule, ScheduleError, Unit
+from ..schedule.plan import Phase, Schedule, Unit
 from ..task_graph import Task, TaskGraph
-from ..work import CombineWork, MacWork, PoolWork
-from .combine_unit import build_combine
+from .combine_unit import COMBINE
 from .hardware import Hardware
-from .mac_unit import build_mac
-from .pool_unit import build_pool
+from .mac_unit import ENGINE
+from .pool_unit import POOL
+from .unit_kind import Run, UnitKind
 
-ORDER = (MacUnit, CombineUnit, PoolUnit)
+KINDS: tuple[UnitKind, ...] = (
+    ENGINE,
+    COMBINE,
+    POOL,
+)
 
 
-def unit_for(graph: TaskGraph, task: Task, name: str, outputs: int = 0) -> Unit:
-    """A unit that can run a task; `outputs` matters to mac units only."""
-    match task.operator.work(task, graph):
-        case MacWork():
-            return MacUnit(name, outputs)
-        case CombineWork():
-            return CombineUnit(name)
-        case PoolWork():
-            return PoolUnit(name)
+def kind_of(graph: TaskGraph, task: Task) -> UnitKind:
+    """The kind of unit that can run a task."""
+    work = task.operator.work(task, graph)
+    return next(kind for kind in KINDS if isinstance(work, kind.work))
+
+
+def is_engine_task(graph: TaskGraph, task: Task) -> bool:
+    """True if a task needs multipliers."""
+    return kind_of(graph, task) is ENGINE
+
+
+def unit_for(graph: TaskGraph, task: Task, name: str, outputs: int) -> Unit:
+    """A unit that can run a task; `outputs` matters to engines only."""
+    kind = kind_of(graph, task)
+    return Unit(name, kind.name, outputs if kind is ENGINE else 0)
+
+
+def rank(unit: Unit) -> int:
+    """Place of a unit's kind in datapath order."""
+    return next(index for index, kind in enumerate(KINDS) if kind.name == unit.kind)
 
 
 def build_hardware(graph: TaskGraph, schedule: Schedule) -> dict[str, Hardware]:
@@ -35,38 +52,16 @@ def build_hardware(graph: TaskGraph, schedule: Schedule) -> dict[str, Hardware]:
     hardware: dict[str, Hardware] = {}
     for unit in schedule.units:
         runs = [
-            (graph.task(assignment.task), phase, assignment.words)
+            Run(graph.task(assignment.task), _linked(graph, assignment.task, phase), assignment.words)
             for phase in schedule.phases
             for assignment in phase.assignments
             if assignment.unit == unit.name
         ]
-        tasks = [task for task, _, _ in runs]
-        linked = [_linked(graph, task, phase) for task, phase, _ in runs]
-        shares = [words for _, _, words in runs]
-        hardware[unit.name] = _build(graph, unit, tasks, schedule.lanes, linked, shares)
+        hardware[unit.name] = KINDS[rank(unit)].build(graph, unit, runs, schedule.lanes)
     return hardware
 
 
-def _linked(graph: TaskGraph, task: Task, phase: Phase) -> bool:
+def _linked(graph: TaskGraph, task: str, phase: Phase) -> bool:
     """True if the phase also makes the task's first operand."""
-    producer = graph.producers.get(task.inputs[0])
+    producer = graph.producers.get(graph.task(task).inputs[0])
     return producer is not None and producer.name in phase.tasks
-
-
-def _build(
-    graph: TaskGraph,
-    unit: Unit,
-    tasks: Sequence[Task],
-    lanes: int,
-    linked: Sequence[bool],
-    shares: Sequence[tuple[int, int] | None],
-) -> Hardware:
-    if not isinstance(unit, MacUnit) and any(shares):
-        raise ScheduleError(f"unit {unit.name!r} cannot share a task: only mac units can")
-    match unit:
-        case MacUnit():
-            return build_mac(graph, unit, tasks, lanes, linked, shares)
-        case CombineUnit():
-            return build_combine(graph, unit, tasks, lanes)
-        case PoolUnit():
-            return build_pool(graph, unit, tasks, lanes, linked)

@@ -7,12 +7,12 @@ from math import ceil
 from ..board import Board
 from ..machine.hardware import words_of
 from ..task_graph import TaskGraph
-from .plan import MacUnit, Schedule
+from .plan import Schedule
 
 
 def multipliers(schedule: Schedule) -> int:
     """Multipliers of the datapath."""
-    return sum(unit.outputs for unit in schedule.units if isinstance(unit, MacUnit)) * schedule.lanes
+    return sum(unit.outputs for unit in schedule.units) * schedule.lanes
 
 
 def off_chip_bytes(graph: TaskGraph, schedule: Schedule) -> int:

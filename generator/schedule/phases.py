@@ -1,6 +1,6 @@
 """Candidate phases: every way in which a few connected tasks can run at the same time on given engines.
 
-The datapath repeats one pattern per engine: engine, combine unit, pool unit. The mac tasks of a phase take contiguous
+The datapath repeats one pattern per engine: the engine, then a unit of every other kind. The mac tasks of a phase take contiguous
 groups of engines, in order, so that links lead forward; a task that has several engines shares its output channels
 among them. Other tasks follow on the units behind the group of the mac task before them.
 """
@@ -14,9 +14,10 @@ from itertools import combinations
 import networkx as nx
 
 from ..machine.hardware import words_of
-from ..machine.unit_kinds import unit_for
+from ..machine.mac_unit import ENGINE
+from ..machine.unit_kinds import KINDS, is_engine_task, kind_of
 from ..task_graph import Task, TaskGraph
-from .plan import Assignment, CombineUnit, MacUnit, Pattern, Phase, PoolUnit, Unit
+from .plan import Assignment, Pattern, Phase, Unit
 
 MOST_FOLLOWERS = 2
 """Tasks other than mac tasks that may follow each mac task within a phase."""
@@ -31,14 +32,11 @@ class Engines:
 
     def units(self) -> tuple[Unit, ...]:
         """All units that phases may use, in datapath order."""
-        units: list[Unit] = []
-        for index, outputs in enumerate(self.outputs):
-            units += [
-                MacUnit(f"engine{index}", outputs),
-                CombineUnit(f"combine{index}"),
-                PoolUnit(f"pool{index}"),
-            ]
-        return tuple(units)
+        return tuple(
+            Unit(f"{kind.name}{index}", kind.name, outputs if kind is ENGINE else 0)
+            for index, outputs in enumerate(self.outputs)
+            for kind in KINDS
+        )
 
 
 def candidate_phases(graph: TaskGraph, engines: Engines) -> Iterator[Phase]:
@@ -53,7 +51,7 @@ def connected_sets(graph: TaskGraph, most_macs: int) -> list[tuple[str, ...]]:
     Convex: no path leaves the set and comes back, so the set can run as one phase.
     """
     order = {task.name: index for index, task in enumerate(graph.tasks)}
-    is_mac = {task.name: isinstance(unit_for(graph, task, ""), MacUnit) for task in graph.tasks}
+    is_mac = {task.name: is_engine_task(graph, task) for task in graph.tasks}
     digraph = graph.digraph
     found: set[frozenset[str]] = set()
     frontier = [frozenset([name]) for name in order]
@@ -91,7 +89,7 @@ def _convex(digraph: nx.DiGraph[str], names: frozenset[str], order: dict[str, in
 def _allocations(graph: TaskGraph, engines: Engines, names: Sequence[str]) -> Iterator[Phase]:
     """Every way to give contiguous groups of engines to the mac tasks of a set."""
     tasks = [graph.task(name) for name in names]
-    macs = [task for task in tasks if isinstance(unit_for(graph, task, ""), MacUnit)]
+    macs = [task for task in tasks if is_engine_task(graph, task)]
     count = len(engines.outputs)
     for cuts in combinations(range(1, count), max(len(macs) - 1, 0)):
         bounds = [0, *cuts, count]
@@ -107,7 +105,7 @@ def _assign(
 ) -> tuple[Assignment, ...] | None:
     """Assignments of a phase, or None if a unit would have two tasks."""
     result: list[Assignment] = []
-    behind = {}  # task -> index of the last engine on its way
+    behind: dict[str, int] = {}  # task -> index of the last engine on its way
     for task in tasks:
         before = [
             behind[p.name] for name in task.inputs if (p := graph.producers.get(name)) and p.name in behind
@@ -119,8 +117,7 @@ def _assign(
         else:
             index = max(before, default=0)
             behind[task.name] = index
-            kind = "combine" if isinstance(unit_for(graph, task, ""), CombineUnit) else "pool"
-            result.append(Assignment(task.name, f"{kind}{index}"))
+            result.append(Assignment(task.name, f"{kind_of(graph, task).name}{index}"))
     units = [assignment.unit for assignment in result]
     return tuple(result) if len(set(units)) == len(units) else None
 

@@ -25,28 +25,23 @@ class Pattern(Enum):
 
 
 @dataclass(frozen=True)
-class MacUnit:
-    """An engine of outputs x lanes multipliers."""
+class Unit:
+    """A unit of the datapath.
+
+    Attributes:
+        name: unique in a schedule.
+        kind: name of its UnitKind (machine/unit_kinds.py).
+        outputs: of an engine, the output channels that it makes per pass, of `lanes` multipliers each; else 0.
+    """
 
     name: str
-    outputs: int
+    kind: str
+    outputs: int = 0
 
-
-@dataclass(frozen=True)
-class PoolUnit:
-    """A unit that reduces windows per channel, a word of lanes per cycle; no multipliers."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class CombineUnit:
-    """A unit that combines two tensors element by element, a word per cycle."""
-
-    name: str
-
-
-Unit = MacUnit | CombineUnit | PoolUnit
+    @property
+    def is_engine(self) -> bool:
+        """True for units with multipliers, which phases share out."""
+        return self.outputs > 0
 
 
 @dataclass(frozen=True)

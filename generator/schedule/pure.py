@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..machine.unit_kinds import ORDER, unit_for
+from ..machine.unit_kinds import kind_of, rank, unit_for
 from ..task_graph import Task, TaskGraph
-from .plan import Assignment, MacUnit, Pattern, Phase, Schedule, Unit
+from .plan import Assignment, Pattern, Phase, Schedule, Unit
 
 
 def sequential(graph: TaskGraph, lanes: int, outputs: int) -> Schedule:
@@ -16,14 +16,13 @@ def sequential(graph: TaskGraph, lanes: int, outputs: int) -> Schedule:
     units: dict[str, Unit] = {}
     phases: list[list[Assignment]] = []
     for task in graph.tasks:
-        unit = unit_for(graph, task, "", outputs)
-        name = _shared_name(unit)
+        name = kind_of(graph, task).name
         units[name] = unit_for(graph, task, name, outputs)
-        if phases and not isinstance(unit, MacUnit) and _follows(graph, task, units[name], phases[-1], units):
+        if phases and not units[name].is_engine and _follows(graph, task, units[name], phases[-1], units):
             phases[-1].append(Assignment(task.name, name))
         else:
             phases.append([Assignment(task.name, name)])
-    ordered = tuple(sorted(units.values(), key=_rank))
+    ordered = tuple(sorted(units.values(), key=rank))
     return Schedule("sequential", lanes, ordered, tuple(Phase(Pattern.SEQUENTIAL, tuple(p)) for p in phases))
 
 
@@ -49,13 +48,5 @@ def _follows(
         task.inputs.count(last.output) == 1
         and graph.consumers[last.output] == (task,)
         and last.output not in graph.outputs
-        and _rank(unit) > _rank(units[phase[-1].unit])
+        and rank(unit) > rank(units[phase[-1].unit])
     )
-
-
-def _shared_name(unit: Unit) -> str:
-    return {kind: name for kind, name in zip(ORDER, ("engine", "combine", "pool"), strict=True)}[type(unit)]
-
-
-def _rank(unit: Unit) -> int:
-    return ORDER.index(type(unit))

@@ -1,0 +1,105 @@
+"""Mixed schedules: legal, optimal on their engines, bit-exact in C-simulation."""
+
+from __future__ import annotations
+
+import networkx as nx
+import numpy as np
+import pytest
+from graphs import chain, conv, dense, quantised, small_cnn
+from machines import assert_equals_golden
+
+from intarsia.board import load_board
+from intarsia.ops.combine import Add
+from intarsia.ops.max_pool import MaxPool
+from intarsia.schedule.evaluate import evaluate
+from intarsia.schedule.mixed import mixed
+from intarsia.schedule.phases import Engines, connected_sets
+from intarsia.schedule.plan import Assignment, Pattern, Phase, Schedule, Unit
+from intarsia.schedule.pure import sequential
+from intarsia.schedule.search import decide
+from intarsia.task_graph import UNBOUNDED, Task, TaskGraph, Tensor
+
+PLENTY = 1 << 30
+
+
+def residual(seed: int = 0) -> TaskGraph:
+    """conv, conv, conv, an Add that skips the two before it, pool, dense."""
+    rng = np.random.default_rng(seed)
+    same = {"kernel": (3, 3), "pads": (1, 1, 1, 1)}
+    graph = chain((3, 10, 10), [conv(rng, 3, 8, **same), conv(rng, 8, 8, **same), conv(rng, 8, 8, **same)])
+    tail = chain((8, 10, 10), [(MaxPool((2, 2), (2, 2)), {}, UNBOUNDED), dense(rng, 200, 5)])
+    add = Task("add", Add(), ("t0", "t2"), "sum", onnx_nodes=("add",))
+    pool, last = tail.tasks
+    rename = {"x": "sum", "t0": "pooled", "t1": "scores"}
+    moved = [
+        Task(
+            f"tail{i}",
+            t.operator,
+            (rename[t.inputs[0]],),
+            rename[t.output],
+            t.parameters,
+            t.clamp,
+            (f"tail{i}",),
+        )
+        for i, t in enumerate((pool, last))
+    ]
+    tensors = dict(graph.tensors) | {"sum": Tensor("sum", (1, 8, 10, 10), 1)}
+    tensors |= {
+        rename[n]: Tensor(rename[n], t.shape, t.channel_axis) for n, t in tail.tensors.items() if n != "x"
+    }
+    return quantised(TaskGraph("residual", ("x",), ("scores",), tensors, (*graph.tasks, add, *moved)))
+
+
+@pytest.fixture(scope="module")
+def graph() -> TaskGraph:
+    return residual()
+
+
+@pytest.mark.parametrize("engines", [(8,), (4, 8), (8, 8), (16, 8), (2, 4, 8)])
+def test_bit_exact_on_any_engines(graph: TaskGraph, engines: tuple[int, ...]) -> None:
+    assert_equals_golden(graph, mixed(graph, Engines(engines, 8), PLENTY))
+
+
+def test_units_may_share_tasks_in_any_proportion() -> None:
+    graph = quantised(small_cnn())
+    names = [task.name for task in graph.tasks]
+    units = (Unit("e0", "engine", 4), Unit("e1", "engine", 2), Unit("p", "pool"))
+    phases = (
+        Phase(Pattern.SEQUENTIAL, (Assignment(names[0], "e0"), Assignment(names[1], "p"))),
+        Phase(Pattern.SEQUENTIAL, (Assignment(names[2], "e1"), Assignment(names[3], "p"))),
+        Phase(Pattern.SEQUENTIAL, (Assignment(names[4], "e0", (0, 1)), Assignment(names[4], "e1", (1, 2)))),
+    )
+    assert_equals_golden(graph, Schedule("shared", 4, units, phases))
+
+
+def test_one_engine_is_the_sequential_schedule(graph: TaskGraph) -> None:
+    board = load_board("kv260")
+    one = evaluate(graph, mixed(graph, Engines((8,), 8), PLENTY), board)
+    assert one.cycles <= evaluate(graph, sequential(graph, 8, 8), board).cycles
+
+
+def test_auto_is_never_slower_than_a_pure_schedule(graph: TaskGraph) -> None:
+    for board in (load_board("kv260"), load_board("pynq-z2")):
+        decision = decide(graph, board)
+        assert all(
+            cycles is None or decision.chosen.cycles <= cycles for cycles in decision.baselines.values()
+        )
+
+
+def test_connected_sets_are_convex_and_complete(graph: TaskGraph) -> None:
+    digraph = graph.digraph
+    found = {frozenset(names) for names in connected_sets(graph, 3)}
+    assert all(frozenset([task.name]) in found for task in graph.tasks)
+    for names in found:
+        assert nx.is_weakly_connected(digraph.subgraph(names))
+        for source in names:
+            for target in names:
+                for path in nx.all_simple_paths(digraph, source, target):
+                    assert set(path) <= names
+    whole_block = {
+        graph.tasks[i].name for i in range(4)
+    }  # three convolutions and the Add that closes the skip
+    assert whole_block in found
+    assert not any(
+        "add" in names and len(names & whole_block) == 2 and graph.tasks[0].name in names for names in found
+    )
