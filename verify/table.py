@@ -15,6 +15,8 @@ from .layer import EdgeResult, Layer
 if TYPE_CHECKING:
     from .report import Report
 
+MISMATCHES = 5
+"""Place of the mismatches in `figures`."""
 WIDE = 100
 """Columns of a terminal that takes edges and verdicts unabridged."""
 SHORT_EDGES = {
@@ -38,14 +40,20 @@ def print_report(report: Report, console: Console) -> None:
     """One row per layer, accuracy and notes, and the verdict as the last line."""
     wide = console.width >= WIDE
     table = Table(box=None, pad_edge=False, header_style="bold")
+    mismatches = wide or any(layer.mismatch_percent for layer in report.layers)  # else the room is needed
     for heading in ("#", "layer", "op", "shape", "SQNR", "max LSB" if wide else "LSB", "mism%", "sat%"):
+        if heading == "mism%" and not mismatches:
+            continue
         words = heading in ("layer", "op", "shape")
         table.add_column(heading, justify="left" if words else "right", overflow="fold", no_wrap=not words)
     for edge in report.edges:
         table.add_column(str(edge) if wide else SHORT_EDGES[edge], overflow="fold")
     for number, layer in enumerate(report.layers):
         cells = [_cell(result, wide) for result in layer.edges.values()]
-        table.add_row(str(number), *map(escape, figures(layer)), *cells)
+        shown = figures(layer)
+        if not mismatches:
+            shown = shown[:MISMATCHES] + shown[MISMATCHES + 1 :]
+        table.add_row(str(number), *map(escape, shown), *cells)
     console.print(table)
     console.print()
     chain = " -> ".join(report.worlds.values())
