@@ -96,7 +96,7 @@ class Design:
                     "op": task.operator.name,
                     "onnx_nodes": list(task.onnx_nodes),
                     "shape": list(self.graph.output_tensor(task).shape),
-                    "cycles": chosen.phases[schedule.phase_of(task.name)].tasks[task.name],
+                    "cycles": sum(phase.tasks.get(task.name, 0) for phase in chosen.phases),
                 }
                 for task in self.graph.tasks
             ],

@@ -5,31 +5,67 @@
 
 namespace intarsia {
 
-/// One transfer of a phase. `memory` selects among the memories a process is connected to; words 0 means
-/// none.
+/// One transfer of a phase: `words` words from `offset` on, in runs of `run` words that start `stride` words
+/// apart. `memory` selects among the memories that a process is connected to; words 0 means no transfer.
 struct transfer_row {
     int memory;
     int offset;
     int words;
+    int run;
+    int stride;
 };
 
+/// The addresses of a transfer, one after the other.
+class walk {
+   public:
+    walk(int offset, int run, int stride) : run_(run), jump_(stride - run), address_(offset), left_(run) {}
+
+    int address() const { return address_; }
+
+    void next() {
+        ++address_;
+        if (--left_ == 0) {
+            left_ = run_;
+            address_ += jump_;
+        }
+    }
+
+   private:
+    const int run_;
+    const int jump_;
+    int address_;
+    int left_;
+};
+
+/// One piece, in address order: bursts where the memory is DRAM.
 template <class Word>
-void read_words(const Word* memory, int offset, int words, stream<Word>& out) {
+void read_words(const Word* memory, const transfer_row& row, stream<Word>& out) {
 Read:
-    for (int i = 0; i < words; ++i) {
+    for (int i = 0; i < row.words; ++i) {
 #pragma HLS PIPELINE II = 1 style = flp
         INTARSIA_ITERATION;
-        out.write(memory[offset + i]);
+        out.write(memory[row.offset + i]);
     }
 }
 
 template <class Word>
-void write_words(stream<Word>& in, int offset, int words, Word* memory) {
-Write:
-    for (int i = 0; i < words; ++i) {
+void write_words(stream<Word>& in, const transfer_row& row, Word* memory) {
+    if (row.run == row.words) {  // one piece: a loop of its own, so that bursts can be inferred
+    Write:
+        for (int i = 0; i < row.words; ++i) {
 #pragma HLS PIPELINE II = 1 style = flp
-        INTARSIA_ITERATION;
-        memory[offset + i] = in.read();
+            INTARSIA_ITERATION;
+            memory[row.offset + i] = in.read();
+        }
+    } else {
+        walk to(row.offset, row.run, row.stride);
+    WriteRuns:
+        for (int i = 0; i < row.words; ++i) {
+#pragma HLS PIPELINE II = 1 style = flp
+            INTARSIA_ITERATION;
+            memory[to.address()] = in.read();
+            to.next();
+        }
     }
 }
 
@@ -37,8 +73,7 @@ Write:
 template <class Config, class Word>
 void fetch(int phase, const Word* memory, stream<Word>& out) {
     INTARSIA_PROCESS;
-    const transfer_row row = Config::row(phase);
-    read_words(memory, row.offset, row.words, out);
+    read_words(memory, Config::row(phase), out);
 }
 
 /// Feeds a phase from DRAM (memory 0) or from the on-chip bank (memory 1).
@@ -47,9 +82,9 @@ void fetch(int phase, const Word* dram, const Word* bank, stream<Word>& out) {
     INTARSIA_PROCESS;
     const transfer_row row = Config::row(phase);
     if (row.memory == 0) {
-        read_words(dram, row.offset, row.words, out);
+        read_words(dram, row, out);
     } else {
-        read_words(bank, row.offset, row.words, out);
+        read_words(bank, row, out);
     }
 }
 
@@ -57,8 +92,7 @@ void fetch(int phase, const Word* dram, const Word* bank, stream<Word>& out) {
 template <class Config, class Word>
 void collect(int phase, stream<Word>& in, Word* memory) {
     INTARSIA_PROCESS;
-    const transfer_row row = Config::row(phase);
-    write_words(in, row.offset, row.words, memory);
+    write_words(in, Config::row(phase), memory);
 }
 
 /// Stores the result of a phase in DRAM (memory 0) or in the on-chip bank (memory 1).
@@ -67,9 +101,9 @@ void collect(int phase, stream<Word>& in, Word* dram, Word* bank) {
     INTARSIA_PROCESS;
     const transfer_row row = Config::row(phase);
     if (row.memory == 0) {
-        write_words(in, row.offset, row.words, dram);
+        write_words(in, row, dram);
     } else {
-        write_words(in, row.offset, row.words, bank);
+        write_words(in, row, bank);
     }
 }
 

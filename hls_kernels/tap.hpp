@@ -9,10 +9,12 @@
 
 namespace intarsia {
 
-/// Where a tapped result goes, and which units make it: as merge_row.
+/// Where a tapped result goes, as transfer_row, and which units make it, as merge_row.
 template <int kInputs>
 struct tap_row {
     int offset;
+    int run;
+    int stride;
     merge_row<kInputs> from;
 };
 
@@ -39,12 +41,14 @@ void write_taps(int phase, int tap, Word* memory, Inputs&... ins) {
     INTARSIA_PROCESS;
     const tap_row<sizeof...(Inputs)> row = Config::row(phase, tap);
     turns<sizeof...(Inputs)> turn(row.from);
+    walk to(row.offset, row.run, row.stride);
 WriteTaps:
     for (int i = 0; i < row.from.words; ++i) {
 #pragma HLS PIPELINE II = 1 style = flp
         INTARSIA_ITERATION;
-        memory[row.offset + i] = read_one(turn.input(), ins...);
+        memory[to.address()] = read_one(turn.input(), ins...);
         turn.next();
+        to.next();
     }
 }
 

@@ -13,6 +13,7 @@ from ..task_graph import TaskGraph
 from .machine import Config, Constant, OnChip, Process, Stream
 from .pack import to_bytes
 from .rows import Row
+from .run import Run
 
 LINK_DEPTH = 16
 """Words between units, before FIFO sizing."""
@@ -80,24 +81,25 @@ class Builder:
         self.parameters.append(OnChip(name, word, len(entries), size, comment, element_bytes, offset))
         return name
 
-    def by_phase(self, tasks: Sequence[str], rows: Sequence[Row], idle: Row) -> list[Row]:
-        """Rows of a unit's tasks, spread over the phases."""
-        of_task = dict(zip(tasks, rows, strict=True))
-        return [of_task[task] if task else idle for task in self.task_in_phase(tasks)]
+    def by_phase(self, runs: Sequence[Run], rows: Sequence[Row], idle: Row) -> list[Row]:
+        """Rows of a unit's runs, spread over the phases."""
+        of_phase = {run.phase: row for run, row in zip(runs, rows, strict=True)}
+        return [of_phase.get(phase, idle) for phase in range(len(self.schedule.phases))]
 
-    def task_in_phase(self, tasks: Sequence[str]) -> list[str]:
-        """For each phase, the one of `tasks` that runs in it, or an empty name."""
-        return [next((task for task in phase.tasks if task in tasks), "") for phase in self.schedule.phases]
-
-    def task_comment(self, tasks: Sequence[str]) -> Callable[[int], str]:
+    def comment(self, runs: Sequence[Run]) -> Callable[[int], str]:
         """Comment of a program row: the task and the ONNX nodes that it stands for."""
-        names = self.task_in_phase(tasks)
+        of_phase = {run.phase: run for run in runs}
 
         def comment(phase: int) -> str:
-            if not names[phase]:
+            if phase not in of_phase:
                 return "idle"
-            task = self.graph.task(names[phase])
-            nodes = ", ".join(task.onnx_nodes)
-            return f"{task.name}: {nodes}" if nodes and nodes != task.name else task.name
+            run = of_phase[phase]
+            nodes = ", ".join(run.task.onnx_nodes)
+            name = (
+                run.task.name
+                if run.words is None
+                else f"{run.task.name} words {run.words[0]} to {run.words[1]}"
+            )
+            return f"{name}: {nodes}" if nodes and nodes != name else name
 
         return comment

@@ -16,15 +16,16 @@ from .hardware import Stage, sum_bits, words_of
 from .identifiers import camel_case
 from .machine import Constant
 from .rows import CombineRow
-from .unit_kind import Run, UnitKind
+from .run import Run
+from .unit_kind import UnitKind
 
 
 @dataclass(frozen=True)
 class CombineHardware:
-    """A combine unit with the rows of its tasks, in the order of `tasks`."""
+    """A combine unit with the rows of its tasks, in the order of `runs`."""
 
     unit: Unit
-    tasks: tuple[str, ...]
+    runs: tuple[Run, ...]
     rows: tuple[CombineRow, ...]
     total_bits: int
 
@@ -40,8 +41,8 @@ class CombineHardware:
         builder.config(
             struct,
             "element by element",
-            builder.by_phase(self.tasks, self.rows, CombineRow()),
-            builder.task_comment(self.tasks),
+            builder.by_phase(self.runs, self.rows, CombineRow()),
+            builder.comment(self.runs),
             (
                 Constant("kLanes", "kWordLanes"),
                 Constant(
@@ -57,9 +58,9 @@ class CombineHardware:
         )
         builder.process("combine", struct, *inputs, output)
 
-    def stages(self, task: str) -> list[Stage]:
+    def stages(self, phase: int) -> list[Stage]:
         """One pass over the words."""
-        words = self.rows[self.tasks.index(task)].words
+        words = self.rows[[run.phase for run in self.runs].index(phase)].words
         return [Stage("combine", words, words)]
 
     def resources(self, lanes: int, element_bits: int) -> Resources:
@@ -83,7 +84,7 @@ def build_combine(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int)
     tasks = [run.task for run in runs]
     return CombineHardware(
         unit=unit,
-        tasks=tuple(task.name for task in tasks),
+        runs=tuple(runs),
         rows=tuple(_row(graph, task, lanes) for task in tasks),
         total_bits=max(sum_bits(graph, task) for task in tasks),
     )

@@ -9,6 +9,7 @@ from ..board import Resources
 from ..quantise.accumulators import accumulator_bound
 from ..task_graph import Task, TaskGraph
 from .builder import Builder
+from .run import Run
 
 
 @dataclass(frozen=True)
@@ -31,21 +32,21 @@ class Stage:
 
 
 class Hardware(Protocol):
-    """A unit sized for all the tasks that the schedule gives it."""
+    """A unit sized for all the runs that the schedule gives it."""
 
     @property
     def name(self) -> str:
         """Name of the unit."""
 
     @property
-    def tasks(self) -> tuple[str, ...]:
-        """Names of its tasks, in time order."""
+    def runs(self) -> tuple[Run, ...]:
+        """What it does, in time order."""
 
     def place(self, builder: Builder, inputs: tuple[str, ...], output: str) -> None:
         """Adds the unit's processes, from the streams of its input ports to its output stream."""
 
-    def stages(self, task: str) -> list[Stage]:
-        """The processes that a task passes through, in order."""
+    def stages(self, phase: int) -> list[Stage]:
+        """The processes that the run of a phase passes through, in order."""
 
     def resources(self, lanes: int, element_bits: int) -> Resources:
         """Estimate of the unit with its memories."""

@@ -13,7 +13,7 @@ from .machine import Config, Constant, Machine, Stream, TensorPlace
 from .memory import DRAM, MemoryPlan, bank_feeds, plan_memory
 from .rows import MergeRow, Row, SwitchRow, TapRow, TransferRow
 from .unit_kinds import build_hardware
-from .wiring import COLLECT, Edge, Wiring, share_traffic, wire
+from .wiring import COLLECT, Edge, Wiring, share_range, share_traffic, wire
 
 
 def lower(graph: TaskGraph, schedule: Schedule, name: str) -> Machine:
@@ -88,7 +88,7 @@ class _Datapath:
         self.tapped = [
             name
             for name, hardware in self.hardware.items()
-            if any(task in tasks for tasks in self.tappable for task in hardware.tasks)
+            if any(run.task.name in self.tappable[run.phase] for run in hardware.runs)
         ]
 
     def fetch(self, index: int, feed: str) -> None:
@@ -96,7 +96,10 @@ class _Datapath:
         tensors = [fed[index] for fed in self.wiring.fed]
         places = [self.memory.places.get(name) for name in tensors]
         struct = camel_case(feed)
-        rows = [TransferRow(int(p.store != DRAM), p.offset, p.words) if p else TransferRow() for p in places]
+        rows = [
+            TransferRow(int(p.store != DRAM), p.offset, p.words, p.words) if p else TransferRow()
+            for p in places
+        ]
         self.builder.config(struct, "reads from memory", rows, lambda phase: tensors[phase] or "idle")
         sources = ["input"] if any(place and place.store == DRAM for place in places) else []
         sources += [f"source{index}"] if any(place and place.store != DRAM for place in places) else []
@@ -107,8 +110,7 @@ class _Datapath:
     def unit(self, hardware: Hardware) -> None:
         """A unit, with the switches around it and its tap."""
         name = hardware.name
-        graph = self.builder.graph
-        ports = max(len(graph.task(task).inputs) for task in hardware.tasks)
+        ports = max(len(run.task.inputs) for run in hardware.runs)
         inputs = tuple(self._merge(name, port) for port in range(ports))
         out = self.builder.stream(self._output_name(name), f"results of {name}")
         hardware.place(self.builder, inputs, out)
@@ -117,7 +119,10 @@ class _Datapath:
     def collect(self) -> None:
         """The process that writes the phase's result to memory."""
         places = [self.memory.places[name] for name in self.wiring.stored]
-        rows = [TransferRow(int(place.store != DRAM), place.offset, place.words) for place in places]
+        rows = []
+        for phase, (name, place) in enumerate(zip(self.wiring.stored, places, strict=True)):
+            offset, words, run, stride = self._made(phase, name)
+            rows.append(TransferRow(int(place.store != DRAM), place.offset + offset, words, run, stride))
         source = self._merge(COLLECT)
         self.builder.config(
             "Collect", "stores the phase's result", rows, lambda phase: self.wiring.stored[phase]
@@ -130,20 +135,25 @@ class _Datapath:
         """The process that writes tapped results to DRAM; where each tensor lies there."""
         builder = self.builder
         graph, lanes = builder.graph, builder.schedule.lanes
-        idle = TapRow(0, MergeRow(0, (0,) * len(self.tapped)))
+        idle = TapRow(0, 1, 1, MergeRow(0, (0,) * len(self.tapped)))
+        offsets: dict[str, int] = {}
         places: list[TensorPlace] = []
         rows: list[tuple[Row, ...]] = []
         offset = 0
         most = max(map(len, self.tappable))
-        for phase, tasks in zip(builder.schedule.phases, self.tappable, strict=True):
+        for index, (phase, tasks) in enumerate(zip(builder.schedule.phases, self.tappable, strict=True)):
             row: list[Row] = [idle]
             for number, task in enumerate(tasks, start=1):
                 output = graph.task(task).output
-                words = words_of(graph, output, lanes)
+                if output not in offsets:
+                    words = words_of(graph, output, lanes)
+                    offsets[output] = offset
+                    places.append(TensorPlace(output, "taps", offset, words, number))
+                    offset += words
                 runs = {share.unit: share_traffic(graph, share, lanes).run for share in phase.shares(task)}
-                row.append(TapRow(offset, MergeRow(words, tuple(runs.get(unit, 0) for unit in self.tapped))))
-                places.append(TensorPlace(output, "taps", offset, words, number))
-                offset += words
+                first, words, run, stride = self._made(index, output)
+                turns = MergeRow(words, tuple(runs.get(unit, 0) for unit in self.tapped))
+                row.append(TapRow(offsets[output] + first, run, stride, turns))
             rows.append((*row, *[idle] * (most - len(tasks))))
         if not self.tapped:
             return ()
@@ -153,6 +163,16 @@ class _Datapath:
         streams = (f"{builder.ids[name]}_tapped" for name in self.tapped)
         builder.process("write_taps", "Taps", "tap", "taps", *streams)
         return tuple(places)
+
+    def _made(self, phase: int, tensor: str) -> tuple[int, int, int, int]:
+        """Offset, words, run and stride of the part of a tensor that a phase makes; one piece where it is in order."""
+        graph, schedule = self.builder.graph, self.builder.schedule
+        pixels = graph.tensors[tensor].pixels
+        whole = words_of(graph, tensor, schedule.lanes) // pixels
+        first, end = share_range(graph, schedule.phases[phase], tensor, schedule.lanes)
+        words = (end - first) * pixels
+        contiguous = pixels == 1 or end - first == whole
+        return first, words, words if contiguous else end - first, whole
 
     def _tee(self, hardware: Hardware, result: str) -> str:
         """Lets the unit's results be tapped; nothing where all of them are outputs of the model anyway."""
@@ -165,7 +185,7 @@ class _Datapath:
             struct,
             f"lets results of {name} be tapped",
             [self._tee_row(name, phase) for phase in range(len(self.tappable))],
-            self.builder.task_comment(hardware.tasks),
+            self.builder.comment(hardware.runs),
         )
         out = self.builder.stream(f"{unit}_result", "the same, past the tap")
         tapped = self.builder.stream(f"{unit}_tapped", "copies for the taps")

@@ -20,21 +20,22 @@ from .machine import Constant
 from .pack import pack_biases, pack_weights
 from .resources import add, bram18
 from .rows import MacRow, PostRow
-from .unit_kind import Run, UnitKind
+from .run import Run
+from .unit_kind import UnitKind
 from .window import groups
 from .window_process import WindowProcess, size_window
 
 
 @dataclass(frozen=True, eq=False)
 class MacHardware:
-    """A mac unit with the rows of its tasks, in the order of `tasks`; `made` are their output channels.
+    """A mac unit with the rows of its tasks, in the order of `runs`; `made` are their output channels.
 
     Weights are packed only when the unit is placed: schedulers build many units to cost them.
     """
 
     graph: TaskGraph
     unit: Unit
-    tasks: tuple[str, ...]
+    runs: tuple[Run, ...]
     made: tuple[slice, ...]
     window: WindowProcess
     macs: tuple[MacRow, ...]
@@ -54,7 +55,7 @@ class MacHardware:
         """Adds window, mac and post."""
         name = builder.ids[self.name]
         struct = camel_case(name)
-        patches = self.window.place(builder, self.name, self.tasks, inputs[0])
+        patches = self.window.place(builder, self.name, self.runs, inputs[0])
         sums = builder.stream(
             f"{name}_sums", "sums of one fold", f"vec<{struct}Mac::sum_t, {struct}Mac::kOutputs>", CHAIN_DEPTH
         )
@@ -77,7 +78,7 @@ class MacHardware:
         builder.process("post", f"{struct}Post", sums, biases, output)
 
     def _configure(self, builder: Builder, struct: str) -> None:
-        comment = builder.task_comment(self.tasks)
+        comment = builder.comment(self.runs)
         common = (
             Constant("kOutputs", str(self.unit.outputs), "output channels per pass"),
             Constant("kLanes", "kWordLanes"),
@@ -86,7 +87,7 @@ class MacHardware:
         builder.config(
             f"{struct}Mac",
             f"{self.unit.outputs} x {builder.schedule.lanes} multipliers",
-            builder.by_phase(self.tasks, self.macs, MacRow()),
+            builder.by_phase(self.runs, self.macs, MacRow()),
             comment,
             (
                 *common,
@@ -100,7 +101,7 @@ class MacHardware:
         builder.config(
             f"{struct}Post",
             "bias, rounding, clamp",
-            builder.by_phase(self.tasks, self.posts, PostRow()),
+            builder.by_phase(self.runs, self.posts, PostRow()),
             comment,
             (
                 *common,
@@ -113,8 +114,8 @@ class MacHardware:
     def _weights(self) -> list[Integers]:
         """Weight entries of each task."""
         blocks = []
-        for name, made, plan in zip(self.tasks, self.made, self.window.patches, strict=True):
-            task = self.graph.task(name)
+        for run, made, plan in zip(self.runs, self.made, self.window.patches, strict=True):
+            task = run.task
             by_position = task.operator.weights_by_position(task, self.graph)[made]
             blocks.append(pack_weights(by_position, plan.way, self.lanes, self.unit.outputs))
         return blocks
@@ -122,8 +123,8 @@ class MacHardware:
     def _biases(self) -> list[Integers]:
         """Bias entries of each task."""
         blocks = []
-        for name, made in zip(self.tasks, self.made, strict=True):
-            values = self.graph.task(name).values
+        for run, made in zip(self.runs, self.made, strict=True):
+            values = run.task.values
             channels = made.stop - made.start
             bias = values["bias"][made] if "bias" in values else np.zeros(channels, np.int64)
             blocks.append(pack_biases(bias, self.lanes))
@@ -134,9 +135,9 @@ class MacHardware:
         """Longest patch, in words."""
         return max(row.words for row in self.macs)
 
-    def stages(self, task: str) -> list[Stage]:
+    def stages(self, phase: int) -> list[Stage]:
         """Window, mac and post."""
-        index = self.tasks.index(task)
+        index = [run.phase for run in self.runs].index(phase)
         row, post = self.macs[index], self.posts[index]
         pixels = row.iterations // (row.folds * row.words)
         return [
@@ -200,7 +201,7 @@ def build_mac(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int) -> 
     return MacHardware(
         graph=graph,
         unit=unit,
-        tasks=tuple(task.name for task in tasks),
+        runs=tuple(runs),
         made=tuple(ranges),
         window=window,
         macs=tuple(macs),

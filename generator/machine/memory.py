@@ -70,7 +70,7 @@ def plan_memory(graph: TaskGraph, schedule: Schedule, wiring: Wiring) -> MemoryP
     bank_words = 0
     alive: list[str] = []
     for index, stored in enumerate(wiring.stored):
-        if stored not in colours:
+        if stored not in colours or stored in places:  # a later share of a tensor has its place already
             continue
         alive = [name for name in alive if last_use[name] >= index]
         taken = sorted(

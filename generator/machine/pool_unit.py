@@ -18,16 +18,17 @@ from .identifiers import camel_case
 from .machine import Constant
 from .resources import add
 from .rows import PoolRow
-from .unit_kind import Run, UnitKind
+from .run import Run
+from .unit_kind import UnitKind
 from .window_process import WindowProcess, size_window
 
 
 @dataclass(frozen=True)
 class PoolHardware:
-    """A pool unit with the rows of its tasks, in the order of `tasks`."""
+    """A pool unit with the rows of its tasks, in the order of `runs`."""
 
     unit: Unit
-    tasks: tuple[str, ...]
+    runs: tuple[Run, ...]
     window: WindowProcess
     pools: tuple[PoolRow, ...]
     total_bits: int
@@ -42,13 +43,13 @@ class PoolHardware:
     def place(self, builder: Builder, inputs: tuple[str, ...], output: str) -> None:
         """Adds window and pool."""
         struct = camel_case(builder.ids[self.name])
-        patches = self.window.place(builder, self.name, self.tasks, inputs[0])
+        patches = self.window.place(builder, self.name, self.runs, inputs[0])
         means = [row.mean for row in self.pools]
         builder.config(
             f"{struct}Pool",
             "maximum or mean over a window",
-            builder.by_phase(self.tasks, self.pools, PoolRow()),
-            builder.task_comment(self.tasks),
+            builder.by_phase(self.runs, self.pools, PoolRow()),
+            builder.comment(self.runs),
             (
                 Constant("kLanes", "kWordLanes"),
                 Constant("kMean", str(any(means)).lower()),
@@ -64,9 +65,9 @@ class PoolHardware:
         )
         builder.process("pool", f"{struct}Pool", patches, output)
 
-    def stages(self, task: str) -> list[Stage]:
+    def stages(self, phase: int) -> list[Stage]:
         """Window and pool."""
-        index = self.tasks.index(task)
+        index = [run.phase for run in self.runs].index(phase)
         row = self.pools[index]
         return [*self.window.stage(index), Stage("pool", row.iterations, row.iterations, row.positions)]
 
@@ -110,7 +111,7 @@ def build_pool(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int) ->
     means = [(row, bound) for row, bound in zip(rows, bounds, strict=True) if row.mean]
     return PoolHardware(
         unit=unit,
-        tasks=tuple(task.name for task in tasks),
+        runs=tuple(runs),
         window=window,
         pools=rows,
         # Signed: one bit more than the magnitude, and one more for twice a remainder.

@@ -16,7 +16,10 @@ class Row:
 
 @dataclass(frozen=True)
 class TransferRow(Row):
-    """memory.hpp: words to move between a stream and one of the memories a process is connected to."""
+    """memory.hpp: words to move between a stream and one of the memories a process is connected to.
+
+    Runs of `run` words lie `stride` words apart; `run` = `words` is one piece.
+    """
 
     struct: ClassVar[str] = "transfer_row"
     header: ClassVar[str] = "memory.hpp"
@@ -24,6 +27,8 @@ class TransferRow(Row):
     memory: int = 0
     offset: int = 0
     words: int = 0
+    run: int = 0
+    stride: int = 0
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,8 @@ class TapRow(Row):
     header: ClassVar[str] = "tap.hpp"
 
     offset: int
+    run: int
+    stride: int
     source: MergeRow
 
 

@@ -6,24 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..schedule.plan import Unit
-from ..task_graph import Task, TaskGraph
+from ..task_graph import TaskGraph
 from ..work import Work
 from .hardware import Hardware
-
-
-@dataclass(frozen=True, eq=False)
-class Run:
-    """A task that a unit runs in some phase.
-
-    Attributes:
-        task: the task.
-        linked: True if its first operand comes from another unit in the same phase, at that unit's pace.
-        words: the range of output words of every pixel that the unit makes; None for all.
-    """
-
-    task: Task
-    linked: bool = False
-    words: tuple[int, int] | None = None
+from .run import Run
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from .combine_unit import COMBINE
 from .hardware import Hardware
 from .mac_unit import ENGINE
 from .pool_unit import POOL
-from .unit_kind import Run, UnitKind
+from .run import Run
+from .unit_kind import UnitKind
 
 KINDS: tuple[UnitKind, ...] = (
     ENGINE,
@@ -52,8 +53,8 @@ def build_hardware(graph: TaskGraph, schedule: Schedule) -> dict[str, Hardware]:
     hardware: dict[str, Hardware] = {}
     for unit in schedule.units:
         runs = [
-            Run(graph.task(assignment.task), _linked(graph, assignment.task, phase), assignment.words)
-            for phase in schedule.phases
+            Run(index, graph.task(assignment.task), _linked(graph, assignment.task, phase), assignment.words)
+            for index, phase in enumerate(schedule.phases)
             for assignment in phase.assignments
             if assignment.unit == unit.name
         ]

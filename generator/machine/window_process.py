@@ -13,6 +13,7 @@ from .identifiers import camel_case
 from .machine import Constant
 from .resources import NOTHING, bram18
 from .rows import WindowRow
+from .run import Run
 from .window import PatchPlan, Way, plan_patches
 
 _WAY_NAMES = {Way.STRAIGHT: "kStraight", Way.ROWS: "kRows", Way.PACKED: "kPacked"}
@@ -42,15 +43,15 @@ class WindowProcess:
         """True if no task needs a window: patches are the words as they come."""
         return self.ways == (Way.STRAIGHT,)
 
-    def place(self, builder: Builder, unit: str, tasks: Sequence[str], source: str) -> str:
+    def place(self, builder: Builder, unit: str, runs: Sequence[Run], source: str) -> str:
         """Adds the process, if there is one; returns the stream of patches."""
         if self.straight:
             return source
         name = builder.ids[unit]
         patches = builder.stream(f"{name}_patches", "windows, word by word", depth=CHAIN_DEPTH)
-        rows = builder.by_phase(tasks, [plan.row for plan in self.patches], WindowRow())
+        rows = builder.by_phase(runs, [plan.row for plan in self.patches], WindowRow())
         struct = f"{camel_case(name)}Window"
-        builder.config(struct, "sliding window", rows, builder.task_comment(tasks), self._constants())
+        builder.config(struct, "sliding window", rows, builder.comment(runs), self._constants())
         builder.process("window", struct, source, patches)
         return patches
 

@@ -143,5 +143,13 @@ def _written_to_memory(graph: TaskGraph, phase: Phase) -> tuple[str, ...]:
     )
 
 
+def share_range(graph: TaskGraph, phase: Phase, tensor: str, lanes: int) -> tuple[int, int]:
+    """The words of every pixel of a tensor that a phase makes."""
+    shares = phase.shares(graph.producers[tensor].name)
+    if shares[0].words is None or shares[-1].words is None:
+        return 0, words_of(graph, tensor, lanes) // graph.tensors[tensor].pixels
+    return shares[0].words[0], shares[-1].words[1]
+
+
 def _feed(index: int) -> str:
     return f"feed{index}"

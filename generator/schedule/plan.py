@@ -48,7 +48,8 @@ class Unit:
 class Assignment:
     """A task on a unit, or a share of it: `words` is the range of output words of every pixel that the unit makes.
 
-    Only mac units share tasks. The shares of a task cover its words in order.
+    Only engines share tasks. The shares of a task cover its words in order; units may make them side by side, or one unit
+    in one phase after the other, so that the weights of a phase fit on chip.
     """
 
     task: str
@@ -78,18 +79,20 @@ class Phase:
 class Schedule:
     """Units in datapath order (links only lead from earlier to later units), and the phases in time order.
 
-    `lanes` is the width of every word: elements per stream word, and multipliers per output of a mac unit.
+    `lanes` is the width of every word: elements per stream word, and multipliers per output of a mac unit. `streamed`
+    says that the weights of each phase come from DRAM while the phase before it runs; else all stay on chip.
     """
 
     kind: str
     lanes: int
     units: tuple[Unit, ...]
     phases: tuple[Phase, ...]
+    streamed: bool = False
 
     def unit(self, name: str) -> Unit:
         """The unit of that name."""
         return next(unit for unit in self.units if unit.name == name)
 
-    def phase_of(self, task: str) -> int:
-        """Index of the phase that runs a task."""
-        return next(index for index, phase in enumerate(self.phases) if task in phase.tasks)
+    def phases_of(self, task: str) -> tuple[int, ...]:
+        """Indices of the phases that run a task, or shares of it."""
+        return tuple(index for index, phase in enumerate(self.phases) if task in phase.tasks)

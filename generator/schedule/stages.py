@@ -41,7 +41,7 @@ def phase_cost(schedule: Schedule, index: int, hardware: dict[str, Hardware], wi
         if words := max((traffic[edge].words for edge in wiring.out_of(feed) if edge in traffic), default=0):
             leaving(feed, through(_pass("fetch", words)))
     for assignment in schedule.phases[index].assignments:
-        stages = hardware[assignment.unit].stages(assignment.task)
+        stages = hardware[assignment.unit].stages(index)
         trips = max(stage.trips for stage in stages)
         tasks[assignment.task] = max(trips, tasks.get(assignment.task, 0))
         ports = sorted({edge.port for edge in traffic if edge.target == assignment.unit})

@@ -1,0 +1,24 @@
+"""What a unit does in a phase."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..task_graph import Task
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A task, or a share of it, that a unit runs in a phase.
+
+    Attributes:
+        phase: index of the phase.
+        task: the task.
+        linked: True if its first operand comes from another unit in the same phase, at that unit's pace.
+        words: the range of output words of every pixel that the unit makes; None for all.
+    """
+
+    phase: int
+    task: Task
+    linked: bool = False
+    words: tuple[int, int] | None = None
