@@ -26,6 +26,7 @@ PIPELINE_DEPTHS: Mapping[str, int] = MappingProxyType(
         "merge": 3,
         "collect": 4,
         "write_taps": 4,
+        "prefetch": 70,
     }
 )
 """By kernel: cycles from a word entering to its result leaving; assumed until a vendor report says otherwise."""

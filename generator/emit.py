@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 
 from .machine.machine import Config, Constant, Machine
-from .machine.rows import MergeRow, Row, TapRow
+from .machine.rows import MergeRow, PrefetchRow, Row, TapRow
 
 
 @cache
@@ -91,6 +91,8 @@ def _row_type(row: Row) -> str:
     match row:
         case MergeRow():
             return f"{row.struct}<{len(row.runs)}>"
+        case PrefetchRow():
+            return f"{row.struct}<{len(row.entries)}>"
         case TapRow():
             return f"{row.struct}<{len(row.source.runs)}>"
         case _:
@@ -122,28 +124,23 @@ def _initialiser(value: Any) -> str:
 
 
 def _top(machine: Machine) -> dict[str, Any]:
-    """What top.cpp needs beyond the machine: parameters of the region, and its call for each order of the banks."""
-    sources = [f"const word_t {port}[kBankWords]" for port in machine.bank_ports[:-1]]
-    targets = [f"word_t {port}[kBankWords]" for port in machine.bank_ports[-1:]]
-    memories = [f"const {memory.word} {memory.name}[{memory.size}]" for memory in machine.parameters]
-    names = [memory.name for memory in machine.parameters]
-    pointers = ["input", "output", *(["taps"] if machine.taps else [])]
+    """What top.cpp needs beyond the machine: parameters of the region, and its call for each binding of memories."""
+    tap = ["tap"] if machine.taps else []
+    weights = ["weights"] if machine.streamed else []
+    pointers = ["input", "output", *weights, *(["taps"] if machine.taps else [])]
     return {
         "region_parameters": [
             "int phase",
-            *(["int tap"] if machine.taps else []),
+            *(f"int {name}" for name in tap),
             "const word_t* input",
             "word_t* output",
+            *(f"const bytes_t* {name}" for name in weights),
             *(["word_t* taps"] if machine.taps else []),
-            *sources,
-            *targets,
-            *memories,
+            *machine.memory_ports,
         ],
-        "calls": [
-            [*(["tap"] if machine.taps else []), *pointers, *(f"bank{bank}" for bank in order), *names]
-            for order in machine.bank_orders or ((),)
-        ],
+        "calls": [[*tap, *pointers, *bound] for bound in machine.bindings],
         "ports": _ports(machine),
+        "first": _initialiser(machine.first) if machine.first else "",
     }
 
 

@@ -1,15 +1,17 @@
-// load: fills an on-chip memory from DRAM, once, before the first phase.
+// load and prefetch: fill on-chip memories from DRAM, before the first phase or while one runs.
 #pragma once
 
+#include "timing.hpp"
 #include "vec.hpp"
 
 namespace intarsia {
 
 /// Copies `depth` entries of kSize elements, kBytes little-endian bytes each, from `source` at word `offset`.
 ///
-/// One DRAM word per cycle. An entry starts at a DRAM word; the generator pads it.
+/// One DRAM word per cycle. An entry starts at a DRAM word; the generator pads it. Returns the offset behind
+/// the last one.
 template <int kBytes, class Element, int kSize, int kWordBytes>
-void load(const vec<int8_t, kWordBytes>* source, int offset, int depth, vec<Element, kSize>* memory) {
+int load(const vec<int8_t, kWordBytes>* source, int offset, int depth, vec<Element, kSize>* memory) {
     static_assert(kWordBytes % kBytes == 0, "a DRAM word must hold a whole number of elements");
     constexpr int kPerWord = kWordBytes / kBytes;
     constexpr int kWords = (kSize + kPerWord - 1) / kPerWord;
@@ -20,6 +22,7 @@ void load(const vec<int8_t, kWordBytes>* source, int offset, int depth, vec<Elem
 Load:
     for (int i = 0; i < depth * kWords; ++i) {
 #pragma HLS PIPELINE II = 1 style = flp
+        INTARSIA_ITERATION;
         const vec<int8_t, kWordBytes> word = source[offset + i];
         for (int e = 0; e < kSize; ++e) {
 #pragma HLS UNROLL
@@ -38,6 +41,32 @@ Load:
             ++part;
         }
     }
+    return offset + depth * kWords;
+}
+
+/// What to fetch while a phase runs: the weights of the next phase, `entries` for each memory in turn.
+template <int kMemories>
+struct prefetch_row {
+    int offset;
+    int entries[kMemories];
+};
+
+template <int kBytes, class Source>
+void load_all(const Source*, int, const int*) {}
+
+template <int kBytes, class Source, class First, class... Rest>
+void load_all(const Source* source, int offset, const int* entries, First* first, Rest*... rest) {
+#pragma HLS INLINE
+    const int end = load<kBytes>(source, offset, entries[0], first);
+    load_all<kBytes>(source, end, entries + 1, rest...);
+}
+
+/// Fills the memories that the next phase will read. Config: kBytes (of an element), row(phase).
+template <class Config, class Source, class... Memories>
+void prefetch(int phase, const Source* source, Memories*... memories) {
+    INTARSIA_PROCESS;
+    const prefetch_row<sizeof...(Memories)> row = Config::row(phase);
+    load_all<Config::kBytes>(source, row.offset, row.entries, memories...);
 }
 
 }  // namespace intarsia

@@ -64,7 +64,11 @@ struct record {
         phases().emplace_back();
     }
     static void begin_process() { phases().back().processes.emplace_back(); }
-    static void next_iteration() { ++phases().back().processes.back().iterations; }
+    static void next_iteration() {  // loops outside the region, before its first phase, do not count
+        if (!phases().empty() && !phases().back().processes.empty()) {
+            ++phases().back().processes.back().iterations;
+        }
+    }
     static int new_stream() { return phases().empty() ? 0 : phases().back().streams++; }
     static void touch(int stream, bool write) {
         process_record& process = phases().back().processes.back();

@@ -12,7 +12,7 @@ from ..schedule.plan import Schedule
 from ..task_graph import TaskGraph
 from .machine import Config, Constant, OnChip, Process, Stream
 from .pack import to_bytes
-from .rows import Row
+from .rows import PrefetchRow, Row
 from .run import Run
 
 LINK_DEPTH = 16
@@ -37,6 +37,8 @@ class Builder:
     streams: list[Stream] = field(default_factory=list)
     processes: list[Process] = field(default_factory=list)
     parameters: list[OnChip] = field(default_factory=list)
+    streamed: list[OnChip] = field(default_factory=list)
+    streams_of_phase: list[dict[str, Integers]] = field(default_factory=list)
     weights: bytearray = field(default_factory=bytearray)
 
     def stream(self, name: str, carries: str, word: str = "word_t", depth: int = LINK_DEPTH) -> str:
@@ -74,12 +76,65 @@ class Builder:
             element_bytes: bytes of an element in weights.bin.
         """
         entries = np.concatenate(list(blocks))
-        word_bytes = self.schedule.lanes * self.element_bytes
-        offset = len(self.weights) // word_bytes
-        self.weights += to_bytes(entries, element_bytes, word_bytes)
+        offset = self._append(entries, element_bytes)
         comment = f"{len(entries)} entries of {entries.shape[1]}"
         self.parameters.append(OnChip(name, word, len(entries), size, comment, element_bytes, offset))
         return name
+
+    def stream_weights(
+        self,
+        name: str,
+        word: str,
+        size: str,
+        runs: Sequence[Run],
+        blocks: Sequence[Integers],
+        element_bytes: int,
+    ) -> str:
+        """Declares a memory of weights that holds those of one phase at a time; returns its name.
+
+        Args:
+            name: of the memory.
+            word: C++ type of an entry.
+            size: C++ expression of the number of entries.
+            runs: the unit's runs.
+            blocks: entries of each run.
+            element_bytes: bytes of an element in weights.bin.
+        """
+        most = max(map(len, blocks))
+        comment = f"{most} entries of {blocks[0].shape[1]}, of one phase"
+        self.streamed.append(OnChip(name, word, most, size, comment, element_bytes))
+        if not self.streams_of_phase:
+            self.streams_of_phase = [{} for _ in self.schedule.phases]
+        for run, block in zip(runs, blocks, strict=True):
+            self.streams_of_phase[run.phase][name] = block
+        return name
+
+    def finish_streams(self) -> tuple[list[PrefetchRow], int]:
+        """Appends the streamed weights to weights.bin, phase by phase.
+
+        Returns:
+            What to fetch for each phase, and the DRAM words of the first.
+        """
+        rows = []
+        words = []
+        for blocks in self.streams_of_phase:
+            start = len(self.weights) // self._word_bytes
+            for memory in self.streamed:
+                if memory.name in blocks:
+                    self._append(blocks[memory.name], memory.element_bytes)
+            entries = tuple(len(blocks.get(memory.name, ())) for memory in self.streamed)
+            rows.append(PrefetchRow(start, entries))
+            words.append(len(self.weights) // self._word_bytes - start)
+        return rows, words[0] if words else 0
+
+    @property
+    def _word_bytes(self) -> int:
+        return self.schedule.lanes * self.element_bytes
+
+    def _append(self, entries: Integers, element_bytes: int) -> int:
+        offset = len(self.weights) // self._word_bytes
+        self.weights += to_bytes(entries, element_bytes, self._word_bytes)
+        return offset
 
     def by_phase(self, runs: Sequence[Run], rows: Sequence[Row], idle: Row) -> list[Row]:
         """Rows of a unit's runs, spread over the phases."""

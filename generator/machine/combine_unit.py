@@ -63,6 +63,10 @@ class CombineHardware:
         words = self.rows[[run.phase for run in self.runs].index(phase)].words
         return [Stage("combine", words, words)]
 
+    def loaded_bytes(self, phase: int) -> int:
+        """None: it has no weights."""
+        return 0
+
     def resources(self, lanes: int, element_bits: int) -> Resources:
         """Shifters and adders; multipliers where products occur."""
         products = any(row.kind == Combination.PRODUCT.value for row in self.rows)
@@ -75,7 +79,9 @@ class CombineHardware:
         )
 
 
-def build_combine(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int) -> CombineHardware:
+def build_combine(
+    graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, streamed: bool
+) -> CombineHardware:
     """Sizes a combine unit for its runs.
 
     Raises:

@@ -48,6 +48,9 @@ class Hardware(Protocol):
     def stages(self, phase: int) -> list[Stage]:
         """The processes that the run of a phase passes through, in order."""
 
+    def loaded_bytes(self, phase: int) -> int:
+        """Bytes of weights that a phase needs, where they are streamed."""
+
     def resources(self, lanes: int, element_bits: int) -> Resources:
         """Estimate of the unit with its memories."""
 

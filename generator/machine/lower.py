@@ -11,7 +11,7 @@ from .hardware import Hardware, words_of
 from .identifiers import camel_case, identifiers
 from .machine import Config, Constant, Machine, Stream, TensorPlace
 from .memory import DRAM, MemoryPlan, bank_feeds, plan_memory
-from .rows import MergeRow, Row, SwitchRow, TapRow, TransferRow
+from .rows import MergeRow, PrefetchRow, Row, SwitchRow, TapRow, TransferRow
 from .unit_kinds import build_hardware
 from .wiring import COLLECT, Edge, Wiring, share_range, share_traffic, wire
 
@@ -44,7 +44,8 @@ def lower(graph: TaskGraph, schedule: Schedule, name: str) -> Machine:
         path.unit(unit)
     path.collect()
     taps = path.taps()
-    ports, orders, order = _bind_banks(graph, wiring, memory)
+    first, first_words = path.prefetch()
+    ports, bindings, binding = _bind(builder, wiring, memory)
     return Machine(
         name=name,
         lanes=schedule.lanes,
@@ -59,9 +60,13 @@ def lower(graph: TaskGraph, schedule: Schedule, name: str) -> Machine:
         processes=tuple(builder.processes),
         parameters=tuple(builder.parameters),
         bank_words=memory.bank_words,
-        bank_ports=ports,
-        bank_orders=orders,
-        bank_order=order,
+        banks=memory.banks,
+        streamed=tuple(builder.streamed),
+        memory_ports=ports,
+        bindings=bindings,
+        binding=binding,
+        first=first,
+        first_words=first_words,
         inputs=_dram("input", graph.inputs, memory),
         outputs=_dram("output", graph.outputs, memory),
         taps=taps,
@@ -163,6 +168,25 @@ class _Datapath:
         streams = (f"{builder.ids[name]}_tapped" for name in self.tapped)
         builder.process("write_taps", "Taps", "tap", "taps", *streams)
         return tuple(places)
+
+    def prefetch(self) -> tuple[PrefetchRow | None, int]:
+        """The process that fetches the next phase's weights; returns what the first phase needs, and its DRAM words."""
+        rows, first_words = self.builder.finish_streams()
+        if not rows:
+            return None, 0
+        streamed = self.builder.streamed
+        following = [*rows[1:], PrefetchRow(0, (0,) * len(streamed))]
+        names = self.builder.schedule.phases
+
+        def comment(phase: int) -> str:
+            return f"for {', '.join(names[phase + 1].tasks)}" if phase + 1 < len(names) else "idle"
+
+        constant = Constant("kBytes", str(streamed[0].element_bytes), "of a weight in DRAM")
+        self.builder.config("Prefetch", "weights of the next phase", following, comment, (constant,))
+        self.builder.process(
+            "prefetch", "Prefetch", "weights", *(f"{memory.name}_next" for memory in streamed)
+        )
+        return rows[0], first_words
 
     def _made(self, phase: int, tensor: str) -> tuple[int, int, int, int]:
         """Offset, words, run and stride of the part of a tensor that a phase makes; one piece where it is in order."""
@@ -270,28 +294,37 @@ def _in_order(builder: Builder) -> tuple[Stream, ...]:
     return tuple(sorted(builder.streams, key=lambda stream: mentions.index(stream.name)))
 
 
-def _bind_banks(
-    graph: TaskGraph, wiring: Wiring, memory: MemoryPlan
-) -> tuple[tuple[str, ...], tuple[tuple[int, ...], ...], tuple[int, ...]]:
-    """Ports of the region that are banks, the orders in which banks are bound to them, and each phase's order.
+def _bind(
+    builder: Builder, wiring: Wiring, memory: MemoryPlan
+) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...], tuple[int, ...]]:
+    """The region's parameters that are memories, what is bound to them in the ways that occur, and each phase's way.
 
-    A port that a phase leaves idle gets one of the banks that are left.
+    Banks: what each feed reads, then what collect writes; a port that a phase leaves idle gets one of the banks that are
+    left. Streamed weights: the memory that is read and the one that is filled take turns.
     """
-    if memory.banks == 0:
-        return (), (), ()
-    feeds = bank_feeds(graph, wiring)
-    ports = (*(f"source{index}" for index in feeds), "target")
-    orders: list[tuple[int, ...]] = []
+    ports: list[str] = []
+    feeds = bank_feeds(builder.graph, wiring) if memory.banks else ()
+    if memory.banks:
+        ports += [f"const word_t source{index}[kBankWords]" for index in feeds]
+        ports += ["word_t target[kBankWords]"]
+    for streamed in builder.streamed:
+        ports += [f"const {streamed.word} {streamed.name}[{streamed.size}]"]
+        ports += [f"{streamed.word} {streamed.name}_next[{streamed.size}]"]
+    ports += [f"const {resident.word} {resident.name}[{resident.size}]" for resident in builder.parameters]
+    bindings: list[tuple[str, ...]] = []
     chosen: list[int] = []
-    for fed, stored in zip(wiring.fed, wiring.stored, strict=True):
-        touched = [*(fed[index] for index in feeds), stored]
+    for phase, (fed, stored) in enumerate(zip(wiring.fed, wiring.stored, strict=True)):
+        touched = [*(fed[index] for index in feeds), stored] if memory.banks else []
         banks = [memory.places[name].store if name in memory.places else DRAM for name in touched]
         free = [bank for bank in range(memory.banks) if bank not in banks]
-        order = tuple(bank if bank != DRAM else free.pop(0) for bank in banks)
-        if order not in orders:
-            orders.append(order)
-        chosen.append(orders.index(order))
-    return ports, tuple(orders), tuple(chosen)
+        bound = [f"bank{bank if bank != DRAM else free.pop(0)}" for bank in banks]
+        for streamed in builder.streamed:
+            bound += [f"{streamed.name}{phase % 2}", f"{streamed.name}{(phase + 1) % 2}"]
+        bound += [resident.name for resident in builder.parameters]
+        if tuple(bound) not in bindings:
+            bindings.append(tuple(bound))
+        chosen.append(bindings.index(tuple(bound)))
+    return tuple(ports), tuple(bindings), tuple(chosen)
 
 
 def _dram(argument: str, names: tuple[str, ...], memory: MemoryPlan) -> tuple[TensorPlace, ...]:

@@ -30,7 +30,7 @@ from .window_process import WindowProcess, size_window
 class MacHardware:
     """A mac unit with the rows of its tasks, in the order of `runs`; `made` are their output channels.
 
-    Weights are packed only when the unit is placed: schedulers build many units to cost them.
+    Streamed weights are in two `copies` of the memory, one of which is filled while the other is read. They are packed only when the unit is placed: schedulers build many units to cost them.
     """
 
     graph: TaskGraph
@@ -45,6 +45,7 @@ class MacHardware:
     weight_bits: int
     sum_bits: int
     lanes: int
+    copies: int
 
     @property
     def name(self) -> str:
@@ -60,13 +61,14 @@ class MacHardware:
             f"{name}_sums", "sums of one fold", f"vec<{struct}Mac::sum_t, {struct}Mac::kOutputs>", CHAIN_DEPTH
         )
         self._configure(builder, struct)
-        weights = builder.parameter(
-            f"{name}_weights",
-            f"vec<{struct}Mac::weight_t, {struct}Mac::kOutputs * kWordLanes>",
-            f"{struct}Mac::kWeightEntries",
-            self._weights(),
-            1 if self.weight_bits <= 8 else 2,
-        )
+        word = f"vec<{struct}Mac::weight_t, {struct}Mac::kOutputs * kWordLanes>"
+        entries = f"{struct}Mac::kWeightEntries"
+        if builder.schedule.streamed:
+            weights = builder.stream_weights(
+                f"{name}_weights", word, entries, self.runs, self._weights(), self.weight_bytes
+            )
+        else:
+            weights = builder.parameter(f"{name}_weights", word, entries, self._weights(), self.weight_bytes)
         biases = builder.parameter(
             f"{name}_biases",
             f"vec<{struct}Post::sum_t, kWordLanes>",
@@ -131,6 +133,18 @@ class MacHardware:
         return blocks
 
     @property
+    def weight_bytes(self) -> int:
+        """Bytes of a weight in weights.bin."""
+        return 1 if self.weight_bits <= 8 else 2
+
+    def loaded_bytes(self, phase: int) -> int:
+        """Bytes of the weights of a phase."""
+        entries = sum(
+            row.folds * row.words for run, row in zip(self.runs, self.macs, strict=True) if run.phase == phase
+        )
+        return entries * self.unit.outputs * self.lanes * self.weight_bytes
+
+    @property
     def patch_words(self) -> int:
         """Longest patch, in words."""
         return max(row.words for row in self.macs)
@@ -151,7 +165,7 @@ class MacHardware:
         multipliers = self.unit.outputs * lanes
         own = Resources(
             dsp=multipliers,
-            bram18=bram18(multipliers * self.weight_bits, self.weight_entries)
+            bram18=self.copies * bram18(multipliers * self.weight_bits, self.weight_entries)
             + bram18(lanes * self.sum_bits, self.bias_entries)
             + bram18(lanes * element_bits, self.patch_words),
             uram=0,
@@ -167,7 +181,7 @@ def mac_steps(outputs: int, channels: int, lanes: int) -> tuple[int, int]:
     return folds, folds if outputs < lanes else groups(channels, lanes)
 
 
-def build_mac(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int) -> MacHardware:
+def build_mac(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, streamed: bool) -> MacHardware:
     """Sizes a mac unit for its runs.
 
     Raises:
@@ -190,13 +204,16 @@ def build_mac(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int) -> 
         made = _made(work, run.words, lanes)
         channels = made.stop - made.start
         folds, steps = mac_steps(unit.outputs, channels, lanes)
-        macs.append(MacRow(work.pixels * folds * plan.words, folds, plan.words, weight_entries))
+        first = 0 if streamed else weight_entries
+        macs.append(MacRow(work.pixels * folds * plan.words, folds, plan.words, first))
         output = graph.output_tensor(task).number
         low, high = clamp_bounds(task, output)
         shift = output.exponent - accumulator_exponent(graph, task)
         posts.append(PostRow(work.pixels * steps, steps, bias_entries, shift, low, high))
         ranges.append(made)
-        weight_entries += folds * plan.words
+        weight_entries = (
+            max(weight_entries, folds * plan.words) if streamed else weight_entries + folds * plan.words
+        )
         bias_entries += groups(channels, lanes)
     return MacHardware(
         graph=graph,
@@ -211,6 +228,7 @@ def build_mac(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int) -> 
         weight_bits=max(task.parameters[r].number.bits for task in tasks for r in task.operator.weight_roles),
         sum_bits=max(sum_bits(graph, task) for task in tasks),
         lanes=lanes,
+        copies=2 if streamed else 1,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .rows import Row
+from .rows import PrefetchRow, Row
 
 
 @dataclass(frozen=True)
@@ -85,9 +85,13 @@ class Machine:
         element_bytes: bytes of an activation in memory.
         phases: number of phases, with their names in `phase_names`.
         bank_words: size of each on-chip activation bank.
-        bank_ports: parameters of the region that are banks: what each feed reads, then what collect writes.
-        bank_orders: the ways in which banks are bound to these ports.
-        bank_order: which of them each phase takes.
+        banks: number of on-chip activation banks.
+        streamed: memories of weights that are filled while the phase before runs; each exists twice.
+        memory_ports: declarations of the region's parameters that are memories.
+        bindings: the memories that are bound to them, in the ways that occur.
+        binding: which of these each phase takes.
+        first: what must be fetched before the first phase; None where weights stay on chip.
+        first_words: its DRAM words.
         weights: content of weights.bin.
     """
 
@@ -101,18 +105,17 @@ class Machine:
     processes: tuple[Process, ...]
     parameters: tuple[OnChip, ...]
     bank_words: int
-    bank_ports: tuple[str, ...]
-    bank_orders: tuple[tuple[int, ...], ...]
-    bank_order: tuple[int, ...]
+    banks: int
+    streamed: tuple[OnChip, ...]
+    memory_ports: tuple[str, ...]
+    bindings: tuple[tuple[str, ...], ...]
+    binding: tuple[int, ...]
+    first: PrefetchRow | None
+    first_words: int
     inputs: tuple[TensorPlace, ...]
     outputs: tuple[TensorPlace, ...]
     taps: tuple[TensorPlace, ...]
     weights: bytes
-
-    @property
-    def banks(self) -> int:
-        """Number of on-chip activation banks."""
-        return 1 + max((bank for order in self.bank_orders for bank in order), default=-1)
 
     @property
     def word_bytes(self) -> int:

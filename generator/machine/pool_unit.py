@@ -71,6 +71,10 @@ class PoolHardware:
         row = self.pools[index]
         return [*self.window.stage(index), Stage("pool", row.iterations, row.iterations, row.positions)]
 
+    def loaded_bytes(self, phase: int) -> int:
+        """None: it has no weights."""
+        return 0
+
     def resources(self, lanes: int, element_bits: int) -> Resources:
         """Comparators; for means also adders and the two products of the exact division."""
         mean = any(row.mean for row in self.pools)
@@ -85,7 +89,7 @@ class PoolHardware:
         return add(own, self.window.resources(lanes, element_bits))
 
 
-def build_pool(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int) -> PoolHardware:
+def build_pool(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, streamed: bool) -> PoolHardware:
     """Sizes a pool unit for its runs.
 
     Raises:

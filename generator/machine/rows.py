@@ -153,3 +153,14 @@ class CombineRow(Row):
     shift: int = 0
     low: int = 0
     high: int = 0
+
+
+@dataclass(frozen=True)
+class PrefetchRow(Row):
+    """load.hpp: the next phase's weights: where they begin, and how many entries go to each memory."""
+
+    struct: ClassVar[str] = "prefetch_row"
+    header: ClassVar[str] = "load.hpp"
+
+    offset: int
+    entries: tuple[int, ...]

@@ -19,9 +19,9 @@ class UnitKind:
     Attributes:
         name: of the kind, and of its units where they are shared by all tasks.
         work: the class of Work that it runs.
-        build: sizes a unit for its runs, in time order: (graph, unit, runs, lanes).
+        build: sizes a unit for its runs, in time order: (graph, unit, runs, lanes, streamed).
     """
 
     name: str
     work: type[Work]
-    build: Callable[[TaskGraph, Unit, Sequence[Run], int], Hardware]
+    build: Callable[[TaskGraph, Unit, Sequence[Run], int, bool], Hardware]

@@ -58,7 +58,7 @@ def build_hardware(graph: TaskGraph, schedule: Schedule) -> dict[str, Hardware]:
             for assignment in phase.assignments
             if assignment.unit == unit.name
         ]
-        hardware[unit.name] = KINDS[rank(unit)].build(graph, unit, runs, schedule.lanes)
+        hardware[unit.name] = KINDS[rank(unit)].build(graph, unit, runs, schedule.lanes, schedule.streamed)
     return hardware
 
 

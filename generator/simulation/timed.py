@@ -112,8 +112,11 @@ class TimedSimulation:
         )
         if cycles < 0:
             raise DeadlockError(self._deadlock(phase, [int(index) for index in blocked]))
+        waiting = (
+            self.machine.first_words + PIPELINE_DEPTHS["prefetch"] if phase == 0 and self.machine.first else 0
+        )
         return PhaseTiming(
-            cycles + PHASE_OVERHEAD,
+            cycles + PHASE_OVERHEAD + waiting,
             {name: FifoUse(*(int(value) for value in waits[:, index])) for index, name in enumerate(names)},
             {name: ProcessTiming(*(int(v) for v in times[:, index])) for index, name in enumerate(processes)},
         )
