@@ -15,6 +15,9 @@ _LUT_RAM_BITS = 1024
 _BRAM_SHAPES = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))
 """Width x depth of one BRAM18."""
 
+BRAM18_BITS = 18 << 10
+"""Bits of one BRAM18."""
+
 NOTHING = Resources(dsp=0, bram18=0, uram=0, lut=0, ff=0)
 
 

@@ -16,10 +16,14 @@ def multipliers(schedule: Schedule) -> int:
 
 
 def off_chip_bytes(graph: TaskGraph, schedule: Schedule) -> int:
-    """Bytes that cross the DRAM ports per sample: inputs and outputs (weights stay on chip)."""
+    """Bytes that cross the DRAM ports per sample: inputs, outputs, and weights where they are streamed."""
     element_bytes = 1 if max(tensor.number.bits for tensor in graph.tensors.values()) <= 8 else 2
     words = sum(words_of(graph, name, schedule.lanes) for name in (*graph.inputs, *graph.outputs))
-    return words * schedule.lanes * element_bytes
+    weights = 0
+    if schedule.streamed:
+        parameters = (task.parameters[r] for task in graph.tasks for r in task.operator.weight_roles)
+        weights = sum(p.values.size * (1 if p.number.bits <= 8 else 2) for p in parameters)
+    return words * schedule.lanes * element_bytes + weights
 
 
 def lower_bound_cycles(graph: TaskGraph, schedule: Schedule, board: Board, clock_mhz: float) -> int:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import ceil
 
 from ..board import Board, Resources
+from ..cost import PHASE_OVERHEAD, PIPELINE_DEPTHS
+from ..machine.hardware import Hardware
 from ..machine.memory import plan_memory
 from ..machine.resources import add, shared_resources
 from ..machine.unit_kinds import build_hardware
@@ -56,12 +59,32 @@ def evaluate(graph: TaskGraph, schedule: Schedule, board: Board) -> Evaluation:
     hardware = build_hardware(graph, schedule)
     phases = tuple(phase_cost(schedule, index, hardware, wiring) for index in range(len(schedule.phases)))
     bits = 8 if max(tensor.number.bits for tensor in graph.tensors.values()) <= 8 else 16
+    if schedule.streamed:
+        phases = _with_loads(phases, hardware, schedule.lanes * bits // 8, board)
     memory = plan_memory(graph, schedule, wiring)
     resources = add(
         shared_resources(schedule.lanes * bits, memory.banks, memory.bank_words, PORTS),
         *(unit.resources(schedule.lanes, bits) for unit in hardware.values()),
     )
     return Evaluation(schedule, phases, resources, exceeded(resources, board))
+
+
+def _with_loads(
+    phases: tuple[PhaseCost, ...], hardware: dict[str, Hardware], word_bytes: int, board: Board
+) -> tuple[PhaseCost, ...]:
+    """Phases that also wait for the weights of the phase after them; the first waits for its own before it starts."""
+    rate = min(1.0, board.memory.bandwidth_gb_s * 1e3 / board.clock_mhz / word_bytes)  # words per cycle
+    loads = [
+        ceil(sum(unit.loaded_bytes(index) for unit in hardware.values()) / word_bytes / rate)
+        for index in range(len(phases))
+    ]
+    latency = PIPELINE_DEPTHS["prefetch"]
+    result = []
+    for index, phase in enumerate(phases):
+        following = loads[index + 1] + latency if index + 1 < len(phases) else 0
+        cycles = max(phase.cycles, following + PHASE_OVERHEAD) + (loads[0] + latency if index == 0 else 0)
+        result.append(replace(phase, cycles=cycles))
+    return tuple(result)
 
 
 def exceeded(need: Resources, board: Board) -> tuple[str, ...]:

@@ -2,28 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..machine.unit_kinds import kind_of, rank, unit_for
+from ..machine.window import plan_patches
 from ..task_graph import Task, TaskGraph
-from .plan import Assignment, Pattern, Phase, Schedule, Unit
+from ..work import MacWork
+from .plan import Assignment, Pattern, Phase, Schedule, ScheduleError, Unit
 
 
-def sequential(graph: TaskGraph, lanes: int, outputs: int) -> Schedule:
+def sequential(graph: TaskGraph, lanes: int, outputs: int, entries: int = 0) -> Schedule:
     """One unit of each kind; the mac tasks run one after the other.
 
     A task of another kind that alone reads the result of the task before it follows it through a link in the same
     phase: it needs none of the engine's multipliers, so nothing waits for it.
+
+    Args:
+        graph: the tasks.
+        lanes: elements per word.
+        outputs: output channels per pass of the engine.
+        entries: if not 0, weights are streamed, and a task with more weights than so many entries of the engine's memory
+            is made in shares, one phase after the other.
+
+    Raises:
+        ScheduleError: one pass of a task needs more entries.
     """
     units: dict[str, Unit] = {}
     phases: list[list[Assignment]] = []
     for task in graph.tasks:
         name = kind_of(graph, task).name
         units[name] = unit_for(graph, task, name, outputs)
+        shares = (
+            _shares(graph, task, lanes, outputs, entries) if entries and units[name].is_engine else [None]
+        )
         if phases and not units[name].is_engine and _follows(graph, task, units[name], phases[-1], units):
             phases[-1].append(Assignment(task.name, name))
         else:
-            phases.append([Assignment(task.name, name)])
+            phases += [[Assignment(task.name, name, words)] for words in shares]
     ordered = tuple(sorted(units.values(), key=rank))
-    return Schedule("sequential", lanes, ordered, tuple(Phase(Pattern.SEQUENTIAL, tuple(p)) for p in phases))
+    sequence = tuple(Phase(Pattern.SEQUENTIAL, tuple(phase)) for phase in phases)
+    return Schedule("sequential", lanes, ordered, sequence, streamed=entries > 0)
 
 
 def dataflow(graph: TaskGraph, lanes: int, outputs: dict[str, int]) -> Schedule:
@@ -39,6 +57,29 @@ def dataflow(graph: TaskGraph, lanes: int, outputs: dict[str, int]) -> Schedule:
     return Schedule("dataflow", lanes, units, (Phase(Pattern.DATAFLOW, assignments),))
 
 
+def _shares(
+    graph: TaskGraph, task: Task, lanes: int, outputs: int, entries: int
+) -> Sequence[tuple[int, int] | None]:
+    """Ranges of output words, as even as whole passes allow, whose weights fit so many entries each."""
+    work = task.operator.work(task, graph)
+    assert isinstance(work, MacWork)
+    patch_words = plan_patches(work, lanes, pack=False).words
+    passes = entries // patch_words
+    if passes < 1:
+        raise ScheduleError(
+            f"one pass of task {task.name!r} needs {patch_words} weight entries, not {entries}"
+        )
+    words = -(-work.outputs // lanes)
+    most = max(passes * outputs // lanes, 1)
+    if most >= words:
+        return [None]
+    count = -(-words // most)
+    step = -(-words // count)
+    whole = max(outputs // lanes, 1)
+    step = -(-step // whole) * whole  # an engine's pass makes so many words; a share that cuts one wastes it
+    return [(first, min(first + step, words)) for first in range(0, words, step)]
+
+
 def _follows(
     graph: TaskGraph, task: Task, unit: Unit, phase: list[Assignment], units: dict[str, Unit]
 ) -> bool:
@@ -48,5 +89,6 @@ def _follows(
         task.inputs.count(last.output) == 1
         and graph.consumers[last.output] == (task,)
         and last.output not in graph.outputs
+        and phase[0].words is None
         and rank(unit) > rank(units[phase[-1].unit])
     )

@@ -8,6 +8,7 @@ from itertools import product
 
 from ..board import Board
 from ..machine.mac_unit import mac_steps
+from ..machine.resources import BRAM18_BITS
 from ..machine.window import plan_patches
 from ..task_graph import TaskGraph
 from ..work import MacWork
@@ -97,6 +98,14 @@ def _output_choices(lanes: int, channels: int) -> list[int]:
     return sorted({*small, *large})
 
 
+def _weights_fit(graph: TaskGraph, board: Board) -> bool:
+    """False if the weights alone are more than the board's memories hold, however they are arranged."""
+    bits = sum(
+        p.values.size * p.number.bits for t in graph.tasks for r, p in t.parameters.items() if r != "bias"
+    )
+    return bits <= USABLE["bram18"] * board.resources.bram18 * BRAM18_BITS
+
+
 def _fits_word(graph: TaskGraph, lanes: int, outputs: int) -> bool:
     """True if an entry of the weight memory is not wider than Vitis HLS allows a word to be."""
     bits = max(
@@ -115,7 +124,19 @@ def _sequentials(graph: TaskGraph, board: Board) -> Iterator[Evaluation]:
     for lanes in _lane_choices(graph):
         for outputs in _output_choices(lanes, widest):
             if lanes * outputs <= max(board.resources.dsp, lanes) and _fits_word(graph, lanes, outputs):
-                yield evaluate(graph, sequential(graph, lanes, outputs), board)
+                resident = evaluate(graph, sequential(graph, lanes, outputs), board)
+                yield resident
+                if not resident.fits:
+                    yield from _streamed(graph, board, lanes, outputs)
+
+
+def _streamed(graph: TaskGraph, board: Board, lanes: int, outputs: int) -> Iterator[Evaluation]:
+    """Sequential schedules with weights from DRAM, for memories of one to sixteen BRAMs' depth."""
+    for entries in (512, 1024, 2048, 4096, 8192):
+        try:
+            yield evaluate(graph, sequential(graph, lanes, outputs, entries), board)
+        except ScheduleError:  # one pass of a task needs more
+            continue
 
 
 def _dataflows(graph: TaskGraph, board: Board) -> Iterator[Evaluation]:
@@ -155,7 +176,7 @@ def _dataflows(graph: TaskGraph, board: Board) -> Iterator[Evaluation]:
 def _mixed(graph: TaskGraph, board: Board) -> Iterator[Evaluation]:
     """Mixed schedules on two to four engines that together have most of the board's multipliers."""
     macs = _mac_works(graph)
-    if len(macs) < 2:
+    if len(macs) < 2 or not _weights_fit(graph, board):
         return
     widest = max(work.outputs for work in macs.values())
     for lanes in _lane_choices(graph):
