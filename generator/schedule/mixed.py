@@ -52,7 +52,9 @@ def mixed(graph: TaskGraph, engines: Engines, capacity_words: int) -> Schedule:
     chosen = tuple(phases[candidate.tasks, candidate.label] for candidate in solution.phases)
     used = {assignment.unit for phase in chosen for assignment in phase.assignments}
     units = tuple(unit for unit in engines.units() if unit.name in used)
-    return Schedule("mixed", engines.lanes, units, chosen)
+    patterns = {phase.pattern.value for phase in chosen}
+    kind = patterns.pop() if len(patterns) == 1 else "mixed"
+    return Schedule(kind, engines.lanes, units, chosen)
 
 
 def phase_cycles(graph: TaskGraph, engines: Engines, phase: Phase) -> int:
