@@ -194,7 +194,7 @@ def build_mac(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, str
         [0] * len(works),
         [words_of(graph, task.inputs[0], lanes) for task in tasks],
         lanes,
-        [run.linked for run in runs],
+        [run.pace for run in runs],
     )
     macs: list[MacRow] = []
     posts: list[PostRow] = []

@@ -105,7 +105,7 @@ def build_pool(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, st
         ],
         [words_of(graph, task.inputs[0], lanes) for task in tasks],
         lanes,
-        [run.linked for run in runs],
+        [run.pace for run in runs],
     )
     rows = tuple(
         _row(graph, task, work, plan.words)

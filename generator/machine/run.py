@@ -14,11 +14,12 @@ class Run:
     Attributes:
         phase: index of the phase.
         task: the task.
-        linked: True if its first operand comes from another unit in the same phase, at that unit's pace.
+        pace: cycles over which its first operand comes from another unit in the same phase; 0 if it comes from memory,
+            a word per cycle.
         words: the range of output words of every pixel that the unit makes; None for all.
     """
 
     phase: int
     task: Task
-    linked: bool = False
+    pace: int = 0
     words: tuple[int, int] | None = None

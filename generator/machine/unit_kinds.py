@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from ..schedule.plan import Phase, Schedule, Unit
 from ..task_graph import Task, TaskGraph
+from ..work import MacWork, PoolWork
 from .combine_unit import COMBINE
-from .hardware import Hardware
+from .hardware import Hardware, words_of
 from .mac_unit import ENGINE
 from .pool_unit import POOL
 from .run import Run
 from .unit_kind import UnitKind
+from .window import plan_patches
 
 KINDS: tuple[UnitKind, ...] = (
     ENGINE,
@@ -53,7 +55,12 @@ def build_hardware(graph: TaskGraph, schedule: Schedule) -> dict[str, Hardware]:
     hardware: dict[str, Hardware] = {}
     for unit in schedule.units:
         runs = [
-            Run(index, graph.task(assignment.task), _linked(graph, assignment.task, phase), assignment.words)
+            Run(
+                index,
+                graph.task(assignment.task),
+                _pace(graph, schedule, phase, assignment.task),
+                assignment.words,
+            )
             for index, phase in enumerate(schedule.phases)
             for assignment in phase.assignments
             if assignment.unit == unit.name
@@ -62,7 +69,21 @@ def build_hardware(graph: TaskGraph, schedule: Schedule) -> dict[str, Hardware]:
     return hardware
 
 
-def _linked(graph: TaskGraph, task: str, phase: Phase) -> bool:
-    """True if the phase also makes the task's first operand."""
+def _pace(graph: TaskGraph, schedule: Schedule, phase: Phase, task: str) -> int:
+    """Cycles over which a task's first operand comes from other units in its phase; 0 if it comes from memory."""
     producer = graph.producers.get(graph.task(task).inputs[0])
-    return producer is not None and producer.name in phase.tasks
+    if producer is None or producer.name not in phase.tasks:
+        return 0
+    return max(_trips(graph, schedule, phase, producer), _pace(graph, schedule, phase, producer.name))
+
+
+def _trips(graph: TaskGraph, schedule: Schedule, phase: Phase, task: Task) -> int:
+    """Iterations of the busiest process of a task, window aside."""
+    work = task.operator.work(task, graph)
+    words = words_of(graph, task.output, schedule.lanes)
+    if isinstance(work, PoolWork):
+        return words * work.window.positions
+    if not isinstance(work, MacWork):
+        return words
+    outputs = sum(schedule.unit(share.unit).outputs for share in phase.shares(task.name))
+    return work.pixels * -(-work.outputs // outputs) * plan_patches(work, schedule.lanes).words

@@ -15,7 +15,7 @@ PACKED_LIMIT = 512
 """Largest patch, in elements, that is kept in registers."""
 
 EAGER = -1
-"""No limit to how far a window stores ahead: right where its words come from memory, a word per cycle."""
+"""No limit to how far a window stores ahead: right where its words come faster than it works."""
 
 _SHORTEST_PACKED_LINE = 8
 """A packed line buffer is read and written in one cycle; its lines must be longer than that pipeline."""
@@ -56,7 +56,7 @@ def plan_patches(
     lines: int = 0,
     *,
     pack: bool = True,
-    linked: bool = False,
+    pace: int = 0,
 ) -> PatchPlan:
     """The way a task's patches are made, and its program row.
 
@@ -66,7 +66,7 @@ def plan_patches(
         padding: raw value of padded elements.
         lines: rows of the unit's line buffer, if it is larger than this task needs.
         pack: False where the unit's registers hold another task's patches.
-        linked: True where the words come from another unit, at its pace.
+        pace: cycles over which the words come from another unit; 0 if they come from memory.
     """
     per_pixel = groups(work.channels, lanes)
     if work.window is None:
@@ -74,8 +74,11 @@ def plan_patches(
         return PatchPlan(Way.STRAIGHT, words, WindowRow(way=Way.STRAIGHT, iterations=work.pixels * words))
     if pack and isinstance(work, MacWork) and _packs(work, work.window, lanes):
         return _plan_packed(work, work.window, lanes, padding)
-    lead = work.window.stride[1] * per_pixel if linked else EAGER
-    return _plan_rows(work.window, per_pixel, padding, lines, lead)
+    eager = _plan_rows(work.window, per_pixel, padding, lines, EAGER)
+    if pace == 0:
+        return eager
+    patient = _plan_rows(work.window, per_pixel, padding, lines, work.window.stride[1] * per_pixel)
+    return patient if patient.row.iterations <= pace else eager
 
 
 def _packs(work: MacWork, window: Window, lanes: int) -> bool:

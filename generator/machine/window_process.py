@@ -113,7 +113,7 @@ def size_window(
     paddings: Sequence[int],
     input_words: Sequence[int],
     lanes: int,
-    linked: Sequence[bool],
+    paces: Sequence[int],
 ) -> WindowProcess:
     """The window of a unit: of the packed geometries, the one that saves most words is kept in registers.
 
@@ -122,7 +122,7 @@ def size_window(
         paddings: raw value of padded elements of each task.
         input_words: words of each task's input.
         lanes: elements per word.
-        linked: for each task, whether its words come from another unit.
+        paces: for each task, the cycles over which its words come from another unit; 0 if from memory.
     """
     plans = [plan_patches(work, lanes, padding) for work, padding in zip(works, paddings, strict=True)]
     saved: dict[tuple[int, int, int], int] = {}
@@ -141,8 +141,8 @@ def size_window(
     ]
     lines = max(plan.lines for plan in plans)
     plans = [
-        plan_patches(work, lanes, padding, lines, pack=packs, linked=link)
-        for work, padding, packs, link in zip(works, paddings, pack, linked, strict=True)
+        plan_patches(work, lanes, padding, lines, pack=packs, pace=pace)
+        for work, padding, packs, pace in zip(works, paddings, pack, paces, strict=True)
     ]
     return WindowProcess(tuple(plans), tuple(input_words), kept)
 
