@@ -40,8 +40,14 @@ class MaxPool(Operator):
         node.require(len(node.outputs) == 1, "output Indices is used. Supported: the first output only")
         window = WindowAttributes.from_onnx(node, x, node.pair("kernel_shape"))
         window.require_pads_below_kernel(node)
+        size = (x.shape[2], x.shape[3])
+        node.require(
+            all(window.dilation[i] <= size[i] or not window.pads[i] + window.pads[i + 2] for i in (0, 1)),
+            f"with dilations {list(window.dilation)} on a {size[0]} x {size[1]} image a window sees nothing but "
+            "padding. Supported: dilations up to the size of the image, or no padding",
+        )
         if node.attributes.get("ceil_mode", 0):
-            window = window.extended((x.shape[2], x.shape[3]))
+            window = window.extended(size)
         return node.task(cls(window.kernel, window.stride, window.dilation, window.pads))
 
     def infer(self, inputs: Sequence[Tensor], parameters: Mapping[str, Array]) -> tuple[tuple[int, ...], int]:
