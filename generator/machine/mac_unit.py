@@ -9,7 +9,7 @@ import numpy as np
 
 from ..board import Resources
 from ..fixed_point import Integers
-from ..golden import accumulator_exponent, clamp_bounds
+from ..requantisation import requantisation
 from ..schedule.plan import ScheduleError, Unit
 from ..task_graph import Task, TaskGraph
 from ..work import MacWork
@@ -43,6 +43,7 @@ class MacHardware:
     bias_entries: int
     weight_bits: int
     sum_bits: int
+    per_channel: bool
     lanes: int
 
     @property
@@ -68,7 +69,7 @@ class MacHardware:
         )
         biases = builder.parameter(
             f"{name}_biases",
-            f"vec<{struct}Post::sum_t, kWordLanes>",
+            f"vec<{struct}Post::sum_t, {struct}Post::kBiasLanes>",
             f"{struct}Post::kBiasEntries",
             self._biases(),
             4 if self.sum_bits <= 32 else 8,
@@ -105,6 +106,11 @@ class MacHardware:
             (
                 *common,
                 Constant("kBiasEntries", str(self.bias_entries)),
+                Constant(
+                    "kBiasLanes",
+                    "2 * kWordLanes" if self.per_channel else "kWordLanes",
+                    "biases, then further shifts" if self.per_channel else "biases",
+                ),
                 sum_type,
                 Constant("output_t", "element_t", is_type=True),
             ),
@@ -123,10 +129,15 @@ class MacHardware:
         """Bias entries of each task."""
         blocks = []
         for name, made in zip(self.tasks, self.made, strict=True):
-            values = self.graph.task(name).values
+            task = self.graph.task(name)
+            values = task.values
             channels = made.stop - made.start
             bias = values["bias"][made] if "bias" in values else np.zeros(channels, np.int64)
-            blocks.append(pack_biases(bias, self.lanes))
+            columns = [bias]
+            if self.per_channel:
+                outputs = self.graph.output_tensor(task).channels
+                columns.append(requantisation(self.graph, task).further_shifts(outputs)[made])
+            blocks.append(pack_biases(columns, self.lanes))
         return blocks
 
     @property
@@ -151,7 +162,7 @@ class MacHardware:
         own = Resources(
             dsp=multipliers,
             bram18=bram18(multipliers * self.weight_bits, self.weight_entries)
-            + bram18(lanes * self.sum_bits, self.bias_entries)
+            + bram18((1 + self.per_channel) * lanes * self.sum_bits, self.bias_entries)
             + bram18(lanes * element_bits, self.patch_words),
             uram=0,
             lut=multipliers * 10 + lanes * self.sum_bits * 8 + 600,
@@ -183,6 +194,7 @@ def build_mac(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int) -> 
     )
     macs: list[MacRow] = []
     posts: list[PostRow] = []
+    per_channel = False
     ranges: list[slice] = []
     weight_entries = bias_entries = 0
     for task, work, plan, run in zip(tasks, works, window.patches, runs, strict=True):
@@ -190,10 +202,11 @@ def build_mac(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int) -> 
         channels = made.stop - made.start
         folds, steps = mac_steps(unit.outputs, channels, lanes)
         macs.append(MacRow(work.pixels * folds * plan.words, folds, plan.words, weight_entries))
-        output = graph.output_tensor(task).number
-        low, high = clamp_bounds(task, output)
-        shift = output.exponent - accumulator_exponent(graph, task)
-        posts.append(PostRow(work.pixels * steps, steps, bias_entries, shift, low, high))
+        found = requantisation(graph, task)
+        per_channel = per_channel or found.per_channel
+        posts.append(
+            PostRow(work.pixels * steps, steps, bias_entries, min(found.shifts), found.low, found.high)
+        )
         ranges.append(made)
         weight_entries += folds * plan.words
         bias_entries += groups(channels, lanes)
@@ -209,6 +222,7 @@ def build_mac(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int) -> 
         bias_entries=bias_entries,
         weight_bits=max(task.parameters[r].number.bits for task in tasks for r in task.operator.weight_roles),
         sum_bits=max(sum_bits(graph, task) for task in tasks),
+        per_channel=per_channel,
         lanes=lanes,
     )
 

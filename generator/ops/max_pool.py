@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from ..operator import Accumulation, Array, Operator
+from ..operator import Array, Operator
 from ..work import PoolWork, Reduction, Window
 from .sliding import output_size, patches
 from .window_attributes import WindowAttributes
@@ -59,12 +59,13 @@ class MaxPool(Operator):
             *output_size((size[0], size[1]), self.kernel, self.stride, self.dilation, self.pads),
         ), 1
 
-    def accumulate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Accumulation:
+    def accumulate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Array:
         """The maximum; exact."""
         x = inputs[0]
         fill = -np.inf if x.dtype.kind == "f" else np.iinfo(np.int64).min
         windows = patches(x[:, 0], self.kernel, self.stride, self.dilation, self.pads, fill=fill)
-        return Accumulation(windows.max(axis=(2, 3))[:, np.newaxis])
+        largest: Array = windows.max(axis=(2, 3))[:, np.newaxis]
+        return largest
 
     def accumulator_bound(
         self, magnitudes: Sequence[int], parameters: Mapping[str, Array], inputs: Sequence[Tensor]
