@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from .errors import IntarsiaError
-from .fixed_point import FixedPoint
+from .fixed_point import ChannelFormat, FixedPoint, ParameterFormat
 from .operator import Array, Operator
 from .ops import OPERATORS
 from .task_graph import Parameter, Task, TaskGraph, Tensor
@@ -111,7 +111,7 @@ def _task(task: Task, arrays: dict[str, Array]) -> dict[str, Any]:
         parameters[role] = {
             "array": key,
             "type": parameter.values.dtype.str,
-            "format": _format(parameter.format),
+            "format": _parameter_format(parameter.format),
         }
     return {
         "name": task.name,
@@ -147,6 +147,16 @@ def _read_format(text: list[Any] | None) -> FixedPoint | None:
     return None if text is None else FixedPoint(*text)
 
 
+def _parameter_format(number: ParameterFormat | None) -> list[Any] | None:
+    return [number.bits, number.exponents] if isinstance(number, ChannelFormat) else _format(number)
+
+
+def _read_parameter_format(text: list[Any] | None) -> ParameterFormat | None:
+    if text is not None and isinstance(text[1], list):
+        return ChannelFormat(text[0], tuple(text[1]))
+    return _read_format(text)
+
+
 def _read_graph(header: Mapping[str, Any], arrays: Mapping[str, Array]) -> TaskGraph:
     tensors = {
         text["name"]: Tensor(
@@ -168,7 +178,9 @@ def _read_task(text: Mapping[str, Any], arrays: Mapping[str, Array]) -> Task:
         inputs=tuple(text["inputs"]),
         output=text["output"],
         parameters={
-            role: Parameter(arrays[entry["array"]].astype(entry["type"]), _read_format(entry["format"]))
+            role: Parameter(
+                arrays[entry["array"]].astype(entry["type"]), _read_parameter_format(entry["format"])
+            )
             for role, entry in text["parameters"].items()
         },
         clamp=(-math.inf if low is None else low, math.inf if high is None else high),

@@ -1,13 +1,12 @@
 """What an operator is: one frozen class per file in ops/, with pure methods only.
 
-An operator gives its exact result as an `Accumulation` (no rounding); rounding and clamping happen in one place
-for all operators (golden.py). The same `accumulate` serves the float model: its arithmetic is generic in dtype.
+An operator gives its exact result without rounding; division, rounding and clamping happen in one place for all
+operators (requantisation.py). The same `accumulate` serves the float model: its arithmetic is generic in dtype.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from numpy.typing import NDArray
@@ -21,18 +20,6 @@ if TYPE_CHECKING:
     from .task_graph import Task, TaskGraph, Tensor
 
 Array = NDArray[Any]
-
-
-@dataclass(frozen=True, eq=False)
-class Accumulation:
-    """Exact result of a task before its one rounding: values / divisor.
-
-    For raw-integer operands, in units of 2**(sum of the operands' exponents); `values` has the shape
-    (samples, *output shape).
-    """
-
-    values: Array
-    divisor: int = 1
 
 
 class Operator:
@@ -64,12 +51,17 @@ class Operator:
         """
         raise NotImplementedError
 
-    def accumulate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Accumulation:
-        """Exact result for inputs of shape (samples, *tensor shape), of float64 or int64.
+    def accumulate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Array:
+        """Exact result for inputs of shape (samples, *tensor shape), of float64 or int64, before division.
 
         `bias`, where present, is in the accumulator's units and is included.
         """
         raise NotImplementedError
+
+    @property
+    def divisor(self) -> int:
+        """What the accumulator is divided by."""
+        return 1
 
     def accumulator_bound(
         self, magnitudes: Sequence[int], parameters: Mapping[str, Array], inputs: Sequence[Tensor]
@@ -81,9 +73,9 @@ class Operator:
         """The operator for raw operands of these formats; differs only where operands must share a unit."""
         return self
 
-    def exponent(self, inputs: Sequence[int], weights: Sequence[int]) -> int:
-        """Exponent of the accumulator's unit, from those of the operands and of the quantised weights."""
-        return sum(inputs) + sum(weights)
+    def exponent(self, inputs: Sequence[int]) -> int:
+        """Exponent of the accumulator's unit, from those of the operands; quantised weights add theirs."""
+        return sum(inputs)
 
     def keeps_format(self) -> bool:
         """True if the output must have the input's number format (the operator only selects values)."""

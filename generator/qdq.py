@@ -14,9 +14,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from .fixed_point import FixedPoint
-from .golden import clamp_bounds
+from .fixed_point import ChannelFormat, FixedPoint, ParameterFormat
 from .operator import Array
+from .requantisation import requantisation
 from .task_graph import Task, TaskGraph
 
 OPSET = 21
@@ -96,7 +96,8 @@ class QdqBuilder:
     def clamp(self, task: Task, tensor: str) -> str:
         """Append the task's Relu or Clip, if its clamp is narrower than what QuantizeLinear saturates to."""
         number = self._graph.output_tensor(task).number
-        return self._clip(tensor, number, *clamp_bounds(task, number))
+        found = requantisation(self._graph, task)
+        return self._clip(tensor, number, found.low, found.high)
 
     def quantise(self, tensor: str, real: str) -> None:
         """Append QuantizeLinear and DequantizeLinear for a tensor whose float values are `real`."""
@@ -157,9 +158,13 @@ class QdqBuilder:
         ]
         return self.node("Clip", [tensor, *bounds]) if any(bounds) else tensor
 
-    def _dequantise(self, raw: str, number: FixedPoint, prefix: str, result: str) -> str:
-        operands = [raw, self.constant(np.array(number.scale, np.float32), f"{prefix}_scale")]
-        return self._append("DequantizeLinear", operands, result, self._unique(f"{prefix}/DequantizeLinear"))
+    def _dequantise(self, raw: str, number: ParameterFormat, prefix: str, result: str) -> str:
+        scales = np.exp2(np.array(number.exponents, np.float32))
+        per_channel = isinstance(number, ChannelFormat)
+        operands = [raw, self.constant(scales if per_channel else scales[0], f"{prefix}_scale")]
+        attributes = {"axis": 0} if per_channel else {}
+        name = self._unique(f"{prefix}/DequantizeLinear")
+        return self._append("DequantizeLinear", operands, result, name, **attributes)
 
     def _append(self, op_type: str, inputs: Sequence[str], output: str, name: str, **attributes: Any) -> str:
         self._taken.add(output)
@@ -176,6 +181,6 @@ class QdqBuilder:
         return name
 
 
-def container(number: FixedPoint) -> np.dtype[Any]:
+def container(number: ParameterFormat) -> np.dtype[Any]:
     """The smallest ONNX integer type that holds a signed format."""
     return next(kind for kind in _CONTAINERS if np.iinfo(kind).bits >= number.bits)

@@ -18,7 +18,7 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from .fixed_point import FixedPoint
+from .fixed_point import FixedPoint, ParameterFormat
 
 if TYPE_CHECKING:
     from .operator import Operator
@@ -59,13 +59,16 @@ class Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Parameter:
-    """A constant operand: real values (format None) or raw integers with their format."""
+    """A constant operand: real values (format None) or raw integers with their format.
+
+    A `ChannelFormat` belongs to the first axis, that of the output channels.
+    """
 
     values: NDArray[Any]
-    format: FixedPoint | None = None
+    format: ParameterFormat | None = None
 
     @property
-    def number(self) -> FixedPoint:
+    def number(self) -> ParameterFormat:
         """The number format; only for quantised parameters."""
         if self.format is None:
             raise ValueError("parameter is not quantised")

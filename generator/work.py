@@ -54,13 +54,12 @@ class Reduction(Enum):
 
 @dataclass(frozen=True)
 class PoolWork:
-    """Per-channel reduction over a window; a SUM is divided by `divisor` at the output cast."""
+    """Per-channel reduction over a window; the requantisation divides a SUM."""
 
     pixels: int
     channels: int
     window: Window
     reduction: Reduction
-    divisor: int = 1
 
 
 class Combination(Enum):

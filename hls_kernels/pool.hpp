@@ -2,8 +2,8 @@
 //
 // The window behind it sends, for each pixel and each word of channels, all positions in turn.
 // Config: kLanes, kMean (a mean occurs in some phase), kMax (a maximum does), input_t, output_t, total_t
-// (sums, and twice a remainder), reciprocal_t, product_t (total times reciprocal), row(phase). Cycles:
-// iterations = pixels * words * positions, II = 1.
+// (shifted sums, and twice a remainder), reciprocal_t, product_t (total times reciprocal), row(phase).
+// Cycles: iterations = pixels * words * positions, II = 1.
 #pragma once
 
 #include "requantise.hpp"
@@ -16,9 +16,10 @@ struct pool_row {
     int iterations;  // pixels * words * positions
     int positions;   // of the window
     bool mean;
-    int divisor;  // of a sum, in units of the output; 1 for a maximum
+    int left;         // left shift of a sum, to steps as fine as the output's
+    int64_t divisor;  // of the shifted sum, in units of the output; 1 for a maximum
     int64_t reciprocal;
-    int shift;  // quotient = sum * reciprocal >> shift
+    int shift;  // quotient = shifted sum * reciprocal >> shift
     int low;    // clamp, in raw output integers
     int high;
 };
@@ -52,7 +53,7 @@ Pool:
             total[v] = mean ? sum : largest;
             total_t result = total[v];
             if (mean) {
-                result = divide_half_even<product_t>(total[v], total_t(row.divisor),
+                result = divide_half_even<product_t>(total_t(total[v] << row.left), total_t(row.divisor),
                                                      reciprocal_t(row.reciprocal), row.shift);
             }
             word[v] = output_t(clamp(result, row.low, row.high));

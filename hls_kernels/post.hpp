@@ -1,9 +1,10 @@
 // post: from sums to output words: adds the bias, rounds and saturates once, clamps, packs kLanes channels a
 // word.
 //
-// Config: kOutputs (sums per fold), kLanes, kBiasEntries, sum_t, output_t, row(phase).
+// Config: kOutputs (sums per fold), kLanes, kBiasEntries, kBiasLanes, sum_t, output_t, row(phase).
 // kOutputs must be a multiple or a divisor of kLanes.
-// Biases: entry (address of the task + word of the pixel) holds kLanes biases in the unit of the sums.
+// Biases: entry (address of the task + word of the pixel) holds kLanes biases in the unit of the sums. If
+// channels differ in their units in some phase, kBiasLanes is 2 * kLanes, and kLanes further shifts follow.
 // Cycles: iterations = pixels * max(output words, folds), II = 1.
 #pragma once
 
@@ -17,14 +18,14 @@ struct post_row {
     int iterations;  // pixels * steps
     int steps;       // per pixel: output words, or folds where a fold is less than a word
     int biases;      // first entry of the task in the bias memory
-    int shift;       // right shift from the sum's to the output's unit
+    int shift;       // least right shift of a channel, from its sum's to the output's unit
     int low;         // clamp, in raw output integers
     int high;
 };
 
 template <class Config>
 void post(int phase, stream<vec<typename Config::sum_t, Config::kOutputs>>& sums,
-          const vec<typename Config::sum_t, Config::kLanes> biases[Config::kBiasEntries],
+          const vec<typename Config::sum_t, Config::kBiasLanes> biases[Config::kBiasEntries],
           stream<vec<typename Config::output_t, Config::kLanes>>& out) {
     INTARSIA_PROCESS;
     constexpr int kOutputs = Config::kOutputs;
@@ -33,6 +34,8 @@ void post(int phase, stream<vec<typename Config::sum_t, Config::kOutputs>>& sums
                   "outputs and lanes must divide one another");
     constexpr int kWordsPerFold = kOutputs > kLanes ? kOutputs / kLanes : 1;
     constexpr int kFoldsPerWord = kLanes > kOutputs ? kLanes / kOutputs : 1;
+    constexpr int kShifts = Config::kBiasLanes - kLanes;  // of an entry, behind its biases
+    static_assert(kShifts == 0 || kShifts == kLanes, "an entry holds biases, or biases and shifts");
     constexpr int kPerStep = kOutputs < kLanes ? kOutputs : kLanes;
     using sum_t = typename Config::sum_t;
     using output_t = typename Config::output_t;
@@ -51,11 +54,12 @@ Post:
         if (kWordsPerFold == 1 || section == 0) sum = sums.read();
         const int from = kWordsPerFold == 1 ? 0 : section * kLanes;
         const int to = kFoldsPerWord == 1 ? 0 : section * kOutputs;
-        const vec<sum_t, kLanes>& bias = biases[address];
+        const vec<sum_t, Config::kBiasLanes>& bias = biases[address];
         for (int p = 0; p < kPerStep; ++p) {
 #pragma HLS UNROLL
             const sum_t exact = sum[from + p] + bias[to + p];
-            word[to + p] = output_t(clamp(shift_half_even(exact, row.shift), row.low, row.high));
+            const int shift = row.shift + (kShifts > 0 ? int(bias[kLanes + to + p]) : 0);
+            word[to + p] = output_t(clamp(shift_half_even(exact, shift), row.low, row.high));
         }
         const bool last = step == row.steps - 1;
         if (kFoldsPerWord == 1 || section == kFoldsPerWord - 1 || last) {

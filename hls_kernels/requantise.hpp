@@ -1,5 +1,5 @@
-// requantise: the one place where hardware rounds. The Python twin is FixedPoint.cast
-// (generator/fixed_point.py).
+// requantise: the one place where hardware rounds. The Python twin is generator/requantisation.py. Wide must
+// hold the value, half an output step, their sum, and the clamp's bounds (generator/machine/hardware.py).
 #pragma once
 
 #include "integer.hpp"

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from intarsia import golden
-from intarsia.fixed_point import FixedPoint
+from intarsia.fixed_point import FixedPoint, divide_half_even
 from intarsia.ops.conv import Conv
 from intarsia.ops.dense import Dense
 from intarsia.ops.max_pool import MaxPool
+from intarsia.requantisation import requantisation
 from intarsia.task_graph import Parameter, Task, TaskGraph, Tensor
 from intarsia.verify.findings import Batch
 from intarsia.verify.golden_runner import GoldenRunner
@@ -133,24 +134,24 @@ class FaultyRunner:
 
 def exact_value(graph: TaskGraph, task: Task, inputs: list[Array]) -> tuple[Array, int]:
     """The accumulator, and how far the cast shifts it to the right."""
-    accumulation = task.operator.accumulate(inputs, task.values)
-    return accumulation.values, graph.output_tensor(task).number.exponent - golden.accumulator_exponent(
-        graph, task
-    )
+    found = requantisation(graph, task)
+    assert (len(found.shifts), found.divisor) == (1, 1)
+    return task.operator.accumulate(inputs, task.values), found.right
 
 
 def floored(graph: TaskGraph, task: Task, inputs: list[Array]) -> Array:
     values, shift = exact_value(graph, task, inputs)
-    number = graph.output_tensor(task).number
-    return np.clip(number.saturate(values >> shift), *golden.clamp_bounds(task, number))
+    found = requantisation(graph, task)
+    return np.clip(values >> shift, found.low, found.high)
 
 
 def wrapped(graph: TaskGraph, task: Task, inputs: list[Array]) -> Array:
     values, shift = exact_value(graph, task, inputs)
     number = graph.output_tensor(task).number
-    rounded = replace(number, bits=40).cast(values, number.exponent - shift)
     span = number.maximum - number.minimum + 1
-    return np.clip((rounded - number.minimum) % span + number.minimum, *golden.clamp_bounds(task, number))
+    found = requantisation(graph, task)
+    rounded = divide_half_even(values, 1, shift)
+    return np.clip((rounded - number.minimum) % span + number.minimum, found.low, found.high)
 
 
 def no_bias(graph: TaskGraph, task: Task, inputs: list[Array]) -> Array:

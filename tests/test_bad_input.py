@@ -71,6 +71,15 @@ def nan_weight() -> None:
     save("m.onnx", weight)
 
 
+def all_padding() -> None:
+    """A window without a pixel has no maximum."""
+    nodes = [
+        node("Conv", ["x", "w"], "c"),
+        node("MaxPool", ["c"], "y", kernel_shape=[2, 1], dilations=[2, 1], pads=[1, 0, 1, 0]),
+    ]
+    onnx.save(make_model(nodes, (1, 1, 3, 5), {"w": WEIGHT}), "m.onnx")
+
+
 def too_large() -> None:
     model = make_model([node("MatMul", ["x", "w"], "y")], (1, 3000), {"w": random(3000, 3000)})
     onnx.save(model, "m.onnx")
@@ -85,6 +94,7 @@ def too_large() -> None:
         (unsupported, ("Erf (node 'n_y')", "Supported: Add,", "Export the model without")),
         (dynamic, ("input 'x'", "no fixed size on axis 2", "Fix it by: python -m onnxruntime.tools")),
         (nan_weight, ("Conv node 'n_c'", "'w' holds NaN", "(1, 0, 2, 0)", "Train or export")),
+        (all_padding, ("MaxPool node 'n_y'", "nothing but padding", "Supported: dilations up to")),
         (too_large, ("does not fit kv260", "BRAM18: needs", "intarsia boards", "--weight-bits")),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intarsia.fixed_point import FixedPoint, divide_half_even
+from intarsia.fixed_point import ChannelFormat, FixedPoint, divide_half_even
 
 LIMIT = 2**62
 
@@ -36,14 +36,26 @@ def test_ties_and_their_neighbours(shift: int, divisor: int) -> None:
     assert divide_half_even(np.array(raws, dtype=np.int64), divisor, shift).tolist() == expected
 
 
-@given(formats, st.integers(-(2**30), 2**30), st.integers(-30, 30), st.integers(1, 200))
-def test_cast_rounds_once_then_saturates(number: FixedPoint, raw: int, exponent: int, divisor: int) -> None:
-    exponent = max(
-        min(exponent, number.exponent + 24), number.exponent - 50
-    )  # the range that cast is valid for
-    exact = Fraction(raw, divisor) * Fraction(2) ** (exponent - number.exponent)
-    expected = min(max(round(exact), number.minimum), number.maximum)
-    assert number.cast(np.array([raw]), exponent, divisor)[0] == expected
+@given(st.data())
+def test_shifts_may_differ_by_element(data: st.DataObject) -> None:
+    shifts = data.draw(st.lists(st.integers(-10, 40), min_size=1, max_size=8))
+    raws = [data.draw(st.integers(-(2**40), 2**40)) for _ in shifts]
+    divisor = data.draw(st.sampled_from([1, 3, 49]))
+    expected = [
+        round(Fraction(raw, divisor) / Fraction(2) ** shift) for raw, shift in zip(raws, shifts, strict=True)
+    ]
+    assert divide_half_even(np.array(raws), divisor, np.array(shifts)).tolist() == expected
+
+
+@given(st.integers(2, 10), st.integers(0, 20), st.lists(st.integers(-10, 10), min_size=1, max_size=3))
+def test_channel_formats_are_formats_by_channel(bits: int, seed: int, exponents: list[int]) -> None:
+    number = ChannelFormat(bits, tuple(exponents))
+    reals = np.random.default_rng(seed).normal(0, 8, (len(exponents), 4, 2))
+    raw = number.quantise(reals)
+    for index, exponent in enumerate(exponents):
+        one = FixedPoint(bits, exponent)
+        np.testing.assert_array_equal(raw[index], one.quantise(reals[index]))
+        np.testing.assert_array_equal(number.dequantise(raw)[index], one.dequantise(raw[index]))
 
 
 @given(formats, st.floats(-(2.0**40), 2.0**40))

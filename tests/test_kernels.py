@@ -241,8 +241,8 @@ def test_skip_connections(kind: type[Combine], schedule: str) -> None:
 @pytest.mark.parametrize("board", ["kv260", "pynq-z2"])
 @pytest.mark.parametrize(
     "graph",
-    [geometries, packed, pools, many_channels, lambda: residual(Add)],
-    ids=["geometries", "packed", "pools", "many", "add"],
+    [geometries, packed, pools, means, many_channels, lambda: residual(Add)],
+    ids=["geometries", "packed", "pools", "means", "many", "add"],
 )
 def test_chosen_schedule(graph: Callable[[], TaskGraph], board: str) -> None:
     """What the scheduler takes, mixed schedules included."""

@@ -133,7 +133,7 @@ def test_assert_agrees(passed: Report, failed: Report) -> None:
 def test_reproduction(failed: Report, tmp_path: Path) -> None:
     divergence = failed.first_divergence
     assert divergence is not None and failed.evidence is not None and divergence.index is not None
-    reproduction.write(tmp_path / "reproduction", tmp_path, GRAPH, divergence, failed.evidence)
+    reproduction.write(tmp_path / "reproduction", tmp_path, GRAPH, divergence, failed.evidence, "none")
     files = {path.name for path in (tmp_path / "reproduction").iterdir()}
     assert files == {"inputs.npz", "expected.npz", "got.npz", "isolated.npz", "command.txt"}
     with np.load(tmp_path / "reproduction" / "got.npz") as got:

@@ -93,7 +93,8 @@ def run(
             )
 
         report = _despite_faults(worlds, compare)
-    _reproduce(project, graph, report)
+    report = replace(report, name=_read_json(project / "design.json").get("name", graph.name))
+    _reproduce(project, graph, report, board)
     return report
 
 
@@ -188,11 +189,11 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _reproduce(project: Path, graph: TaskGraph, report: Report) -> None:
+def _reproduce(project: Path, graph: TaskGraph, report: Report, board: str) -> None:
     """Keep the failing sample of this run; remove that of an earlier one."""
     folder = project / "verify" / "reproduction"
     if folder.is_dir():
         shutil.rmtree(folder)
     failing = next((one for one in report.divergences if one.sample is not None), None)
     if failing is not None and report.evidence is not None:
-        reproduction.write(folder, project, graph, failing, report.evidence)
+        reproduction.write(folder, project, graph, failing, report.evidence, board)

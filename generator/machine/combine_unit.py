@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from ..board import Resources
-from ..golden import accumulator_exponent, clamp_bounds
+from ..requantisation import requantisation
 from ..schedule.plan import ScheduleError, Unit
 from ..task_graph import Task, TaskGraph
 from ..work import Combination, CombineWork
@@ -100,10 +100,9 @@ def _row(graph: TaskGraph, task: Task, lanes: int) -> CombineRow:
     work = task.operator.work(task, graph)
     if not isinstance(work, CombineWork):
         raise ScheduleError(f"task {task.name!r} ({task.operator.name}) cannot run on a combine unit")
-    output = graph.output_tensor(task).number
-    low, high = clamp_bounds(task, output)
-    shift = output.exponent - accumulator_exponent(graph, task)
-    return CombineRow(words_of(graph, task.output, lanes), work.kind.value, *work.shifts, shift, low, high)
+    found = requantisation(graph, task)
+    words = words_of(graph, task.output, lanes)
+    return CombineRow(words, work.kind.value, *work.shifts, found.right, found.low, found.high)
 
 
 COMBINE = UnitKind("combine", CombineWork, build_combine)

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from ..board import Resources
 from ..quantise.accumulators import accumulator_bound
+from ..requantisation import requantisation
 from ..task_graph import Task, TaskGraph
 from .builder import Builder
 from .run import Run
@@ -56,8 +57,12 @@ class Hardware(Protocol):
 
 
 def sum_bits(graph: TaskGraph, task: Task) -> int:
-    """Bits of a signed accumulator that never wraps, with room for the rounding addend."""
-    return accumulator_bound(graph, task).bit_length() + 2
+    """Bits of a signed accumulator that never wraps while it is rounded and clamped (hls_kernels/requantise.hpp).
+
+    It holds the accumulator, the rounding addend of half an output step, their sum, and the clamp's bounds.
+    """
+    accumulator = accumulator_bound(graph, task).bit_length()
+    return max(accumulator, requantisation(graph, task).right, graph.output_tensor(task).number.bits) + 2
 
 
 def words_of(graph: TaskGraph, tensor: str, lanes: int) -> int:

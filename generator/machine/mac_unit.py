@@ -9,7 +9,7 @@ import numpy as np
 
 from ..board import Resources
 from ..fixed_point import Integers
-from ..golden import accumulator_exponent, clamp_bounds
+from ..requantisation import requantisation
 from ..schedule.plan import ScheduleError, Unit
 from ..task_graph import Task, TaskGraph
 from ..work import MacWork
@@ -44,6 +44,7 @@ class MacHardware:
     bias_entries: int
     weight_bits: int
     sum_bits: int
+    per_channel: bool
     lanes: int
     copies: int
 
@@ -71,7 +72,7 @@ class MacHardware:
             weights = builder.parameter(f"{name}_weights", word, entries, self._weights(), self.weight_bytes)
         biases = builder.parameter(
             f"{name}_biases",
-            f"vec<{struct}Post::sum_t, kWordLanes>",
+            f"vec<{struct}Post::sum_t, {struct}Post::kBiasLanes>",
             f"{struct}Post::kBiasEntries",
             self._biases(),
             4 if self.sum_bits <= 32 else 8,
@@ -108,6 +109,11 @@ class MacHardware:
             (
                 *common,
                 Constant("kBiasEntries", str(self.bias_entries)),
+                Constant(
+                    "kBiasLanes",
+                    "2 * kWordLanes" if self.per_channel else "kWordLanes",
+                    "biases, then further shifts" if self.per_channel else "biases",
+                ),
                 sum_type,
                 Constant("output_t", "element_t", is_type=True),
             ),
@@ -126,10 +132,15 @@ class MacHardware:
         """Bias entries of each task."""
         blocks = []
         for run, made in zip(self.runs, self.made, strict=True):
-            values = run.task.values
+            task = run.task
+            values = task.values
             channels = made.stop - made.start
             bias = values["bias"][made] if "bias" in values else np.zeros(channels, np.int64)
-            blocks.append(pack_biases(bias, self.lanes))
+            columns = [bias]
+            if self.per_channel:
+                outputs = self.graph.output_tensor(task).channels
+                columns.append(requantisation(self.graph, task).further_shifts(outputs)[made])
+            blocks.append(pack_biases(columns, self.lanes))
         return blocks
 
     @property
@@ -166,7 +177,7 @@ class MacHardware:
         own = Resources(
             dsp=multipliers,
             bram18=self.copies * bram18(multipliers * self.weight_bits, self.weight_entries)
-            + bram18(lanes * self.sum_bits, self.bias_entries)
+            + bram18((1 + self.per_channel) * lanes * self.sum_bits, self.bias_entries)
             + bram18(lanes * element_bits, self.patch_words),
             uram=0,
             lut=multipliers * 10 + lanes * self.sum_bits * 8 + 600,
@@ -198,6 +209,7 @@ def build_mac(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, str
     )
     macs: list[MacRow] = []
     posts: list[PostRow] = []
+    per_channel = False
     ranges: list[slice] = []
     weight_entries = bias_entries = 0
     for task, work, plan, run in zip(tasks, works, window.patches, runs, strict=True):
@@ -206,10 +218,11 @@ def build_mac(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, str
         folds, steps = mac_steps(unit.outputs, channels, lanes)
         first = 0 if streamed else weight_entries
         macs.append(MacRow(work.pixels * folds * plan.words, folds, plan.words, first))
-        output = graph.output_tensor(task).number
-        low, high = clamp_bounds(task, output)
-        shift = output.exponent - accumulator_exponent(graph, task)
-        posts.append(PostRow(work.pixels * steps, steps, bias_entries, shift, low, high))
+        found = requantisation(graph, task)
+        per_channel = per_channel or found.per_channel
+        posts.append(
+            PostRow(work.pixels * steps, steps, bias_entries, min(found.shifts), found.low, found.high)
+        )
         ranges.append(made)
         weight_entries = (
             max(weight_entries, folds * plan.words) if streamed else weight_entries + folds * plan.words
@@ -227,6 +240,7 @@ def build_mac(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, str
         bias_entries=bias_entries,
         weight_bits=max(task.parameters[r].number.bits for task in tasks for r in task.operator.weight_roles),
         sum_bits=max(sum_bits(graph, task) for task in tasks),
+        per_channel=per_channel,
         lanes=lanes,
         copies=2 if streamed else 1,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..fixed_point import Integers
@@ -33,9 +35,14 @@ def pack_weights(by_position: Array, way: Way, lanes: int, outputs: int) -> Inte
     return folds.transpose(0, 2, 1, 3).reshape(-1, outputs * lanes)
 
 
-def pack_biases(bias: Array, lanes: int) -> Integers:
-    """(words per pixel, lanes) biases, zero where padded."""
-    return _pad(bias, 0, lanes).reshape(-1, lanes)
+def pack_biases(columns: Sequence[Integers], lanes: int) -> Integers:
+    """Bias entries of one task: for each word of a pixel `lanes` numbers of every column, zero where padded.
+
+    Args:
+        columns: (output channels,) each: the biases, then what else post needs to know of each channel.
+        lanes: elements per word.
+    """
+    return np.concatenate([_pad(column, 0, lanes).reshape(-1, lanes) for column in columns], axis=1)
 
 
 def to_bytes(entries: Integers, element_bytes: int, word_bytes: int) -> bytes:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from math import ceil
 
 from ..board import Resources
-from ..golden import accumulator_exponent, clamp_bounds
 from ..quantise.accumulators import accumulator_bound
+from ..requantisation import requantisation
 from ..schedule.plan import ScheduleError, Unit
 from ..task_graph import Task, TaskGraph
 from ..work import PoolWork, Reduction
@@ -111,15 +111,16 @@ def build_pool(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, st
         _row(graph, task, work, plan.words)
         for task, work, plan in zip(tasks, works, window.patches, strict=True)
     )
-    bounds = [accumulator_bound(graph, task) for task in tasks]
+    bounds = [accumulator_bound(graph, task) << row.left for task, row in zip(tasks, rows, strict=True)]
+    element_bits = max(graph.output_tensor(task).number.bits for task in tasks)
     means = [(row, bound) for row, bound in zip(rows, bounds, strict=True) if row.mean]
     return PoolHardware(
         unit=unit,
         runs=tuple(runs),
         window=window,
         pools=rows,
-        # Signed: one bit more than the magnitude, and one more for twice a remainder.
-        total_bits=max([*bounds, *(row.divisor for row, _ in means)]).bit_length() + 2,
+        # Signed: one bit more than the magnitude, and one more for twice a remainder; the clamp's bounds fit as well.
+        total_bits=max(max([*bounds, *(row.divisor for row, _ in means)]).bit_length(), element_bits) + 2,
         reciprocal_bits=max((row.reciprocal for row, _ in means), default=1).bit_length() + 1,
         product_bits=max((row.reciprocal * bound for row, bound in means), default=1).bit_length() + 1,
     )
@@ -133,14 +134,13 @@ def _work(graph: TaskGraph, task: Task) -> PoolWork:
 
 
 def _row(graph: TaskGraph, task: Task, work: PoolWork, patch_words: int) -> PoolRow:
-    output = graph.output_tensor(task).number
-    low, high = clamp_bounds(task, output)
-    iterations = work.pixels * patch_words
+    found = requantisation(graph, task)
+    iterations, positions = work.pixels * patch_words, work.window.positions
     if work.reduction is Reduction.MAX:
-        return PoolRow(iterations, work.window.positions, low=low, high=high)
-    divisor = work.divisor << (output.exponent - accumulator_exponent(graph, task))
-    reciprocal, shift = invariant_reciprocal(divisor, accumulator_bound(graph, task))
-    return PoolRow(iterations, work.window.positions, True, divisor, reciprocal, shift, low, high)
+        return PoolRow(iterations, positions, low=found.low, high=found.high)
+    divisor = found.divisor << found.right
+    reciprocal, shift = invariant_reciprocal(divisor, accumulator_bound(graph, task) << found.left)
+    return PoolRow(iterations, positions, True, found.left, divisor, reciprocal, shift, found.low, found.high)
 
 
 def invariant_reciprocal(divisor: int, bound: int) -> tuple[int, int]:

@@ -132,6 +132,7 @@ class PoolRow(Row):
     iterations: int = 0
     positions: int = 0
     mean: bool = False
+    left: int = 0
     divisor: int = 1
     reciprocal: int = 1
     shift: int = 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from ..fixed_point import Floats
-from ..operator import Accumulation, Array, Operator
+from ..operator import Array, Operator
 from ..task_graph import Tensor
 from .combine import Add, Combine, Mul, Sub
 
@@ -86,12 +86,12 @@ class Affine(Operator):
         """As the input."""
         return inputs[0].shape, inputs[0].channel_axis
 
-    def accumulate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Accumulation:
+    def accumulate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Array:
         """One multiplication and one addition per element."""
         x = inputs[0]
         along = [1] * x.ndim
         along[self.axis + 1] = -1
-        return Accumulation(x * parameters["scale"].reshape(along) + parameters["shift"].reshape(along))
+        return x * parameters["scale"].reshape(along) + parameters["shift"].reshape(along)
 
 
 _COMBINED: dict[str, type[Combine]] = {"Add": Add, "Sub": Sub, "Mul": Mul}

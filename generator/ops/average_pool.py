@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from ..operator import Accumulation, Array, Operator
+import numpy as np
+
+from ..operator import Array, Operator
 from ..work import PoolWork, Reduction, Window
 from .sliding import output_size, patches
 from .window_attributes import WindowAttributes
@@ -58,16 +60,22 @@ class AveragePool(Operator):
         _, channels, *size = inputs[0].shape
         return (1, channels, *output_size((size[0], size[1]), self.kernel, self.stride, (1, 1), self.pads)), 1
 
-    def accumulate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Accumulation:
-        """The sum, to be divided by the number of kernel positions."""
+    def accumulate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Array:
+        """The sum."""
         windows = patches(inputs[0][:, 0], self.kernel, self.stride, (1, 1), self.pads, fill=0)
-        return Accumulation(windows.sum(axis=(2, 3))[:, None], self.kernel[0] * self.kernel[1])
+        total: Array = windows.sum(axis=(2, 3))[:, np.newaxis]
+        return total
+
+    @property
+    def divisor(self) -> int:
+        """Number of kernel positions."""
+        return self.kernel[0] * self.kernel[1]
 
     def accumulator_bound(
         self, magnitudes: Sequence[int], parameters: Mapping[str, Array], inputs: Sequence[Tensor]
     ) -> int:
         """Kernel positions times the largest input."""
-        return self.kernel[0] * self.kernel[1] * magnitudes[0]
+        return self.divisor * magnitudes[0]
 
     def work(self, task: Task, graph: TaskGraph) -> PoolWork:
         """A pool unit that sums and divides."""
@@ -76,9 +84,7 @@ class AveragePool(Operator):
         window = Window(
             height, width, self.kernel, self.stride, (1, 1), self.pads[0], self.pads[1], out_height, out_width
         )
-        return PoolWork(
-            out_height * out_width, channels, window, Reduction.SUM, self.kernel[0] * self.kernel[1]
-        )
+        return PoolWork(out_height * out_width, channels, window, Reduction.SUM)
 
     def to_qdq(self, builder: QdqBuilder, task: Task, graph: TaskGraph) -> str:
         """One ONNX AveragePool."""

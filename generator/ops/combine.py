@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import numpy as np
 
 from ..errors import IntarsiaError
-from ..operator import Accumulation, Array, Operator
+from ..operator import Array, Operator
 from ..work import Combination, CombineWork
 
 if TYPE_CHECKING:
@@ -52,28 +52,30 @@ class Combine(Operator):
         """Shifts both operands to the finer of their steps; a product needs none."""
         if self.kind is Combination.PRODUCT:
             return self
-        finest = self.exponent([number.exponent for number in inputs], ())
+        finest = self.exponent([number.exponent for number in inputs])
         first, second = (number.exponent - finest for number in inputs)
         return replace(self, shifts=(first, second))
 
-    def exponent(self, inputs: Sequence[int], weights: Sequence[int]) -> int:
+    def exponent(self, inputs: Sequence[int]) -> int:
         """The finer of the operands' steps, or their product."""
         return sum(inputs) if self.kind is Combination.PRODUCT else min(inputs)
 
-    def accumulate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Accumulation:
+    def accumulate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Array:
         """Exact for integers."""
         first, second = (values * (1 << shift) for values, shift in zip(inputs, self.shifts, strict=True))
+        result: Array
         match self.kind:
             case Combination.SUM:
-                return Accumulation(first + second)
+                result = first + second
             case Combination.DIFFERENCE:
-                return Accumulation(first - second)
+                result = first - second
             case Combination.PRODUCT:
-                return Accumulation(first * second)
+                result = first * second
             case Combination.MAXIMUM:
-                return Accumulation(np.maximum(first, second))
+                result = np.maximum(first, second)
             case Combination.MINIMUM:
-                return Accumulation(np.minimum(first, second))
+                result = np.minimum(first, second)
+        return result
 
     def accumulator_bound(
         self, magnitudes: Sequence[int], parameters: Mapping[str, Array], inputs: Sequence[Tensor]

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import IntarsiaError
 from ..exact import matmul
-from ..operator import Accumulation, Array, Operator
+from ..operator import Array, Operator
 from ..work import MacWork, Window
 from .sliding import output_size, patches
 from .window_attributes import WindowAttributes
@@ -71,7 +71,7 @@ class Conv(Operator):
         )
         return (1, outputs, out_height, out_width), 1
 
-    def accumulate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Accumulation:
+    def accumulate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Array:
         """Convolution as one matrix product over gathered patches."""
         x = inputs[0]
         weight = parameters["weight"]
@@ -82,7 +82,7 @@ class Conv(Operator):
         result = matmul(weight.reshape(outputs, -1)[np.newaxis], columns)
         if "bias" in parameters:
             result = result + parameters["bias"][:, np.newaxis]
-        return Accumulation(result.reshape(samples, 1, outputs, out_height, out_width))
+        return result.reshape(samples, 1, outputs, out_height, out_width)
 
     def accumulator_bound(
         self, magnitudes: Sequence[int], parameters: Mapping[str, Array], inputs: Sequence[Tensor]

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import IntarsiaError
 from ..exact import matmul
-from ..operator import Accumulation, Array, Operator
+from ..operator import Array, Operator
 from ..work import MacWork
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Dense(Operator):
             )
         return (*shape[: self.axis], outputs), self.axis
 
-    def accumulate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Accumulation:
+    def accumulate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Array:
         """One matrix product."""
         x = inputs[0]
         weight = parameters["weight"]
@@ -84,7 +84,7 @@ class Dense(Operator):
         result = matmul(rows, weight.T)
         if "bias" in parameters:
             result = result + parameters["bias"]
-        return Accumulation(result.reshape(*x.shape[: self.axis + 1], weight.shape[0]))
+        return result.reshape(*x.shape[: self.axis + 1], weight.shape[0])
 
     def accumulator_bound(
         self, magnitudes: Sequence[int], parameters: Mapping[str, Array], inputs: Sequence[Tensor]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from ..operator import Accumulation, Array, Operator
+from ..operator import Array, Operator
 from ..work import PoolWork, Reduction, Window
 from .sliding import output_size, patches
 from .window_attributes import WindowAttributes
@@ -40,8 +40,14 @@ class MaxPool(Operator):
         node.require(len(node.outputs) == 1, "output Indices is used. Supported: the first output only")
         window = WindowAttributes.from_onnx(node, x, node.pair("kernel_shape"))
         window.require_pads_below_kernel(node)
+        size = (x.shape[2], x.shape[3])
+        node.require(
+            all(window.dilation[i] <= size[i] or not window.pads[i] + window.pads[i + 2] for i in (0, 1)),
+            f"with dilations {list(window.dilation)} on a {size[0]} x {size[1]} image a window sees nothing but "
+            "padding. Supported: dilations up to the size of the image, or no padding",
+        )
         if node.attributes.get("ceil_mode", 0):
-            window = window.extended((x.shape[2], x.shape[3]))
+            window = window.extended(size)
         return node.task(cls(window.kernel, window.stride, window.dilation, window.pads))
 
     def infer(self, inputs: Sequence[Tensor], parameters: Mapping[str, Array]) -> tuple[tuple[int, ...], int]:
@@ -53,12 +59,13 @@ class MaxPool(Operator):
             *output_size((size[0], size[1]), self.kernel, self.stride, self.dilation, self.pads),
         ), 1
 
-    def accumulate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Accumulation:
+    def accumulate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Array:
         """The maximum; exact."""
         x = inputs[0]
         fill = -np.inf if x.dtype.kind == "f" else np.iinfo(np.int64).min
         windows = patches(x[:, 0], self.kernel, self.stride, self.dilation, self.pads, fill=fill)
-        return Accumulation(windows.max(axis=(2, 3))[:, np.newaxis])
+        largest: Array = windows.max(axis=(2, 3))[:, np.newaxis]
+        return largest
 
     def accumulator_bound(
         self, magnitudes: Sequence[int], parameters: Mapping[str, Array], inputs: Sequence[Tensor]

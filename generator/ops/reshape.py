@@ -8,7 +8,7 @@ from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
 from ..errors import IntarsiaError
-from ..operator import Accumulation, Array, Operator
+from ..operator import Array, Operator
 
 if TYPE_CHECKING:
     from ..onnx_node import OnnxNode
@@ -38,9 +38,9 @@ class Reshape(Operator):
             raise IntarsiaError(f"{inputs[0].name!r} of shape {inputs[0].shape} cannot become {self.shape}")
         return self.shape, channel_axis(len(self.shape))
 
-    def accumulate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Accumulation:
+    def accumulate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Array:
         """The same values."""
-        return Accumulation(inputs[0].reshape(-1, *self.shape))
+        return inputs[0].reshape(-1, *self.shape)
 
 
 def channel_axis(rank: int) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from ..operator import Accumulation, Array, Operator
+from ..operator import Array, Operator
 from .reshape import Reshape
 
 if TYPE_CHECKING:
@@ -43,9 +43,9 @@ class Transpose(Operator):
         """The permuted shape."""
         return tuple(inputs[0].shape[axis] for axis in self.perm), self.perm.index(inputs[0].channel_axis)
 
-    def accumulate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Accumulation:
+    def accumulate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Array:
         """The permuted values."""
-        return Accumulation(inputs[0].transpose(0, *(axis + 1 for axis in self.perm)))
+        return inputs[0].transpose(0, *(axis + 1 for axis in self.perm))
 
 
 def keeps_order(shape: Sequence[int], perm: Sequence[int]) -> bool:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ..errors import IntarsiaError
-from ..golden import accumulator_exponent
+from ..requantisation import requantisation
 from ..task_graph import Task, TaskGraph
 
 WIDEST = 62
@@ -52,6 +53,7 @@ def accumulator_bits(graph: TaskGraph) -> Mapping[str, int]:
     return {name: found.bits for name, found in accumulator_ranges(graph).items()}
 
 
+@lru_cache(maxsize=1024)  # it reads all weights, and schedulers ask for every unit they consider
 def accumulator_bound(graph: TaskGraph, task: Task) -> int:
     """Largest |accumulator| of a quantised task, over all inputs that the formats allow."""
     inputs = graph.input_tensors(task)
@@ -67,18 +69,25 @@ def _range(graph: TaskGraph, task: Task) -> AccumulatorRange:
             f"task {task.name!r} ({task.operator.name}): its accumulator needs {bits} bits; at most {WIDEST} are "
             "allowed. Use fewer --weight-bits or --activation-bits, or split the layer"
         )
-    # A quotient is rounded once more by float32: below 2**23 it still falls on the right side of every
-    # rounding border, as the distance to a border is at least 1 / (2 * divisor).
-    divided = getattr(task.operator.work(task, graph), "divisor", 1) > 1
-    _check_shift(graph, task, bits)
-    return AccumulatorRange(bound, bits, bound < (_FLOAT32_EXACT // 2 if divided else _FLOAT32_EXACT))
-
-
-def _check_shift(graph: TaskGraph, task: Task, bits: int) -> None:
-    shift = graph.output_tensor(task).number.exponent - accumulator_exponent(graph, task)
-    if not 0 <= shift <= WIDEST:
+    found = requantisation(graph, task)
+    widest = max((bound << found.left).bit_length() + 1, (found.divisor << found.right).bit_length())
+    if widest > WIDEST or (min(found.shifts) < 0 and task.operator.divisor == 1):
         raise RangeError(
-            f"task {task.name!r} ({task.operator.name}): its {bits}-bit accumulator would be shifted by {shift} "
-            f"bits to the format of {task.output!r}; 0 to {WIDEST} are allowed. Check that the model's weights and "
-            "the calibration samples are of an ordinary size"
+            f"task {task.name!r} ({task.operator.name}): its {bits}-bit accumulator would be shifted by "
+            f"{_span(found.shifts)} bits to the format of {task.output!r}; that needs {widest} bits, and {WIDEST} are "
+            "allowed, of which none to the left. Check that the model's weights and the calibration samples are of an "
+            "ordinary size"
         )
+    exact = bound < _FLOAT32_EXACT
+    if task.operator.divisor > 1:
+        # A quotient is rounded once more by float32. It falls on the right side of every rounding border while the
+        # quotient is below 2**23 / denominator, because its distance to a border is at least 1 / (2 * denominator);
+        # beyond the output's range the side does not matter.
+        saturated = ((1 << graph.output_tensor(task).number.bits - 1) + 1) * found.divisor << found.right
+        exact = exact and min(bound << found.left, saturated) < _FLOAT32_EXACT // 2
+    return AccumulatorRange(bound, bits, exact)
+
+
+def _span(shifts: tuple[int, ...]) -> str:
+    low, high = min(shifts), max(shifts)
+    return str(low) if low == high else f"{low} to {high}"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..fixed_point import FixedPoint
+from ..fixed_point import FixedPoint, Integers
 from ..operator import Array
 from .histogram import Histogram
 
@@ -57,6 +57,19 @@ def choose_weight_format(values: Array, bits: int) -> FixedPoint:
         return float(np.square(number.dequantise(number.quantise(reals)) - reals).sum())
 
     return choose_format(float(np.abs(reals).max(initial=0.0)), bits, squared_error)
+
+
+def channel_exponents(values: Array, bits: int) -> Integers:
+    """Exponents of the signed formats of least squared error for each index of a constant's first axis.
+
+    No step is finer than the coarsest by more than `bits` bits: the weights of such a channel are all below one step
+    of the coarsest one, and so, roughly, is what they add to an output whose scale the channels share. Finer steps
+    would only make accumulators and shifts wider. Channels of zeros have the coarsest step.
+    """
+    flat = np.asarray(values, dtype=np.float64).reshape(len(values), -1)
+    used = {index: choose_weight_format(row, bits).exponent for index, row in enumerate(flat) if row.any()}
+    coarsest = max(used.values(), default=choose_weight_format(flat, bits).exponent)
+    return np.array([max(used.get(index, coarsest), coarsest - bits) for index in range(len(flat))])
 
 
 def full_range_exponent(magnitude: float, bits: int) -> int:

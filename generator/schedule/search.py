@@ -65,7 +65,9 @@ def decide(graph: TaskGraph, board: Board, kind: str = "auto") -> Decision:
             found[name], impossible[name] = None, str(error)
             continue
         found[name] = best(tried)
-        if found[name] is None:
+        if not tried:
+            impossible[name] = "there are too few layers with weights for several engines"
+        elif found[name] is None:
             smallest = min(tried, key=lambda e: (len(e.excess), e.resources.bram18, e.resources.dsp))
             too_large[name] = "; ".join(smallest.excess)
     reasons = impossible | too_large
