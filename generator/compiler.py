@@ -78,8 +78,11 @@ def compile_model(
     name = Path(model).stem if isinstance(model, str | Path) else graph.name
     machine = lower(graph, decision.chosen.schedule, identifier(name))
     phase_cycles = tuple(phase.cycles for phase in decision.chosen.phases)
+    timings = None
     if fifo_sizing:
-        machine, phase_cycles = size_fifos(TimedSimulation(machine))
+        simulation = TimedSimulation(machine)
+        machine, phase_cycles = size_fifos(simulation)
+        timings = simulation.time({stream.name: stream.depth for stream in machine.streams})
     return Design(
         graph=graph,
         machine=machine,
@@ -93,4 +96,5 @@ def compile_model(
         samples={name: values[:KEPT_SAMPLES] for name, values in samples.arrays.items()},
         preprocess=preprocess,
         notes=(*imported.notes, *samples.notes, *decision.notes),
+        timings=timings,
     )
