@@ -20,6 +20,7 @@ PIPELINE_DEPTHS: Mapping[str, int] = MappingProxyType(
         "mac": 12,
         "post": 8,
         "combine": 8,
+        "table": 5,
         "pool": 10,
         "tee": 3,
         "route": 3,

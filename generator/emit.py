@@ -125,7 +125,7 @@ def _top(machine: Machine) -> dict[str, Any]:
     """What top.cpp needs beyond the machine: parameters of the region, and its call for each order of the banks."""
     sources = [f"const word_t {port}[kBankWords]" for port in machine.bank_ports[:-1]]
     targets = [f"word_t {port}[kBankWords]" for port in machine.bank_ports[-1:]]
-    memories = [f"const {memory.word} {memory.name}[{memory.size}]" for memory in machine.parameters]
+    memories = [f"const {memory.word} {memory.name}{memory.dimensions}" for memory in machine.parameters]
     names = [memory.name for memory in machine.parameters]
     pointers = ["input", "output", *(["taps"] if machine.taps else [])]
     return {

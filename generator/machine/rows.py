@@ -147,3 +147,15 @@ class CombineRow(Row):
     shift: int = 0
     low: int = 0
     high: int = 0
+
+
+@dataclass(frozen=True)
+class TableRow(Row):
+    """table.hpp: words to look up, and which table."""
+
+    struct: ClassVar[str] = "table_row"
+    header: ClassVar[str] = "table.hpp"
+
+    words: int = 0
+    first: int = 0
+    mask: int = 0

@@ -12,11 +12,13 @@ from .combine_unit import COMBINE
 from .hardware import Hardware
 from .mac_unit import ENGINE
 from .pool_unit import POOL
+from .table_unit import TABLE
 from .unit_kind import Run, UnitKind
 
 KINDS: tuple[UnitKind, ...] = (
     ENGINE,
     COMBINE,
+    TABLE,
     POOL,
 )
 
