@@ -107,6 +107,10 @@ def compile_command(
     schedule: Annotated[Schedule, typer.Option(help="Which schedules to search.")] = Schedule.AUTO,
     weight_bits: Annotated[int, typer.Option(help="Bits of weights, 2 to 16.")] = 8,
     activation_bits: Annotated[int, typer.Option(help="Bits of activations, 2 to 16.")] = 8,
+    per_channel: Annotated[
+        bool,
+        typer.Option("--per-channel/--per-tensor", help="A weight exponent for each output channel, or one."),
+    ] = True,
     clock_mhz: Annotated[float | None, typer.Option(help="Clock; the board's own if not given.")] = None,
     input_scale: Annotated[
         float | None, typer.Option(help="Factor for uint8 samples; 1/255 if not given.")
@@ -133,6 +137,7 @@ def compile_command(
             schedule=schedule.value,
             weight_bits=weight_bits,
             activation_bits=activation_bits,
+            per_channel=per_channel,
             clock_mhz=clock_mhz,
             preprocess=preprocess,
             progress=progress,

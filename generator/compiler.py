@@ -37,6 +37,7 @@ def compile_model(
     schedule: str = "auto",
     weight_bits: int = 8,
     activation_bits: int = 8,
+    per_channel: bool = True,
     clock_mhz: float | None = None,
     preprocess: Preprocess = DEFAULT_PREPROCESS,
     fifo_sizing: bool = True,
@@ -51,6 +52,7 @@ def compile_model(
         schedule: "auto", "dataflow" or "sequential".
         weight_bits: bits of weights, 2 to 16.
         activation_bits: bits of activations, 2 to 16.
+        per_channel: gives each output channel a weight exponent of its own; else one serves the whole tensor.
         clock_mhz: clock of the kernel; the board's default if None.
         preprocess: how sample files become model inputs.
         fifo_sizing: sizes FIFOs by the timed C-simulation, which needs a C++ compiler.
@@ -62,7 +64,7 @@ def compile_model(
     target = board if isinstance(board, Board) else load_board(board)
     if clock_mhz is not None and not 0 < clock_mhz <= FASTEST_MHZ:
         raise IntarsiaError(f"--clock-mhz must be above 0 and at most {FASTEST_MHZ}, not {clock_mhz:g}")
-    options = QuantiseOptions(weight_bits=weight_bits, activation_bits=activation_bits)
+    options = QuantiseOptions(weight_bits, activation_bits, per_channel)
     imported = import_model(model)
     float_graph = passes.run(imported.graph)
     inputs = tuple(float_graph.tensors[name] for name in float_graph.inputs)
@@ -76,8 +78,11 @@ def compile_model(
     name = Path(model).stem if isinstance(model, str | Path) else graph.name
     machine = lower(graph, decision.chosen.schedule, identifier(name))
     phase_cycles = tuple(phase.cycles for phase in decision.chosen.phases)
+    timings = None
     if fifo_sizing:
-        machine, phase_cycles = size_fifos(TimedSimulation(machine))
+        simulation = TimedSimulation(machine)
+        machine, phase_cycles = size_fifos(simulation)
+        timings = simulation.time({stream.name: stream.depth for stream in machine.streams})
     return Design(
         graph=graph,
         machine=machine,
@@ -91,4 +96,5 @@ def compile_model(
         samples={name: values[:KEPT_SAMPLES] for name, values in samples.arrays.items()},
         preprocess=preprocess,
         notes=(*imported.notes, *samples.notes, *decision.notes),
+        timings=timings,
     )

@@ -20,6 +20,7 @@ PIPELINE_DEPTHS: Mapping[str, int] = MappingProxyType(
         "mac": 12,
         "post": 8,
         "combine": 8,
+        "table": 5,
         "pool": 10,
         "tee": 3,
         "route": 3,
@@ -46,8 +47,8 @@ class Flow:
 def through(stage: Stage, inputs: Sequence[Flow] = ()) -> Flow:
     """The flow that a process makes of its inputs.
 
-    It starts when the words it needs have come, at the mean rate of its slowest input; it ends after its own trips, and
-    not before the last input word and its own tail.
+    It starts when the words it needs have come, at the mean rate of its slowest input; it ends after the trips that are
+    left then, and not before the last input word and its own tail.
     """
     depth = PIPELINE_DEPTHS[stage.kernel]
     words = max(stage.input_words, 1)
@@ -56,4 +57,5 @@ def through(stage: Stage, inputs: Sequence[Flow] = ()) -> Flow:
         default=0.0,
     )
     last = max((flow.end for flow in inputs), default=0.0)
-    return Flow(start + depth, max(start + stage.trips, last + stage.tail_trips) + depth)
+    left = stage.trips - min(stage.fill_words - 1, stage.trips)
+    return Flow(start + depth, max(start + left, last + stage.tail_trips) + depth)

@@ -9,10 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .activity import PhaseActivity, phase_activities, utilisation
 from .board import Board
 from .machine.machine import Machine
 from .operator import Array
-from .schedule.bounds import lower_bound_cycles, off_chip_bytes
+from .schedule.bounds import lower_bound_cycles, multipliers, off_chip_bytes
 from .schedule.search import Decision
 from .task_graph import TaskGraph
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     import onnx
 
     from .samples import Preprocess
+    from .simulation.timed import PhaseTiming
+
+MOST_PHASES_SHOWN = 12
+"""Phases that the summary lists one by one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +42,7 @@ class Design:
         samples: a few calibration samples per input, kept for verification.
         preprocess: how sample files become model inputs.
         notes: what a user should know, one line each.
+        timings: what the timed C-simulation saw, with the FIFO depths of the machine; None if it was not run.
     """
 
     graph: TaskGraph
@@ -51,6 +57,7 @@ class Design:
     samples: Mapping[str, Array]
     preprocess: Preprocess
     notes: tuple[str, ...] = field(default=())
+    timings: tuple[PhaseTiming, ...] | None = None
 
     @property
     def name(self) -> str:
@@ -58,10 +65,17 @@ class Design:
         return self.machine.name
 
     @cached_property
+    def activities(self) -> tuple[PhaseActivity, ...]:
+        """What every unit does in every phase."""
+        schedule = self.decision.chosen.schedule
+        return phase_activities(self.graph, schedule, self.machine, self.phase_cycles, self.timings)
+
+    @cached_property
     def description(self) -> dict[str, Any]:
         """The content of design.json."""
         chosen = self.decision.chosen
         schedule = chosen.schedule
+        macs = sum(task.operator.macs(task, self.graph) for task in self.graph.tasks)
         return {
             "name": self.name,
             "board": self.board.name,
@@ -71,24 +85,28 @@ class Design:
                 "latency_cycles": sum(self.phase_cycles),
                 "counted_by": "timed C-simulation" if self.timed else "cost model",
                 "model_cycles": chosen.cycles,
+                "multipliers": multipliers(schedule),
+                "utilisation": utilisation(macs, multipliers(schedule), sum(self.phase_cycles)),
                 "lower_bound_cycles": lower_bound_cycles(self.graph, schedule, self.board, self.clock_mhz),
                 "phases": [
                     {
                         "pattern": phase.pattern.value,
                         "tasks": list(phase.tasks),
-                        "cycles": cycles,
+                        "cycles": activity.cycles,
                         "lanes": {
-                            assignment.task: unit.outputs * schedule.lanes
-                            for assignment in phase.assignments
-                            if (unit := schedule.unit(assignment.unit)).is_engine
+                            task: outputs * schedule.lanes
+                            for task in phase.tasks
+                            if (outputs := sum(schedule.unit(a.unit).outputs for a in phase.shares(task)))
                         },
+                        "utilisation": activity.utilisation,
+                        "bound_by": asdict(activity.bound_by),
                     }
-                    for phase, cycles in zip(schedule.phases, self.phase_cycles, strict=True)
+                    for phase, activity in zip(schedule.phases, self.activities, strict=True)
                 ],
                 "baselines": self.decision.baselines,
             },
             "resources": asdict(chosen.resources),
-            "macs": sum(task.operator.macs(task, self.graph) for task in self.graph.tasks),
+            "macs": macs,
             "off_chip_bytes": off_chip_bytes(self.graph, schedule),
             "tasks": [
                 {
@@ -122,7 +140,8 @@ class Design:
         lines = [
             f"{self.name} for {self.board.title} at {self.clock_mhz:g} MHz: {size}",
             f"schedule   {schedule['kind']}, {_count(len(schedule['phases']), 'phase')}: {latency}",
-            f"           ({schedule['counted_by']}; {bound})",
+            f"           ({schedule['counted_by']}; {bound}; {schedule['utilisation']:.0%} of the multipliers busy)",
+            *_phase_lines(schedule["phases"]),
             f"baselines  {baselines} cycles (cost model)",
             f"resources  {used} (estimates before synthesis)",
         ]
@@ -145,6 +164,19 @@ class Design:
         from .project import write_project
 
         return write_project(self, Path(directory), replace=replace)
+
+
+def _phase_lines(phases: list[dict[str, Any]]) -> list[str]:
+    """A line per phase, if they are not too many."""
+    if len(phases) > MOST_PHASES_SHOWN:
+        return []
+    cycles = [f"{phase['cycles']:,}" for phase in phases]
+    patterns = max(len(phase["pattern"]) for phase in phases)
+    return [
+        f"  phase {number:<2} {phase['pattern']:{patterns}}  {text:>{max(map(len, cycles))}} cycles  "
+        f"{phase['utilisation']:>4.0%} busy  {', '.join(phase['tasks'])}"
+        for number, (phase, text) in enumerate(zip(phases, cycles, strict=True))
+    ]
 
 
 def _count(number: int, what: str) -> str:

@@ -26,7 +26,9 @@ def run(graph: TaskGraph, inputs: Mapping[str, Integers]) -> Trace:
 
 
 def run_task(graph: TaskGraph, task: Task, inputs: Sequence[Integers]) -> Integers:
-    """Raw output integers of one task: exact accumulation, one rounding, clamp."""
+    """Raw output integers of one task: exact accumulation, one rounding, clamp; or what the operator evaluates."""
+    if not task.operator.accumulates:
+        return task.operator.evaluate(inputs, task.values)
     accumulators = task.operator.accumulate(inputs, task.values)
     return requantisation(graph, task).apply(accumulators, graph.output_tensor(task).channel_axis)
 

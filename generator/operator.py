@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .fixed_point import FixedPoint
     from .onnx_node import OnnxNode
     from .qdq import QdqBuilder
-    from .task_graph import Task, TaskGraph, Tensor
+    from .task_graph import Parameter, Task, TaskGraph, Tensor
 
 Array = NDArray[Any]
 
@@ -29,6 +29,8 @@ class Operator:
     """Name in tables and reports, ONNX's where there is one."""
     weight_roles: ClassVar[tuple[str, ...]] = ()
     """Parameters that are quantised to weight bits; a parameter `bias` is quantised to the accumulator."""
+    accumulates: ClassVar[bool] = True
+    """False for operators whose raw results come from `evaluate`, not from rounding what `accumulate` gives."""
     onnx_types: ClassVar[tuple[str, ...]] = ()
     """ONNX operators that `from_onnx` reads."""
     transient: ClassVar[str] = ""
@@ -57,6 +59,20 @@ class Operator:
         `bias`, where present, is in the accumulator's units and is included.
         """
         raise NotImplementedError
+
+    def evaluate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Array:
+        """Raw output integers for raw inputs, clamp included; only where `accumulates` is False."""
+        raise NotImplementedError
+
+    def quantised_parameters(
+        self, task: Task, inputs: Sequence[FixedPoint], output: FixedPoint
+    ) -> Mapping[str, Parameter]:
+        """What `evaluate` needs, for these formats of the task's tensors.
+
+        Raises:
+            IntarsiaError: the operator cannot work on these formats.
+        """
+        return {}
 
     @property
     def divisor(self) -> int:

@@ -14,6 +14,7 @@ from .emit import emit_sources
 from .errors import IntarsiaError
 from .graph_file import graph_bytes
 from .manifest import manifest
+from .report import report
 from .samples import samples_bytes
 from .testbench import testbench_files
 from .vendor_files import vendor_files
@@ -68,6 +69,7 @@ def project_files(design: Design) -> dict[str, bytes]:
         "golden.npz": graph_bytes(design.graph),
         "samples.npz": samples_bytes(design.samples),
         "design.json": design.to_json().encode(),
+        "report.html": report(design, generated).encode(),
     }
     deploy = manifest(
         machine, design.graph, board=design.board.name, clock_mhz=design.clock_mhz, files=dict(content)

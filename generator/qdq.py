@@ -89,6 +89,10 @@ class QdqBuilder:
         self._constants.append(numpy_helper.from_array(values, name))
         return name
 
+    def number(self, value: float, name: str) -> str:
+        """Add a float constant of the current task; returns its name."""
+        return self.constant(np.array(value, np.float32), f"{self._prefix}/{name}")
+
     def begin(self, task: Task) -> None:
         """Name the nodes that follow after a task."""
         self._prefix = task.name

@@ -82,4 +82,12 @@ class CombineWork:
     shifts: tuple[int, int] = (0, 0)
 
 
-Work = MacWork | PoolWork | CombineWork
+@dataclass(frozen=True)
+class TableWork:
+    """A function of single elements, as a table of its result for every raw input."""
+
+    pixels: int
+    channels: int
+
+
+Work = MacWork | PoolWork | CombineWork | TableWork

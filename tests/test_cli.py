@@ -115,6 +115,7 @@ def test_compile_passes_its_options(compiled: Calls, tmp_path: Path) -> None:
     code, out, _ = run(
         "compile", "m.onnx", "-o", tmp_path / "out", "--board", "pynq-z2", "--schedule", "dataflow", "--weight-bits", 4,
         "--activation-bits", 16, "--clock-mhz", 150, "--input-scale", 1, "--fit", "error", "--calibration", "c.npz",
+        "--per-tensor",
     )  # fmt: skip
     assert code == 0
     assert "SUMMARY" in out
@@ -128,6 +129,7 @@ def test_compile_passes_its_options(compiled: Calls, tmp_path: Path) -> None:
             "schedule": "dataflow",
             "weight_bits": 4,
             "activation_bits": 16,
+            "per_channel": False,
             "clock_mhz": 150.0,
             "preprocess": Preprocess(1.0, "error"),
         }

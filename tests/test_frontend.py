@@ -568,7 +568,7 @@ REFUSED = {
         [node("Sin", ["x"], "a"), node("Cos", ["a"], "y")],
         IMAGE,
         {},
-        r"Sin \(node 'n_a'\), Cos \(node 'n_y'\)\. Supported: Add",
+        r"Sin \(node 'n_a'\), Cos \(node 'n_y'\)\. Supported: Abs, Add",
     ),
     "many unsupported": (
         [node("Sin", ["x" if i == 0 else f"t{i - 1}"], f"t{i}") for i in range(8)],

@@ -49,9 +49,10 @@ def assert_exact(graph: TaskGraph, inputs: Mapping[str, NDArray[np.int64]]) -> N
     assert mismatches == dict.fromkeys(graph.tensors, 0)
 
 
+@pytest.mark.parametrize("per_channel", [False, True])
 @pytest.mark.parametrize(("weight_bits", "activation_bits"), WIDTHS)
-def test_every_operator_is_exact(weight_bits: int, activation_bits: int) -> None:
-    graph = quantised(small_cnn(), QuantiseOptions(weight_bits, activation_bits))
+def test_every_operator_is_exact(weight_bits: int, activation_bits: int, per_channel: bool) -> None:
+    graph = quantised(small_cnn(), QuantiseOptions(weight_bits, activation_bits, per_channel))
     assert all(found.float32_exact for found in accumulator_ranges(graph).values())
     assert_exact(graph, stress_inputs(graph))
 
@@ -101,7 +102,7 @@ def networks(draw: st.DrawFn) -> tuple[TaskGraph, QuantiseOptions]:
     shape = pool.infer([Tensor("y", shape, 1)], {})[0]
     layers.append(dense(rng, math.prod(shape), draw(st.integers(1, 4)), draw(st.booleans())))
     bits = draw(st.sampled_from(WIDTHS))
-    return chain((channels, height, width), layers), QuantiseOptions(*bits)
+    return chain((channels, height, width), layers), QuantiseOptions(*bits, draw(st.booleans()))
 
 
 @settings(max_examples=60, deadline=None)
@@ -115,7 +116,7 @@ def test_random_networks_are_exact(network: tuple[TaskGraph, QuantiseOptions]) -
 
 
 @pytest.mark.parametrize("divisor", [*range(1, 50), 64, 81, 100, 121])
-@pytest.mark.parametrize("shift", [0, 1, 3])
+@pytest.mark.parametrize("shift", [-6, -3, 0, 1, 3])
 def test_average_pooling_rounds_the_same_for_every_divisor(divisor: int, shift: int) -> None:
     """Every reachable sum near zero and at the rails, ties included."""
     float_graph = chain((1, divisor, 1), [(AveragePool((divisor, 1)), {}, UNBOUNDED)])

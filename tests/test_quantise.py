@@ -23,8 +23,10 @@ from intarsia.quantise import (
     accumulator_bits,
     accumulator_ranges,
     calibrate,
+    quantise,
 )
 from intarsia.quantise.exponents import (
+    channel_exponents,
     choose_activation_format,
     choose_format,
     choose_weight_format,
@@ -167,6 +169,63 @@ def test_a_large_bias_makes_weights_coarser_and_is_kept(per_channel: bool) -> No
     output = graph.tensors["t0"].number
     got = golden.run(graph, {"x": graph.tensors["x"].number.quantise(reals["x"])})["t0"]
     assert np.abs(output.dequantise(got) - expected).max() <= output.scale
+
+
+def test_channels_get_exponents_of_their_own_within_limits() -> None:
+    rng = np.random.default_rng(0)
+    rows = rng.normal(0, 1, (6, 50)) * np.array([[1], [0.25], [2**-6], [2**-30], [0], [4]])
+    exponents = channel_exponents(rows, 8).tolist()
+    alone = [choose_weight_format(row, 8).exponent for row in rows]
+    assert exponents[:3] + exponents[5:] == alone[:3] + alone[5:]
+    assert exponents[3] == exponents[5] - 8  # all below one step of the coarsest channel
+    assert exponents[4] == exponents[5]  # zeros do not care
+    assert (
+        channel_exponents(np.zeros((2, 3)), 8).tolist() == [choose_weight_format(np.zeros(3), 8).exponent] * 2
+    )
+
+
+def test_a_dead_channel_with_a_bias_does_not_widen_the_accumulators() -> None:
+    rng = np.random.default_rng(0)
+    operator, parameters, clamp = dense(rng, 16, 4)
+    plain = chain((16,), [(operator, parameters, clamp)])
+    weight = parameters["weight"] * np.array([[1], [1], [2**-12], [1]])
+    fading = chain((16,), [(operator, {"weight": weight, "bias": parameters["bias"]}, clamp)])
+    bits = [accumulator_bits(quantised(graph))["layer0"] for graph in (plain, fading)]
+    assert bits[1] <= bits[0] + 1
+
+
+def test_exponents_by_channel_are_more_accurate() -> None:
+    rng = np.random.default_rng(0)
+    operator, parameters, clamp = conv(rng, 3, 16, kernel=(3, 3))
+    sizes = 2.0 ** rng.uniform(-5, 0, 16)
+    parameters = {
+        "weight": parameters["weight"] * sizes[:, None, None, None],
+        "bias": parameters["bias"] * sizes,
+    }
+    graph = chain((3, 8, 8), [(operator, parameters, clamp), dense(rng, 16 * 36, 4)])
+    reals = random_inputs(graph)
+    expected = golden.run_float(graph, reals)["t1"]
+    found = []
+    for per_channel in (False, True):
+        integers = quantised(graph, QuantiseOptions(per_channel=per_channel))
+        got = golden.run(integers, {"x": integers.tensors["x"].number.quantise(reals["x"])})["t1"]
+        found.append(sqnr_db(expected, integers.tensors["t1"].number.dequantise(got)))
+    assert found[1] > found[0]
+
+
+def test_a_mean_keeps_the_bits_that_its_division_brings() -> None:
+    """Sparse inputs: the mean is far smaller than the largest input, and 6 bits finer than its step at most."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(0, 1, (64, 1, 8, 7, 7)).clip(0) ** 3
+    graph = chain((8, 7, 7), [(AveragePool((7, 7)), {}, UNBOUNDED)])
+    trace = golden.run_float(graph, {"x": values})
+    integers = quantise(graph, {name: histogram(real) for name, real in trace.items()})
+    unit = integers.tensors["x"].number.exponent
+    assert unit - 6 <= integers.tensors["t0"].number.exponent < unit
+    raw = integers.tensors["x"].number.quantise(values)
+    seen = integers.tensors["x"].number.dequantise(raw).mean(axis=(3, 4), keepdims=True)
+    got = integers.tensors["t0"].number.dequantise(golden.run(integers, {"x": raw})["t0"])
+    assert sqnr_db(seen, got) > 36
 
 
 def test_a_layer_of_zeros_and_a_dead_relu_are_fine() -> None:

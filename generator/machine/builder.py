@@ -64,7 +64,13 @@ class Builder:
         self.configs.append(Config(name, purpose, tuple(constants), table, comments))
 
     def parameter(
-        self, name: str, word: str, size: str, blocks: Sequence[Integers], element_bytes: int
+        self,
+        name: str,
+        word: str,
+        size: str,
+        blocks: Sequence[Integers],
+        element_bytes: int,
+        copies: str = "",
     ) -> str:
         """Declares an on-chip memory, and appends its content to weights.bin; returns its name.
 
@@ -74,11 +80,12 @@ class Builder:
             size: C++ expression of the number of entries.
             blocks: entries, (number, elements) each, of the tasks one after the other.
             element_bytes: bytes of an element in weights.bin.
+            copies: C++ expression of the number of copies, if there are to be several.
         """
         entries = np.concatenate(list(blocks))
         offset = self._append(entries, element_bytes)
         comment = f"{len(entries)} entries of {entries.shape[1]}"
-        self.parameters.append(OnChip(name, word, len(entries), size, comment, element_bytes, offset))
+        self.parameters.append(OnChip(name, word, len(entries), size, comment, element_bytes, offset, copies))
         return name
 
     def stream_weights(

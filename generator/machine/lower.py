@@ -310,7 +310,9 @@ def _bind(
     for streamed in builder.streamed:
         ports += [f"const {streamed.word} {streamed.name}[{streamed.size}]"]
         ports += [f"{streamed.word} {streamed.name}_next[{streamed.size}]"]
-    ports += [f"const {resident.word} {resident.name}[{resident.size}]" for resident in builder.parameters]
+    ports += [
+        f"const {resident.word} {resident.name}{resident.dimensions}" for resident in builder.parameters
+    ]
     bindings: list[tuple[str, ...]] = []
     chosen: list[int] = []
     for phase, (fed, stored) in enumerate(zip(wiring.fed, wiring.stored, strict=True)):

@@ -53,7 +53,11 @@ class Process:
 
 @dataclass(frozen=True)
 class OnChip:
-    """A static memory of the top function, and how it is loaded from weights.bin (offset in words)."""
+    """A static memory of the top function, and how it is loaded from weights.bin (offset in words).
+
+    `copies` is the C++ expression of how many copies of it there are, for more readers than a memory has ports;
+    empty for one.
+    """
 
     name: str
     word: str
@@ -62,6 +66,12 @@ class OnChip:
     comment: str
     element_bytes: int = 0
     offset: int = 0
+    copies: str = ""
+
+    @property
+    def dimensions(self) -> str:
+        """Of the C++ array."""
+        return f"[{self.size}]" + (f"[{self.copies}]" if self.copies else "")
 
 
 @dataclass(frozen=True)

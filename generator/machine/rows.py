@@ -165,3 +165,15 @@ class PrefetchRow(Row):
 
     offset: int
     entries: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class TableRow(Row):
+    """table.hpp: words to look up, and which table."""
+
+    struct: ClassVar[str] = "table_row"
+    header: ClassVar[str] = "table.hpp"
+
+    words: int = 0
+    first: int = 0
+    mask: int = 0

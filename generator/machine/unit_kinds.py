@@ -14,12 +14,14 @@ from .hardware import Hardware, words_of
 from .mac_unit import ENGINE
 from .pool_unit import POOL
 from .run import Run
+from .table_unit import TABLE
 from .unit_kind import UnitKind
 from .window import plan_patches
 
 KINDS: tuple[UnitKind, ...] = (
     ENGINE,
     COMBINE,
+    TABLE,
     POOL,
 )
 

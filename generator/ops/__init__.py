@@ -7,6 +7,8 @@ from .clamp import Clamp
 from .combine import Add, Max, Min, Mul, Sub
 from .conv import Conv
 from .dense import Dense
+from .function import Function
+from .functions import FUNCTIONS
 from .max_pool import MaxPool
 from .reshape import Reshape
 from .transpose import Transpose
@@ -22,6 +24,8 @@ OPERATORS: tuple[type[Operator], ...] = (
     Mul,
     Max,
     Min,
+    *FUNCTIONS,
+    Function,
     # Removed by passes
     Affine,
     Clamp,

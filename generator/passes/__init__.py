@@ -10,6 +10,7 @@ from . import (
     fold_affine_back,
     fold_affine_forward,
     fuse_clamp,
+    fuse_functions,
     remove_no_ops,
     short_names,
 )
@@ -17,6 +18,8 @@ from . import (
 PIPELINE = (
     # Clean
     remove_no_ops,
+    # Fuse element-wise operators of one tensor
+    fuse_functions,  # before all other fusions: they would take the factors and summands that belong to it
     # Fuse into the task before
     clamp_before_reshape,  # before fuse_clamp: brings a Relu after a Flatten next to the Conv
     fold_affine_back,  # before fuse_clamp: a task with a clamp takes no factor any more

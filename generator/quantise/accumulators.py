@@ -62,6 +62,9 @@ def accumulator_bound(graph: TaskGraph, task: Task) -> int:
 
 
 def _range(graph: TaskGraph, task: Task) -> AccumulatorRange:
+    if not task.operator.accumulates:
+        bits = graph.output_tensor(task).number.bits
+        return AccumulatorRange(1 << (bits - 1), bits, True)
     bound = accumulator_bound(graph, task)
     bits = bound.bit_length() + 1
     if bits > WIDEST:

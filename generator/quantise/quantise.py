@@ -58,6 +58,11 @@ def quantise(
     for task in graph.tasks:
         operands = [formats[name] for name in task.inputs]
         exponents = [number.exponent for number in operands]
+        if not task.operator.accumulates:
+            output = formats[task.output] = activations[task.output]
+            found = task.operator.quantised_parameters(task, operands, output)
+            tasks.append(replace(task, parameters=found))
+            continue
         parameters = quantise_parameters(task, operands, options.weight_bits, options.per_channel)
         quantised = replace(task, operator=task.operator.aligned(operands), parameters=parameters)
         tasks.append(quantised)

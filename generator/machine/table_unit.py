@@ -1,0 +1,124 @@
+"""The table unit: a function of single elements, looked up for a word of elements per cycle.
+
+All tables of the unit's tasks lie in one memory, filled once with the weights. A RAM has two ports, and every lane looks
+up an element of its own, so there is a copy of the memory for every two lanes: at 8 bits, a BRAM18 per two lanes for
+up to eight tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+
+from ..board import Resources
+from ..fixed_point import Integers
+from ..schedule.plan import ScheduleError, Unit
+from ..task_graph import Task, TaskGraph
+from ..work import TableWork
+from .builder import Builder
+from .hardware import Stage, words_of
+from .identifiers import camel_case
+from .machine import Constant
+from .resources import add, memory
+from .rows import TableRow
+from .run import Run
+from .unit_kind import UnitKind
+
+
+@dataclass(frozen=True, eq=False)
+class TableHardware:
+    """A table unit with the rows and tables of its tasks, in the order of `runs`."""
+
+    unit: Unit
+    runs: tuple[Run, ...]
+    rows: tuple[TableRow, ...]
+    tables: tuple[Integers, ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the unit."""
+        return self.unit.name
+
+    @property
+    def entries(self) -> int:
+        """Entries of all tables."""
+        return sum(map(len, self.tables))
+
+    def place(self, builder: Builder, inputs: tuple[str, ...], output: str) -> None:
+        """Adds the one process and its memory."""
+        name = builder.ids[self.name]
+        struct = f"{camel_case(name)}Table"
+        builder.config(
+            struct,
+            "functions of single elements",
+            builder.by_phase(self.runs, self.rows, TableRow()),
+            builder.comment(self.runs),
+            (
+                Constant("kLanes", "kWordLanes"),
+                Constant("kEntries", str(self.entries), "of all tables"),
+                Constant("kCopies", "(kLanes + 1) / 2", "one for every two lanes"),
+                Constant("input_t", "element_t", is_type=True),
+                Constant("output_t", "element_t", is_type=True),
+            ),
+        )
+        tables = builder.parameter(
+            f"{name}_tables",
+            f"{struct}::output_t",
+            f"{struct}::kEntries",
+            [table.reshape(-1, 1) for table in self.tables],
+            builder.element_bytes,
+            f"{struct}::kCopies",
+        )
+        builder.process("table", struct, *inputs, tables, output)
+
+    def stages(self, phase: int) -> list[Stage]:
+        """One pass over the words."""
+        words = self.rows[[run.phase for run in self.runs].index(phase)].words
+        return [Stage("table", words, words)]
+
+    def loaded_bytes(self, phase: int) -> int:
+        """None: its tables stay on chip."""
+        return 0
+
+    def resources(self, lanes: int, element_bits: int) -> Resources:
+        """The copies of the memory, and an address for every lane."""
+        address_bits = self.entries.bit_length()
+        logic = Resources(
+            dsp=0,
+            bram18=0,
+            uram=0,
+            lut=lanes * (address_bits + element_bits) + 150,
+            ff=lanes * (address_bits + 2 * element_bits) + 150,
+        )
+        return add(logic, *[memory(element_bits, self.entries)] * ceil(lanes / 2))
+
+
+def build_table(
+    graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, streamed: bool
+) -> TableHardware:
+    """Sizes a table unit for its runs.
+
+    Raises:
+        ScheduleError: a task is of another kind.
+    """
+    tables = tuple(_table(graph, run.task) for run in runs)
+    firsts = [sum(map(len, tables[:index])) for index in range(len(tables))]
+    return TableHardware(
+        unit=unit,
+        runs=tuple(runs),
+        rows=tuple(
+            TableRow(words_of(graph, run.task.output, lanes), first, len(table) - 1)
+            for run, first, table in zip(runs, firsts, tables, strict=True)
+        ),
+        tables=tables,
+    )
+
+
+def _table(graph: TaskGraph, task: Task) -> Integers:
+    if not isinstance(task.operator.work(task, graph), TableWork):
+        raise ScheduleError(f"task {task.name!r} ({task.operator.name}) cannot run on a table unit")
+    return task.parameters["table"].values
+
+
+TABLE = UnitKind("table", TableWork, build_table)
