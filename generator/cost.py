@@ -18,6 +18,7 @@ PIPELINE_DEPTHS: Mapping[str, int] = MappingProxyType(
         "fetch": 4,
         "window": 6,
         "mac": 12,
+        "depthwise": 10,
         "post": 8,
         "combine": 8,
         "table": 5,
@@ -56,4 +57,5 @@ def through(stage: Stage, inputs: Sequence[Flow] = ()) -> Flow:
         default=0.0,
     )
     last = max((flow.end for flow in inputs), default=0.0)
-    return Flow(start + depth, max(start + stage.trips, last + stage.tail_trips) + depth)
+    own = stage.trips - (stage.fill_words - 1)  # the words before its first result took an iteration each
+    return Flow(start + depth, max(start + own, last + stage.tail_trips) + depth)

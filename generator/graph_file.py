@@ -178,7 +178,9 @@ def _read_task(text: Mapping[str, Any], arrays: Mapping[str, Array]) -> Task:
         inputs=tuple(text["inputs"]),
         output=text["output"],
         parameters={
-            role: Parameter(arrays[entry["array"]].astype(entry["type"]), _read_parameter_format(entry["format"]))
+            role: Parameter(
+                arrays[entry["array"]].astype(entry["type"]), _read_parameter_format(entry["format"])
+            )
             for role, entry in text["parameters"].items()
         },
         clamp=(-math.inf if low is None else low, math.inf if high is None else high),

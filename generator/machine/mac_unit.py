@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from ..board import Resources
 from ..fixed_point import Integers
-from ..requantisation import requantisation
 from ..schedule.plan import ScheduleError, Unit
 from ..task_graph import Task, TaskGraph
 from ..work import MacWork
 from .builder import CHAIN_DEPTH, Builder
-from .hardware import Stage, sum_bits, words_of
+from .hardware import Stage, words_of
 from .identifiers import camel_case
 from .machine import Constant
-from .pack import pack_biases, pack_weights
+from .pack import pack_weights
+from .post_process import PostProcess, size_post
 from .resources import add, bram18
-from .rows import MacRow, PostRow
+from .rows import MacRow
 from .unit_kind import Run, UnitKind
 from .window import groups
 from .window_process import WindowProcess, size_window
@@ -38,12 +36,9 @@ class MacHardware:
     made: tuple[slice, ...]
     window: WindowProcess
     macs: tuple[MacRow, ...]
-    posts: tuple[PostRow, ...]
+    post: PostProcess
     weight_entries: int
-    bias_entries: int
     weight_bits: int
-    sum_bits: int
-    per_channel: bool
     lanes: int
 
     @property
@@ -67,52 +62,23 @@ class MacHardware:
             self._weights(),
             1 if self.weight_bits <= 8 else 2,
         )
-        biases = builder.parameter(
-            f"{name}_biases",
-            f"vec<{struct}Post::sum_t, {struct}Post::kBiasLanes>",
-            f"{struct}Post::kBiasEntries",
-            self._biases(),
-            4 if self.sum_bits <= 32 else 8,
-        )
         builder.process("mac", f"{struct}Mac", patches, weights, sums)
-        builder.process("post", f"{struct}Post", sums, biases, output)
+        self.post.place(builder, self.name, sums, output)
 
     def _configure(self, builder: Builder, struct: str) -> None:
-        comment = builder.task_comment(self.tasks)
-        common = (
-            Constant("kOutputs", str(self.unit.outputs), "output channels per pass"),
-            Constant("kLanes", "kWordLanes"),
-        )
-        sum_type = Constant("sum_t", f"integer<{self.sum_bits}>", "never wraps: range analysis", is_type=True)
         builder.config(
             f"{struct}Mac",
             f"{self.unit.outputs} x {builder.schedule.lanes} multipliers",
             builder.by_phase(self.tasks, self.macs, MacRow()),
-            comment,
+            builder.task_comment(self.tasks),
             (
-                *common,
+                Constant("kOutputs", str(self.unit.outputs), "output channels per pass"),
+                Constant("kLanes", "kWordLanes"),
                 Constant("kPatchWords", str(self.patch_words), "longest patch"),
                 Constant("kWeightEntries", str(self.weight_entries)),
                 Constant("input_t", "element_t", is_type=True),
                 Constant("weight_t", f"integer<{self.weight_bits}>", is_type=True),
-                sum_type,
-            ),
-        )
-        builder.config(
-            f"{struct}Post",
-            "bias, rounding, clamp",
-            builder.by_phase(self.tasks, self.posts, PostRow()),
-            comment,
-            (
-                *common,
-                Constant("kBiasEntries", str(self.bias_entries)),
-                Constant(
-                    "kBiasLanes",
-                    "2 * kWordLanes" if self.per_channel else "kWordLanes",
-                    "biases, then further shifts" if self.per_channel else "biases",
-                ),
-                sum_type,
-                Constant("output_t", "element_t", is_type=True),
+                self.post.sum_type,
             ),
         )
 
@@ -125,21 +91,6 @@ class MacHardware:
             blocks.append(pack_weights(by_position, plan.way, self.lanes, self.unit.outputs))
         return blocks
 
-    def _biases(self) -> list[Integers]:
-        """Bias entries of each task."""
-        blocks = []
-        for name, made in zip(self.tasks, self.made, strict=True):
-            task = self.graph.task(name)
-            values = task.values
-            channels = made.stop - made.start
-            bias = values["bias"][made] if "bias" in values else np.zeros(channels, np.int64)
-            columns = [bias]
-            if self.per_channel:
-                outputs = self.graph.output_tensor(task).channels
-                columns.append(requantisation(self.graph, task).further_shifts(outputs)[made])
-            blocks.append(pack_biases(columns, self.lanes))
-        return blocks
-
     @property
     def patch_words(self) -> int:
         """Longest patch, in words."""
@@ -148,27 +99,26 @@ class MacHardware:
     def stages(self, task: str) -> list[Stage]:
         """Window, mac and post."""
         index = self.tasks.index(task)
-        row, post = self.macs[index], self.posts[index]
+        row = self.macs[index]
         pixels = row.iterations // (row.folds * row.words)
         return [
             *self.window.stage(index),
             Stage("mac", row.iterations, pixels * row.words, row.words, (row.folds - 1) * row.words + 1),
-            Stage("post", post.iterations, pixels * row.folds),
+            self.post.stage(index, pixels * row.folds),
         ]
 
     def resources(self, lanes: int, element_bits: int) -> Resources:
-        """One DSP per multiplier; adders and the rounding shifters in LUTs."""
+        """One DSP per multiplier; adders in LUTs."""
         multipliers = self.unit.outputs * lanes
         own = Resources(
             dsp=multipliers,
             bram18=bram18(multipliers * self.weight_bits, self.weight_entries)
-            + bram18((1 + self.per_channel) * lanes * self.sum_bits, self.bias_entries)
             + bram18(lanes * element_bits, self.patch_words),
             uram=0,
-            lut=multipliers * 10 + lanes * self.sum_bits * 8 + 600,
-            ff=multipliers * 16 + (lanes + self.unit.outputs) * self.sum_bits * 3 + 800,
+            lut=multipliers * 10,
+            ff=multipliers * 16,
         )
-        return add(own, self.window.resources(lanes, element_bits))
+        return add(own, self.post.resources(), self.window.resources(lanes, element_bits))
 
 
 def mac_steps(outputs: int, channels: int, lanes: int) -> tuple[int, int]:
@@ -193,36 +143,26 @@ def build_mac(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int) -> 
         [run.linked for run in runs],
     )
     macs: list[MacRow] = []
-    posts: list[PostRow] = []
-    per_channel = False
-    ranges: list[slice] = []
-    weight_entries = bias_entries = 0
-    for task, work, plan, run in zip(tasks, works, window.patches, runs, strict=True):
-        made = _made(work, run.words, lanes)
-        channels = made.stop - made.start
-        folds, steps = mac_steps(unit.outputs, channels, lanes)
-        macs.append(MacRow(work.pixels * folds * plan.words, folds, plan.words, weight_entries))
-        found = requantisation(graph, task)
-        per_channel = per_channel or found.per_channel
-        posts.append(
-            PostRow(work.pixels * steps, steps, bias_entries, min(found.shifts), found.low, found.high)
-        )
-        ranges.append(made)
-        weight_entries += folds * plan.words
-        bias_entries += groups(channels, lanes)
+    made: list[slice] = []
+    steps: list[int] = []
+    entries = 0
+    for work, plan, run in zip(works, window.patches, runs, strict=True):
+        channels = _made(work, run.words, lanes)
+        folds, post_steps = mac_steps(unit.outputs, channels.stop - channels.start, lanes)
+        macs.append(MacRow(work.pixels * folds * plan.words, folds, plan.words, entries))
+        made.append(channels)
+        steps.append(post_steps)
+        entries += folds * plan.words
     return MacHardware(
         graph=graph,
         unit=unit,
         tasks=tuple(task.name for task in tasks),
-        made=tuple(ranges),
+        made=tuple(made),
         window=window,
         macs=tuple(macs),
-        posts=tuple(posts),
-        weight_entries=weight_entries,
-        bias_entries=bias_entries,
+        post=size_post(graph, tasks, made, steps, unit.outputs, lanes),
+        weight_entries=entries,
         weight_bits=max(task.parameters[r].number.bits for task in tasks for r in task.operator.weight_roles),
-        sum_bits=max(sum_bits(graph, task) for task in tasks),
-        per_channel=per_channel,
         lanes=lanes,
     )
 

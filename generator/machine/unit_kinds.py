@@ -9,6 +9,7 @@ from __future__ import annotations
 from ..schedule.plan import Phase, Schedule, Unit
 from ..task_graph import Task, TaskGraph
 from .combine_unit import COMBINE
+from .depthwise_unit import DEPTHWISE
 from .hardware import Hardware
 from .mac_unit import ENGINE
 from .pool_unit import POOL
@@ -17,6 +18,7 @@ from .unit_kind import Run, UnitKind
 
 KINDS: tuple[UnitKind, ...] = (
     ENGINE,
+    DEPTHWISE,  # of a separable convolution, expand and depthwise run in one phase; project takes the next engine
     COMBINE,
     TABLE,
     POOL,
@@ -38,6 +40,11 @@ def unit_for(graph: TaskGraph, task: Task, name: str, outputs: int) -> Unit:
     """A unit that can run a task; `outputs` matters to engines only."""
     kind = kind_of(graph, task)
     return Unit(name, kind.name, outputs if kind is ENGINE else 0)
+
+
+def unit_multipliers(unit: Unit, lanes: int) -> int:
+    """Multipliers of a unit for products with weights."""
+    return (unit.outputs + KINDS[rank(unit)].multiplies) * lanes
 
 
 def rank(unit: Unit) -> int:
