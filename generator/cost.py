@@ -18,6 +18,7 @@ PIPELINE_DEPTHS: Mapping[str, int] = MappingProxyType(
         "fetch": 4,
         "window": 6,
         "mac": 12,
+        "depthwise": 10,
         "post": 8,
         "combine": 8,
         "table": 5,
@@ -47,8 +48,8 @@ class Flow:
 def through(stage: Stage, inputs: Sequence[Flow] = ()) -> Flow:
     """The flow that a process makes of its inputs.
 
-    It starts when the words it needs have come, at the mean rate of its slowest input; it ends after the trips that are
-    left then, and not before the last input word and its own tail.
+    It starts when the words it needs have come, at the mean rate of its slowest input; it ends after its own trips, and
+    not before the last input word and its own tail.
     """
     depth = PIPELINE_DEPTHS[stage.kernel]
     words = max(stage.input_words, 1)
@@ -57,5 +58,5 @@ def through(stage: Stage, inputs: Sequence[Flow] = ()) -> Flow:
         default=0.0,
     )
     last = max((flow.end for flow in inputs), default=0.0)
-    left = stage.trips - min(stage.fill_words - 1, stage.trips)
-    return Flow(start + depth, max(start + left, last + stage.tail_trips) + depth)
+    own = stage.trips - (stage.fill_words - 1)  # the words before its first result took an iteration each
+    return Flow(start + depth, max(start + own, last + stage.tail_trips) + depth)

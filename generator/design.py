@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .activity import PhaseActivity, phase_activities, utilisation
 from .board import Board
 from .machine.machine import Machine
+from .machine.unit_kinds import unit_multipliers
 from .operator import Array
 from .schedule.bounds import lower_bound_cycles, multipliers, off_chip_bytes
 from .schedule.search import Decision
@@ -94,9 +95,14 @@ class Design:
                         "tasks": list(phase.tasks),
                         "cycles": activity.cycles,
                         "lanes": {
-                            task: outputs * schedule.lanes
+                            task: count
                             for task in phase.tasks
-                            if (outputs := sum(schedule.unit(a.unit).outputs for a in phase.shares(task)))
+                            if (
+                                count := sum(
+                                    unit_multipliers(schedule.unit(a.unit), schedule.lanes)
+                                    for a in phase.shares(task)
+                                )
+                            )
                         },
                         "utilisation": activity.utilisation,
                         "bound_by": asdict(activity.bound_by),

@@ -17,11 +17,16 @@ from .onnx_model import Source, load
 from .onnx_node import Constant, OnnxNode, Operand
 from .operator import Array
 from .ops import BY_ONNX_TYPE
+from .ops.conv import grouped_note
 from .ops.reshape import channel_axis
 from .task_graph import Task, TaskGraph, Tensor
 
 HOST_TAIL = ("Softmax", "LogSoftmax", "Flatten", "Reshape", "Squeeze", "Unsqueeze")
 """Operators that are left to the host where they come last."""
+
+
+_OF_SIGNALS = ("Conv", "MaxPool", "AveragePool", "GlobalMaxPool", "GlobalAveragePool", "BatchNormalization")
+_BY_ELEMENT = ("Add", "Sub", "Mul", "Div", "Max", "Min", "Relu", "Clip")
 
 
 @dataclass(frozen=True)
@@ -66,9 +71,9 @@ def import_model(source: Source) -> ImportedModel:
             "Export the model without them, or cut it before the first of them"
         )
     notes += tuple(f"{node} is left to the host" for node in tail)
-    graph = _task_graph(model, nodes, outputs)
+    graph, remarks = _task_graph(model, nodes, outputs)
     free_batch(model, shapes_of(model.graph))
-    return ImportedModel(graph, model, tail, notes)
+    return ImportedModel(graph, model, tail, notes + remarks)
 
 
 def split_host_tail(graph: onnx.GraphProto) -> tuple[list[NodeProto], tuple[str, ...], tuple[str, ...]]:
@@ -87,25 +92,44 @@ def split_host_tail(graph: onnx.GraphProto) -> tuple[list[NodeProto], tuple[str,
     return nodes, tuple(dict.fromkeys(outputs)), tuple(tail)
 
 
-def _task_graph(model: onnx.ModelProto, nodes: list[NodeProto], outputs: tuple[str, ...]) -> TaskGraph:
-    """One task per node, with shapes checked against ONNX's."""
+def _task_graph(
+    model: onnx.ModelProto, nodes: list[NodeProto], outputs: tuple[str, ...]
+) -> tuple[TaskGraph, tuple[str, ...]]:
+    """One task per node, with shapes checked against ONNX's, and remarks for the report."""
     graph = model.graph
     shapes = shapes_of(graph)
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     inputs = tuple(value.name for value in graph.input)
-    tensors = {name: Tensor(name, shapes[name], channel_axis(len(shapes[name]))) for name in inputs}
+    tensors = {name: Tensor(name, shapes[name], _input_axis(name, shapes, nodes)) for name in inputs}
     tasks: list[Task] = []
+    remarks: list[str] = []
     for node in nodes:
         view = _view(node, onnx_checks.opset(model), tensors, constants, shapes)
         task = BY_ONNX_TYPE[node.op_type].from_onnx(view)
         tensors[task.output] = _output(view, task, tensors)
         tasks.append(task)
+        remarks += filter(None, [grouped_note(view, task)])
     made = {task.output for task in tasks}
     if idle := [name for name in outputs if name not in made]:
         raise IntarsiaError(
             f"graph output {idle[0]!r} is constant or an input, so no node of the accelerator makes it. Remove it"
         )
-    return TaskGraph(graph.name or "model", inputs, outputs, tensors, tuple(tasks))
+    return TaskGraph(graph.name or "model", inputs, outputs, tensors, tuple(tasks)), tuple(remarks)
+
+
+def _input_axis(name: str, shapes: dict[str, tuple[int, ...]], nodes: list[NodeProto]) -> int:
+    """Axis of an input's channels: that of a signal if a convolution or pool reads it, directly or element by element."""
+    axis = channel_axis(len(shapes[name]))
+    if len(shapes[name]) != 3:
+        return axis
+    read = {name}
+    for node in nodes:
+        if not read.isdisjoint(node.input):
+            if node.op_type in _OF_SIGNALS:
+                return 1
+            if node.op_type in _BY_ELEMENT:
+                read.add(node.output[0])
+    return axis
 
 
 def _view(

@@ -64,12 +64,17 @@ class OnnxNode:
         return operand
 
     def image(self) -> Tensor:
-        """Input 0, which must be a batch of images."""
+        """Input 0, which must be a batch of images or of signals."""
         x = self.tensor()
-        if len(x.shape) != 4:
+        if len(x.shape) not in (3, 4):
             raise self.error(
                 f"input {x.name!r} has shape {x.shape}. Supported: two-dimensional images, that is "
-                "(batch, channels, height, width)"
+                "(batch, channels, height, width), and signals, (batch, channels, length)"
+            )
+        if x.channel_axis != 1:
+            raise self.error(
+                f"the channels of input {x.name!r} of shape {x.shape} are on axis {x.channel_axis}. "
+                "Supported: axis 1. Export the model with channels before height and width, or length"
             )
         return x
 
@@ -109,11 +114,15 @@ class OnnxNode:
         return values
 
     def pair(self, attribute: str, default: tuple[int, int] | None = None) -> tuple[int, int]:
-        """An attribute of two positive integers, one per image axis."""
-        values = tuple(self.attributes.get(attribute, default or ()))
-        if len(values) != 2 or min(values) < 1:
-            raise self.error(f"{attribute} is {list(values)}. Supported: two positive integers")
-        return values[0], values[1]
+        """An attribute of positive integers, one per axis of an image, or of a signal, whose height is 1."""
+        if (given := self.attributes.get(attribute)) is None and default is not None:
+            return default
+        values = tuple(given or ())
+        axes = len(self.tensor().shape) - 2
+        if len(values) != axes or min(values) < 1:
+            number = "two positive integers" if axes == 2 else "one positive integer"
+            raise self.error(f"{attribute} is {list(values)}. Supported: {number}")
+        return (values[0], values[1]) if axes == 2 else (1, values[0])
 
     def task(
         self,

@@ -203,7 +203,9 @@ def _tasks(design: Design) -> Iterator[TaskRow]:
             shape=f" {TIMES} ".join(map(str, entry["shape"][1:])),
             phase=", ".join(map(str, phases)),
             units=" + ".join(
-                dict.fromkeys(share.unit for phase in phases for share in schedule.phases[phase].shares(task.name))
+                dict.fromkeys(
+                    share.unit for phase in phases for share in schedule.phases[phase].shares(task.name)
+                )
             ),
             macs=f"{macs:,}" if macs else NOTHING,
             cycles=f"{entry['cycles']:,}",

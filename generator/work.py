@@ -45,6 +45,15 @@ class MacWork:
     in_pixels: int = 1
 
 
+@dataclass(frozen=True)
+class DepthwiseWork:
+    """Products summed over `window` positions, for each channel by itself."""
+
+    pixels: int
+    channels: int
+    window: Window
+
+
 class Reduction(Enum):
     """How a pool unit combines the elements under its window."""
 
@@ -90,4 +99,4 @@ class TableWork:
     channels: int
 
 
-Work = MacWork | PoolWork | CombineWork | TableWork
+Work = MacWork | DepthwiseWork | PoolWork | CombineWork | TableWork

@@ -525,11 +525,11 @@ NAN = W.copy()
 NAN[1, 2, 0, 0] = np.nan
 IMAGE = (1, 3, 8, 8)
 REFUSED = {
-    "group 32": (
-        [node("Conv", ["x", "w"], "y", group=32)],
-        (1, 32, 8, 8),
-        {"w": random(32, 1, 3, 3)},
-        r"Conv node 'n_y': group must be 1, not 32\. Supported: 1",
+    "group 2": (
+        [node("Conv", ["x", "w"], "y", group=2)],
+        (1, 2048, 2, 2),
+        {"w": random(1024, 1024, 1, 1)},
+        r"Conv node 'n_y': group is 2, .* would have 2,097,152 weights.*Supported: up to 1,048,576, or depthwise",
     ),
     "computed weight": (
         [node("Relu", ["x"], "w"), node("Conv", ["x", "w"], "y")],
@@ -538,7 +538,12 @@ REFUSED = {
         "'w', is computed",
     ),
     "nan": ([node("Conv", ["x", "w"], "y")], IMAGE, {"w": NAN}, r"'w' holds NaN.*1 of 108.*\(1, 2, 0, 0\)"),
-    "conv 1d": ([node("Conv", ["x", "w"], "y")], (1, 3, 8), {"w": random(4, 3, 3)}, "two-dimensional images"),
+    "conv 3d": (
+        [node("Conv", ["x", "w"], "y")],
+        (1, 3, 8, 8, 8),
+        {"w": random(4, 3, 3, 3, 3)},
+        "two-dimensional images.*and signals",
+    ),
     "channels": ([node("Conv", ["x", "w"], "y")], (1, 5, 8, 8), {"w": W}, "n_y"),
     "kernel too large": ([node("Conv", ["x", "w"], "y")], (1, 3, 2, 2), {"w": W}, "n_y|window"),
     "transA": ([node("Gemm", ["x", "m"], "y", transA=1)], (1, 6), {"m": random(1, 3)}, "transA must be 0"),

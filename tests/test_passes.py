@@ -17,6 +17,7 @@ from intarsia.frontend import import_model
 from intarsia.operator import Operator
 from intarsia.ops import OPERATORS
 from intarsia.ops.combine import Combine
+from intarsia.ops.depthwise_conv import DepthwiseConv
 from intarsia.ops.function import Function
 from intarsia.passes import short_names
 from intarsia.passes.fuse_clamp import clamped
@@ -137,12 +138,12 @@ def test_clamp_does_not_fuse_where_the_unclamped_result_is_needed() -> None:
     assert [task.operator.name for task in graph.tasks] == ["Conv", "AveragePool", "Conv", "Conv"]
 
 
-def test_affine_that_nothing_takes_becomes_a_diagonal_product() -> None:
+def test_affine_that_nothing_takes_becomes_a_product_per_channel() -> None:
     nodes = [CONV, node("Relu", ["c"], "r"), node("Add", ["r", "k"], "a"), node("Relu", ["a"], "y")]
     graph = check(make_model(nodes, IMAGE, {"w": W, "k": random(4, 1, 1)}))
     assert [(task.name, task.operator.name, task.clamp) for task in graph.tasks] == [
         ("n_c", "Conv", (0, INF)),
-        ("n_a", "Conv", (0, INF)),
+        ("n_a", "DepthwiseConv", (0, INF)),
     ]
     graph = check(make_model([node("Mul", ["x", "k"], "y")], (1, 7, 6), {"k": random(6)}))
     assert [task.operator.name for task in graph.tasks] == ["Dense"]
@@ -208,7 +209,7 @@ def test_two_clamps_are_one(first: tuple, second: tuple, x: float) -> None:
 
 def test_operators_have_hardware_or_say_where_they_may_be() -> None:
     for operator in OPERATORS:
-        made_otherwise = issubclass(operator, Combine | Function)  # which Affine reads, and a pass makes
+        made_otherwise = issubclass(operator, Combine | Function | DepthwiseConv)  # of Affine, a pass, Conv
         assert operator.onnx_types or made_otherwise
         assert bool(operator.transient) == (operator.work is Operator.work)
 

@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from ..board import Resources
 from ..fixed_point import Integers
-from ..requantisation import requantisation
 from ..schedule.plan import ScheduleError, Unit
 from ..task_graph import Task, TaskGraph
 from ..work import MacWork
 from .builder import CHAIN_DEPTH, Builder
-from .hardware import Stage, sum_bits, words_of
+from .hardware import Stage, words_of
 from .identifiers import camel_case
 from .machine import Constant
-from .pack import pack_biases, pack_weights
+from .pack import pack_weights
+from .post_process import PostProcess, size_post
 from .resources import add, bram18
-from .rows import MacRow, PostRow
+from .rows import MacRow
 from .run import Run
 from .unit_kind import UnitKind
 from .window import groups
@@ -30,7 +28,7 @@ from .window_process import WindowProcess, size_window
 class MacHardware:
     """A mac unit with the rows of its tasks, in the order of `runs`; `made` are their output channels.
 
-    Streamed weights are in two `copies` of the memory, one of which is filled while the other is read. They are packed only when the unit is placed: schedulers build many units to cost them.
+    Streamed weights have two `copies` of their memory: one is filled while the other is read. They are packed only when the unit is placed: schedulers build many units to cost them.
     """
 
     graph: TaskGraph
@@ -39,12 +37,9 @@ class MacHardware:
     made: tuple[slice, ...]
     window: WindowProcess
     macs: tuple[MacRow, ...]
-    posts: tuple[PostRow, ...]
+    post: PostProcess
     weight_entries: int
-    bias_entries: int
     weight_bits: int
-    sum_bits: int
-    per_channel: bool
     lanes: int
     copies: int
 
@@ -70,52 +65,23 @@ class MacHardware:
             )
         else:
             weights = builder.parameter(f"{name}_weights", word, entries, self._weights(), self.weight_bytes)
-        biases = builder.parameter(
-            f"{name}_biases",
-            f"vec<{struct}Post::sum_t, {struct}Post::kBiasLanes>",
-            f"{struct}Post::kBiasEntries",
-            self._biases(),
-            4 if self.sum_bits <= 32 else 8,
-        )
         builder.process("mac", f"{struct}Mac", patches, weights, sums)
-        builder.process("post", f"{struct}Post", sums, biases, output)
+        self.post.place(builder, self.name, sums, output)
 
     def _configure(self, builder: Builder, struct: str) -> None:
-        comment = builder.comment(self.runs)
-        common = (
-            Constant("kOutputs", str(self.unit.outputs), "output channels per pass"),
-            Constant("kLanes", "kWordLanes"),
-        )
-        sum_type = Constant("sum_t", f"integer<{self.sum_bits}>", "never wraps: range analysis", is_type=True)
         builder.config(
             f"{struct}Mac",
             f"{self.unit.outputs} x {builder.schedule.lanes} multipliers",
             builder.by_phase(self.runs, self.macs, MacRow()),
-            comment,
+            builder.comment(self.runs),
             (
-                *common,
+                Constant("kOutputs", str(self.unit.outputs), "output channels per pass"),
+                Constant("kLanes", "kWordLanes"),
                 Constant("kPatchWords", str(self.patch_words), "longest patch"),
                 Constant("kWeightEntries", str(self.weight_entries)),
                 Constant("input_t", "element_t", is_type=True),
                 Constant("weight_t", f"integer<{self.weight_bits}>", is_type=True),
-                sum_type,
-            ),
-        )
-        builder.config(
-            f"{struct}Post",
-            "bias, rounding, clamp",
-            builder.by_phase(self.runs, self.posts, PostRow()),
-            comment,
-            (
-                *common,
-                Constant("kBiasEntries", str(self.bias_entries)),
-                Constant(
-                    "kBiasLanes",
-                    "2 * kWordLanes" if self.per_channel else "kWordLanes",
-                    "biases, then further shifts" if self.per_channel else "biases",
-                ),
-                sum_type,
-                Constant("output_t", "element_t", is_type=True),
+                self.post.sum_type,
             ),
         )
 
@@ -126,21 +92,6 @@ class MacHardware:
             task = run.task
             by_position = task.operator.weights_by_position(task, self.graph)[made]
             blocks.append(pack_weights(by_position, plan.way, self.lanes, self.unit.outputs))
-        return blocks
-
-    def _biases(self) -> list[Integers]:
-        """Bias entries of each task."""
-        blocks = []
-        for run, made in zip(self.runs, self.made, strict=True):
-            task = run.task
-            values = task.values
-            channels = made.stop - made.start
-            bias = values["bias"][made] if "bias" in values else np.zeros(channels, np.int64)
-            columns = [bias]
-            if self.per_channel:
-                outputs = self.graph.output_tensor(task).channels
-                columns.append(requantisation(self.graph, task).further_shifts(outputs)[made])
-            blocks.append(pack_biases(columns, self.lanes))
         return blocks
 
     @property
@@ -163,27 +114,26 @@ class MacHardware:
     def stages(self, phase: int) -> list[Stage]:
         """Window, mac and post."""
         index = [run.phase for run in self.runs].index(phase)
-        row, post = self.macs[index], self.posts[index]
+        row = self.macs[index]
         pixels = row.iterations // (row.folds * row.words)
         return [
             *self.window.stage(index),
             Stage("mac", row.iterations, pixels * row.words, row.words, (row.folds - 1) * row.words + 1),
-            Stage("post", post.iterations, pixels * row.folds),
+            self.post.stage(index, pixels * row.folds),
         ]
 
     def resources(self, lanes: int, element_bits: int) -> Resources:
-        """One DSP per multiplier; adders and the rounding shifters in LUTs."""
+        """One DSP per multiplier; adders in LUTs."""
         multipliers = self.unit.outputs * lanes
         own = Resources(
             dsp=multipliers,
             bram18=self.copies * bram18(multipliers * self.weight_bits, self.weight_entries)
-            + bram18((1 + self.per_channel) * lanes * self.sum_bits, self.bias_entries)
             + bram18(lanes * element_bits, self.patch_words),
             uram=0,
-            lut=multipliers * 10 + lanes * self.sum_bits * 8 + 600,
-            ff=multipliers * 16 + (lanes + self.unit.outputs) * self.sum_bits * 3 + 800,
+            lut=multipliers * 10,
+            ff=multipliers * 16,
         )
-        return add(own, self.window.resources(lanes, element_bits))
+        return add(own, self.post.resources(), self.window.resources(lanes, element_bits))
 
 
 def mac_steps(outputs: int, channels: int, lanes: int) -> tuple[int, int]:
@@ -208,39 +158,28 @@ def build_mac(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, str
         [run.pace for run in runs],
     )
     macs: list[MacRow] = []
-    posts: list[PostRow] = []
-    per_channel = False
-    ranges: list[slice] = []
-    weight_entries = bias_entries = 0
-    for task, work, plan, run in zip(tasks, works, window.patches, runs, strict=True):
-        made = _made(work, run.words, lanes)
-        channels = made.stop - made.start
-        folds, steps = mac_steps(unit.outputs, channels, lanes)
-        first = 0 if streamed else weight_entries
+    made: list[slice] = []
+    steps: list[int] = []
+    entries = 0
+    for work, plan, run in zip(works, window.patches, runs, strict=True):
+        channels = _made(work, run.words, lanes)
+        folds, post_steps = mac_steps(unit.outputs, channels.stop - channels.start, lanes)
+        first = 0 if streamed else entries
         macs.append(MacRow(work.pixels * folds * plan.words, folds, plan.words, first))
-        found = requantisation(graph, task)
-        per_channel = per_channel or found.per_channel
-        posts.append(
-            PostRow(work.pixels * steps, steps, bias_entries, min(found.shifts), found.low, found.high)
-        )
-        ranges.append(made)
-        weight_entries = (
-            max(weight_entries, folds * plan.words) if streamed else weight_entries + folds * plan.words
-        )
-        bias_entries += groups(channels, lanes)
+        made.append(channels)
+        steps.append(post_steps)
+        own = folds * plan.words
+        entries = max(entries, own) if streamed else entries + own
     return MacHardware(
         graph=graph,
         unit=unit,
         runs=tuple(runs),
-        made=tuple(ranges),
+        made=tuple(made),
         window=window,
         macs=tuple(macs),
-        posts=tuple(posts),
-        weight_entries=weight_entries,
-        bias_entries=bias_entries,
+        post=size_post(graph, runs, made, steps, unit.outputs, lanes),
+        weight_entries=entries,
         weight_bits=max(task.parameters[r].number.bits for task in tasks for r in task.operator.weight_roles),
-        sum_bits=max(sum_bits(graph, task) for task in tasks),
-        per_channel=per_channel,
         lanes=lanes,
         copies=2 if streamed else 1,
     )

@@ -108,6 +108,19 @@ class MacRow(Row):
 
 
 @dataclass(frozen=True)
+class DepthwiseRow(Row):
+    """depthwise.hpp: every channel with a kernel of its own."""
+
+    struct: ClassVar[str] = "depthwise_row"
+    header: ClassVar[str] = "depthwise.hpp"
+
+    iterations: int = 0
+    words: int = 0
+    steps: int = 0
+    weights: int = 0
+
+
+@dataclass(frozen=True)
 class PostRow(Row):
     """post.hpp: bias, rounding and clamp of a task."""
 

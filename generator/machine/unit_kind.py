@@ -20,8 +20,10 @@ class UnitKind:
         name: of the kind, and of its units where they are shared by all tasks.
         work: the class of Work that it runs.
         build: sizes a unit for its runs, in time order: (graph, unit, runs, lanes, streamed).
+        multiplies: True if the unit has a multiplier per lane of its own, beside those of `Unit.outputs`.
     """
 
     name: str
     work: type[Work]
     build: Callable[[TaskGraph, Unit, Sequence[Run], int, bool], Hardware]
+    multiplies: bool = False

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from ..schedule.plan import Phase, Schedule, Unit
 from ..task_graph import Task, TaskGraph
-from ..work import MacWork, PoolWork
+from ..work import DepthwiseWork, MacWork, PoolWork
 from .combine_unit import COMBINE
+from .depthwise_unit import DEPTHWISE
 from .hardware import Hardware, words_of
 from .mac_unit import ENGINE
 from .pool_unit import POOL
@@ -20,6 +21,7 @@ from .window import plan_patches
 
 KINDS: tuple[UnitKind, ...] = (
     ENGINE,
+    DEPTHWISE,  # of a separable convolution, expand and depthwise run in one phase; project takes the next engine
     COMBINE,
     TABLE,
     POOL,
@@ -41,6 +43,11 @@ def unit_for(graph: TaskGraph, task: Task, name: str, outputs: int) -> Unit:
     """A unit that can run a task; `outputs` matters to engines only."""
     kind = kind_of(graph, task)
     return Unit(name, kind.name, outputs if kind is ENGINE else 0)
+
+
+def unit_multipliers(unit: Unit, lanes: int) -> int:
+    """Multipliers of a unit for products with weights."""
+    return (unit.outputs + KINDS[rank(unit)].multiplies) * lanes
 
 
 def rank(unit: Unit) -> int:
@@ -83,7 +90,7 @@ def _trips(graph: TaskGraph, schedule: Schedule, phase: Phase, task: Task) -> in
     """Iterations of the busiest process of a task, window aside."""
     work = task.operator.work(task, graph)
     words = words_of(graph, task.output, schedule.lanes)
-    if isinstance(work, PoolWork):
+    if isinstance(work, PoolWork | DepthwiseWork):
         return words * work.window.positions
     if not isinstance(work, MacWork):
         return words

@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 
-from ..work import MacWork, PoolWork, Window
+from ..work import DepthwiseWork, MacWork, PoolWork, Window
 from .rows import WindowRow
 
 PACKED_LIMIT = 512
@@ -50,7 +50,7 @@ def groups(channels: int, lanes: int) -> int:
 
 
 def plan_patches(
-    work: MacWork | PoolWork,
+    work: MacWork | DepthwiseWork | PoolWork,
     lanes: int,
     padding: int = 0,
     lines: int = 0,

@@ -1,4 +1,4 @@
-"""The window process in front of a mac or pool unit: its size over all tasks, and its line in the datapath."""
+"""The window process in front of a mac, depthwise or pool unit: its size over all tasks, and its line in the datapath."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..board import Resources
-from ..work import MacWork, PoolWork
+from ..work import DepthwiseWork, MacWork, PoolWork
 from .builder import CHAIN_DEPTH, Builder
 from .hardware import Stage
 from .identifiers import camel_case
@@ -14,7 +14,7 @@ from .machine import Constant
 from .resources import NOTHING, bram18
 from .rows import WindowRow
 from .run import Run
-from .window import PatchPlan, Way, plan_patches
+from .window import EAGER, PatchPlan, Way, plan_patches
 
 _WAY_NAMES = {Way.STRAIGHT: "kStraight", Way.ROWS: "kRows", Way.PACKED: "kPacked"}
 
@@ -64,7 +64,11 @@ class WindowProcess:
         rows = max((row.kernel_height - 1) * row.dilation_y - row.pad_top, 0)
         columns = max((row.kernel_width - 1) * row.dilation_x - row.pad_left, 0) + 1
         fill = min((rows * row.width + columns) * row.groups, self.input_words[index])
-        return [Stage("window", row.iterations, self.input_words[index], max(fill, 1), plan.words)]
+        fill = max(fill, 1)
+        # Behind another unit, whose words come unevenly, it stalls about once more as long as it fills.
+        linked = plan.way is Way.ROWS and row.lead != EAGER
+        trips = row.iterations + (fill - 1 if linked else 0)
+        return [Stage("window", trips, self.input_words[index], fill, plan.words)]
 
     def resources(self, lanes: int, element_bits: int) -> Resources:
         """Line buffers, registers and counters."""
@@ -109,7 +113,7 @@ class WindowProcess:
 
 
 def size_window(
-    works: Sequence[MacWork | PoolWork],
+    works: Sequence[MacWork | DepthwiseWork | PoolWork],
     paddings: Sequence[int],
     input_words: Sequence[int],
     lanes: int,
@@ -147,6 +151,6 @@ def size_window(
     return WindowProcess(tuple(plans), tuple(input_words), kept)
 
 
-def _packed_shape(work: MacWork | PoolWork) -> tuple[int, int, int]:
+def _packed_shape(work: MacWork | DepthwiseWork | PoolWork) -> tuple[int, int, int]:
     assert work.window is not None
     return (*work.window.kernel, work.channels)

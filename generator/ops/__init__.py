@@ -7,6 +7,7 @@ from .clamp import Clamp
 from .combine import Add, Max, Min, Mul, Sub
 from .conv import Conv
 from .dense import Dense
+from .depthwise_conv import DepthwiseConv
 from .function import Function
 from .functions import FUNCTIONS
 from .max_pool import MaxPool
@@ -16,6 +17,7 @@ from .transpose import Transpose
 OPERATORS: tuple[type[Operator], ...] = (
     # With hardware
     Conv,
+    DepthwiseConv,
     Dense,
     MaxPool,
     AveragePool,

@@ -28,7 +28,7 @@ class Affine(Operator):
     onnx_types: ClassVar[tuple[str, ...]] = ("BatchNormalization", "Add", "Sub", "Mul", "Div")
     transient: ClassVar[str] = (
         "a factor or summand per channel must follow a Conv, Gemm or MatMul whose result nothing else reads, "
-        "come directly before one (a Conv without padding), or have at most 256 channels"
+        "come directly before one (a Conv without padding), be on images, or have at most 256 channels"
     )
 
     @classmethod

@@ -1,4 +1,4 @@
-"""AveragePool and GlobalAveragePool: 2-D, floor mode, padding counted as zeros."""
+"""AveragePool and GlobalAveragePool: 2-D and 1-D, floor mode, padding counted as zeros."""
 
 from __future__ import annotations
 
@@ -6,11 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-
 from ..operator import Array, Operator
-from ..work import PoolWork, Reduction, Window
-from .sliding import output_size, patches
+from ..work import PoolWork, Reduction
+from .sliding import (
+    image_shape,
+    image_size,
+    images,
+    onnx_geometry,
+    output_size,
+    patches,
+    samples_like,
+    window,
+)
 from .window_attributes import WindowAttributes
 
 if TYPE_CHECKING:
@@ -34,37 +41,38 @@ class AveragePool(Operator):
     def from_onnx(cls, node: OnnxNode) -> Task:
         """AveragePool, or GlobalAveragePool as one window over the image."""
         x = node.image()
-        size = (x.shape[2], x.shape[3])
+        size = image_size(x.shape)
         if node.op_type == "GlobalAveragePool":
             return node.task(cls(size))
-        window = WindowAttributes.from_onnx(node, x, node.pair("kernel_shape"))
-        window.require_pads_below_kernel(node)
+        windows = WindowAttributes.from_onnx(node, x, node.pair("kernel_shape"))
+        windows.require_pads_below_kernel(node)
         node.require(
-            window.dilation == (1, 1),
-            f"dilations must be [1, 1], not {list(window.dilation)}. Supported: [1, 1]",
+            windows.dilation == (1, 1),
+            f"dilations must be [1, 1], not {list(windows.dilation)}. Supported: [1, 1]",
         )
         node.require(
-            not any(window.pads) or bool(node.attributes.get("count_include_pad", 0)),
-            f"pads {list(window.pads)} with count_include_pad=0 divide by another number at the border. "
+            not any(windows.pads) or bool(node.attributes.get("count_include_pad", 0)),
+            f"pads {list(windows.pads)} with count_include_pad=0 divide by another number at the border. "
             "Supported: count_include_pad=1, or no padding",
         )
         node.require(
-            not node.attributes.get("ceil_mode", 0) or window.extended(size) == window,
+            not node.attributes.get("ceil_mode", 0) or windows.extended(size) == windows,
             f"ceil_mode=1 adds windows that hang over the border of the {size[0]} x {size[1]} image. "
             "Supported: ceil_mode=0, or sizes where the windows fit exactly",
         )
-        return node.task(cls(window.kernel, window.stride, window.pads))
+        return node.task(cls(windows.kernel, windows.stride, windows.pads))
 
     def infer(self, inputs: Sequence[Tensor], parameters: Mapping[str, Array]) -> tuple[tuple[int, ...], int]:
-        """(1, channels, out height, out width), channels on axis 1."""
-        _, channels, *size = inputs[0].shape
-        return (1, channels, *output_size((size[0], size[1]), self.kernel, self.stride, (1, 1), self.pads)), 1
+        """(1, channels, out height, out width), channels on axis 1; without the height for signals."""
+        shape = inputs[0].shape
+        size = output_size(image_size(shape), self.kernel, self.stride, (1, 1), self.pads)
+        return image_shape(shape, shape[1], size), 1
 
     def accumulate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Array:
         """The sum."""
-        windows = patches(inputs[0][:, 0], self.kernel, self.stride, (1, 1), self.pads, fill=0)
-        total: Array = windows.sum(axis=(2, 3))[:, np.newaxis]
-        return total
+        x = inputs[0]
+        windows = patches(images(x), self.kernel, self.stride, (1, 1), self.pads, fill=0)
+        return samples_like(x, windows.sum(axis=(2, 3)))
 
     @property
     def divisor(self) -> int:
@@ -79,20 +87,12 @@ class AveragePool(Operator):
 
     def work(self, task: Task, graph: TaskGraph) -> PoolWork:
         """A pool unit that sums and divides."""
-        _, channels, height, width = graph.input_tensors(task)[0].shape
-        _, _, out_height, out_width = graph.output_tensor(task).shape
-        window = Window(
-            height, width, self.kernel, self.stride, (1, 1), self.pads[0], self.pads[1], out_height, out_width
-        )
-        return PoolWork(out_height * out_width, channels, window, Reduction.SUM)
+        output = graph.output_tensor(task)
+        geometry = window(graph, task, self.kernel, self.stride, self.pads)
+        return PoolWork(output.pixels, output.channels, geometry, Reduction.SUM)
 
     def to_qdq(self, builder: QdqBuilder, task: Task, graph: TaskGraph) -> str:
         """One ONNX AveragePool."""
-        return builder.node(
-            "AveragePool",
-            [builder.activation(task.inputs[0])],
-            kernel_shape=self.kernel,
-            strides=self.stride,
-            pads=self.pads,
-            count_include_pad=1,
-        )
+        geometry = onnx_geometry(graph.input_tensors(task)[0].shape, self.kernel, self.stride, self.pads)
+        operands = [builder.activation(task.inputs[0])]
+        return builder.node("AveragePool", operands, **geometry, count_include_pad=1)

@@ -1,4 +1,4 @@
-"""Conv: 2-D convolution, groups = 1."""
+"""Conv: convolution over images (2-D) and signals (1-D). Groups of channels become zeros among the weights."""
 
 from __future__ import annotations
 
@@ -9,126 +9,112 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from ..errors import IntarsiaError
 from ..exact import matmul
-from ..operator import Array, Operator
-from ..work import MacWork, Window
-from .sliding import output_size, patches
+from ..fixed_point import Floats
+from ..operator import Array
+from ..work import MacWork
+from .convolution import Convolution
+from .depthwise_conv import DepthwiseConv
+from .sliding import image_size, images, patches, samples_like, window
 from .window_attributes import WindowAttributes
 
 if TYPE_CHECKING:
     from ..onnx_node import OnnxNode
-    from ..qdq import QdqBuilder
-    from ..task_graph import Task, TaskGraph, Tensor
+    from ..task_graph import Task, TaskGraph
+
+
+MOST_WEIGHTS = 1 << 20
+"""Weights of a grouped convolution that is made dense, most of them zeros: more would not fit on chip."""
 
 
 @dataclass(frozen=True)
-class Conv(Operator):
-    """Y[o, y, x] = bias[o] + sum over (c, i, j) of W[o, c, i, j] * X[c, y*s + i*d - pad, x*s + j*d - pad].
-
-    `pads` is (top, left, bottom, right); parameter `weight` is (outputs, channels, kernel height, kernel width),
-    `bias` (outputs,).
-    """
-
-    kernel: tuple[int, int]
-    stride: tuple[int, int] = (1, 1)
-    dilation: tuple[int, int] = (1, 1)
-    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
+class Conv(Convolution):
+    """Y[o, y, x] = bias[o] + sum over (c, i, j) of W[o, c, i, j] * X[c, y*s + i*d - pad, x*s + j*d - pad]."""
 
     name: ClassVar[str] = "Conv"
-    weight_roles: ClassVar[tuple[str, ...]] = ("weight",)
     onnx_types: ClassVar[tuple[str, ...]] = ("Conv",)
 
     @classmethod
     def from_onnx(cls, node: OnnxNode) -> Task:
-        """Conv with constant weights."""
+        """Conv with constant weights: depthwise if every channel is a group, else dense."""
         x = node.image()
         weight = node.weights(1)
         bias = node.numbers(2)
-        group = node.attributes.get("group", 1)
+        kernel = image_size(weight.shape)
         node.require(
-            group == 1, f"group must be 1, not {group}. Supported: 1, no grouped or depthwise convolution"
-        )
-        kernel = (weight.shape[2], weight.shape[3])
-        node.require(
-            tuple(node.attributes.get("kernel_shape", kernel)) == kernel,
+            weight.ndim == len(x.shape) and node.pair("kernel_shape", kernel) == kernel,
             f"kernel_shape {node.attributes.get('kernel_shape')} contradicts the weight of shape {weight.shape}",
         )
-        window = WindowAttributes.from_onnx(node, x, kernel)
-        operator = cls(kernel, window.stride, window.dilation, window.pads)
+        windows = WindowAttributes.from_onnx(node, x, kernel)
+        kind: type[Convolution] = cls
+        group = node.attributes.get("group", 1)
+        if group > 1:
+            _require_groups(node, group, x.channels, weight)
+            if group == x.channels == len(weight):
+                kind = DepthwiseConv
+            else:
+                weight = block_diagonal(weight, group)
+        operator = kind(kernel, windows.stride, windows.dilation, windows.pads)
         return node.task(operator, {"weight": weight} | ({} if bias is None else {"bias": bias}))
 
-    def infer(self, inputs: Sequence[Tensor], parameters: Mapping[str, Array]) -> tuple[tuple[int, ...], int]:
-        """(1, outputs, out height, out width), channels on axis 1."""
-        _, channels, height, width = inputs[0].shape
-        outputs, expected, *_ = parameters["weight"].shape
-        if channels != expected:
-            raise IntarsiaError(
-                f"weight expects {expected} input channels, but {inputs[0].name!r} has {channels}"
-            )
-        out_height, out_width = output_size(
-            (height, width), self.kernel, self.stride, self.dilation, self.pads
-        )
-        return (1, outputs, out_height, out_width), 1
+    def groups(self, channels: int) -> int:
+        """All channels together."""
+        return 1
 
     def accumulate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Array:
         """Convolution as one matrix product over gathered patches."""
         x = inputs[0]
         weight = parameters["weight"]
         samples, outputs = x.shape[0], weight.shape[0]
-        columns = patches(x[:, 0], self.kernel, self.stride, self.dilation, self.pads, fill=0)
+        columns = patches(images(x), self.kernel, self.stride, self.dilation, self.pads, fill=0)
         _, _, _, _, out_height, out_width = columns.shape  # samples, channels, kh, kw, oh, ow
         columns = columns.reshape(samples, prod(weight.shape[1:]), out_height * out_width)
         result = matmul(weight.reshape(outputs, -1)[np.newaxis], columns)
         if "bias" in parameters:
             result = result + parameters["bias"][:, np.newaxis]
-        return result.reshape(samples, 1, outputs, out_height, out_width)
-
-    def accumulator_bound(
-        self, magnitudes: Sequence[int], parameters: Mapping[str, Array], inputs: Sequence[Tensor]
-    ) -> int:
-        """Sum of |weight| times the largest input, plus |bias|, over the worst output channel."""
-        weight = parameters["weight"]
-        bound = np.abs(weight.astype(np.int64)).reshape(weight.shape[0], -1).sum(axis=1) * magnitudes[0]
-        if "bias" in parameters:
-            bound = bound + np.abs(parameters["bias"])
-        return int(bound.max())
-
-    def macs(self, task: Task, graph: TaskGraph) -> int:
-        """Weights times output pixels."""
-        return int(task.parameters["weight"].values.size) * graph.output_tensor(task).pixels
+        return samples_like(x, result.reshape(samples, outputs, out_height, out_width))
 
     def work(self, task: Task, graph: TaskGraph) -> MacWork:
         """A mac unit behind a sliding window; none for 1x1 kernels, whose pixels stream straight through."""
-        _, channels, height, width = graph.input_tensors(task)[0].shape
-        _, outputs, out_height, out_width = graph.output_tensor(task).shape
         pointwise = self.kernel == (1, 1) and self.stride == (1, 1) and not any(self.pads)
-        window = Window(
-            height,
-            width,
-            self.kernel,
-            self.stride,
-            self.dilation,
-            self.pads[0],
-            self.pads[1],
-            out_height,
-            out_width,
+        geometry = (
+            None if pointwise else window(graph, task, self.kernel, self.stride, self.pads, self.dilation)
         )
-        return MacWork(out_height * out_width, channels, outputs, None if pointwise else window)
+        output = graph.output_tensor(task)
+        return MacWork(output.pixels, graph.input_tensors(task)[0].channels, output.channels, geometry)
 
     def weights_by_position(self, task: Task, graph: TaskGraph) -> Array:
         """Kernel positions row by row."""
         weight = task.parameters["weight"].values
         return weight.reshape(*weight.shape[:2], -1).transpose(0, 2, 1)
 
-    def to_qdq(self, builder: QdqBuilder, task: Task, graph: TaskGraph) -> str:
-        """One ONNX Conv."""
-        operands = [builder.activation(task.inputs[0]), *builder.parameters(task, "weight", "bias")]
-        return builder.node(
-            "Conv",
-            operands,
-            kernel_shape=self.kernel,
-            strides=self.stride,
-            dilations=self.dilation,
-            pads=self.pads,
-        )
+
+def grouped_note(node: OnnxNode, task: Task) -> str:
+    """What a user should know of a node with groups that became dense; an empty text for all others."""
+    group = node.attributes.get("group", 1)
+    if node.op_type != "Conv" or group == 1 or isinstance(task.operator, DepthwiseConv):
+        return ""
+    return f"Conv {node.name} with {group} groups runs as a dense one, with zeros: {group} times the products"
+
+
+def block_diagonal(weight: Floats, group: int) -> Floats:
+    """Weights of a dense convolution that keeps groups of channels apart: zeros elsewhere."""
+    outputs, of_group, *kernel = weight.shape
+    blocks = weight.reshape(group, outputs // group, of_group, *kernel)
+    dense = np.zeros((group, outputs // group, group, of_group, *kernel))
+    index = np.arange(group)
+    dense[index, :, index] = blocks
+    return dense.reshape(outputs, group * of_group, *kernel)
+
+
+def _require_groups(node: OnnxNode, group: int, channels: int, weight: Floats) -> None:
+    outputs = len(weight)
+    node.require(
+        group * weight.shape[1] == channels and outputs % group == 0,
+        f"group {group} with a weight of shape {weight.shape} does not fit an input of {channels} channels",
+    )
+    node.require(
+        group == channels == outputs or weight.size * group <= MOST_WEIGHTS,
+        f"group is {group}, and the convolution as a dense one would have {weight.size * group:,} weights, most of "
+        f"them zeros. Supported: up to {MOST_WEIGHTS:,}, or depthwise (one group for each channel, in and out)",
+    )

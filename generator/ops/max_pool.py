@@ -1,4 +1,4 @@
-"""MaxPool and GlobalMaxPool: 2-D."""
+"""MaxPool and GlobalMaxPool: 2-D and 1-D."""
 
 from __future__ import annotations
 
@@ -9,8 +9,17 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from ..operator import Array, Operator
-from ..work import PoolWork, Reduction, Window
-from .sliding import output_size, patches
+from ..work import PoolWork, Reduction
+from .sliding import (
+    image_shape,
+    image_size,
+    images,
+    onnx_geometry,
+    output_size,
+    patches,
+    samples_like,
+    window,
+)
 from .window_attributes import WindowAttributes
 
 if TYPE_CHECKING:
@@ -36,36 +45,32 @@ class MaxPool(Operator):
         """MaxPool, or GlobalMaxPool as one window over the image."""
         x = node.image()
         if node.op_type == "GlobalMaxPool":
-            return node.task(cls((x.shape[2], x.shape[3])))
+            return node.task(cls(image_size(x.shape)))
         node.require(len(node.outputs) == 1, "output Indices is used. Supported: the first output only")
-        window = WindowAttributes.from_onnx(node, x, node.pair("kernel_shape"))
-        window.require_pads_below_kernel(node)
-        size = (x.shape[2], x.shape[3])
+        windows = WindowAttributes.from_onnx(node, x, node.pair("kernel_shape"))
+        windows.require_pads_below_kernel(node)
+        size = image_size(x.shape)
         node.require(
-            all(window.dilation[i] <= size[i] or not window.pads[i] + window.pads[i + 2] for i in (0, 1)),
-            f"with dilations {list(window.dilation)} on a {size[0]} x {size[1]} image a window sees nothing but "
+            all(windows.dilation[i] <= size[i] or not windows.pads[i] + windows.pads[i + 2] for i in (0, 1)),
+            f"with dilations {list(windows.dilation)} on a {size[0]} x {size[1]} image a window sees nothing but "
             "padding. Supported: dilations up to the size of the image, or no padding",
         )
         if node.attributes.get("ceil_mode", 0):
-            window = window.extended(size)
-        return node.task(cls(window.kernel, window.stride, window.dilation, window.pads))
+            windows = windows.extended(size)
+        return node.task(cls(windows.kernel, windows.stride, windows.dilation, windows.pads))
 
     def infer(self, inputs: Sequence[Tensor], parameters: Mapping[str, Array]) -> tuple[tuple[int, ...], int]:
-        """(1, channels, out height, out width), channels on axis 1."""
-        _, channels, *size = inputs[0].shape
-        return (
-            1,
-            channels,
-            *output_size((size[0], size[1]), self.kernel, self.stride, self.dilation, self.pads),
-        ), 1
+        """(1, channels, out height, out width), channels on axis 1; without the height for signals."""
+        shape = inputs[0].shape
+        size = output_size(image_size(shape), self.kernel, self.stride, self.dilation, self.pads)
+        return image_shape(shape, shape[1], size), 1
 
     def accumulate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Array:
         """The maximum; exact."""
         x = inputs[0]
         fill = -np.inf if x.dtype.kind == "f" else np.iinfo(np.int64).min
-        windows = patches(x[:, 0], self.kernel, self.stride, self.dilation, self.pads, fill=fill)
-        largest: Array = windows.max(axis=(2, 3))[:, np.newaxis]
-        return largest
+        windows = patches(images(x), self.kernel, self.stride, self.dilation, self.pads, fill=fill)
+        return samples_like(x, windows.max(axis=(2, 3)))
 
     def accumulator_bound(
         self, magnitudes: Sequence[int], parameters: Mapping[str, Array], inputs: Sequence[Tensor]
@@ -79,28 +84,12 @@ class MaxPool(Operator):
 
     def work(self, task: Task, graph: TaskGraph) -> PoolWork:
         """A pool unit."""
-        _, channels, height, width = graph.input_tensors(task)[0].shape
-        _, _, out_height, out_width = graph.output_tensor(task).shape
-        window = Window(
-            height,
-            width,
-            self.kernel,
-            self.stride,
-            self.dilation,
-            self.pads[0],
-            self.pads[1],
-            out_height,
-            out_width,
-        )
-        return PoolWork(out_height * out_width, channels, window, Reduction.MAX)
+        output = graph.output_tensor(task)
+        geometry = window(graph, task, self.kernel, self.stride, self.pads, self.dilation)
+        return PoolWork(output.pixels, output.channels, geometry, Reduction.MAX)
 
     def to_qdq(self, builder: QdqBuilder, task: Task, graph: TaskGraph) -> str:
         """One ONNX MaxPool."""
-        return builder.node(
-            "MaxPool",
-            [builder.activation(task.inputs[0])],
-            kernel_shape=self.kernel,
-            strides=self.stride,
-            dilations=self.dilation,
-            pads=self.pads,
-        )
+        shape = graph.input_tensors(task)[0].shape
+        geometry = onnx_geometry(shape, self.kernel, self.stride, self.pads, self.dilation)
+        return builder.node("MaxPool", [builder.activation(task.inputs[0])], **geometry)

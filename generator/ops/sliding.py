@@ -1,11 +1,21 @@
-"""Geometry shared by convolution and pooling."""
+"""Geometry shared by convolution and pooling.
+
+A signal (1, channels, length) is an image of height 1.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import IntarsiaError
 from ..operator import Array
+from ..work import Window
+
+if TYPE_CHECKING:
+    from ..task_graph import Task, TaskGraph
 
 Pair = tuple[int, int]
 Pads = tuple[int, int, int, int]
@@ -51,3 +61,46 @@ def patches(x: Array, kernel: Pair, stride: Pair, dilation: Pair, pads: Pads, fi
         ),
         writeable=False,
     )
+
+
+def image_size(shape: Sequence[int]) -> Pair:
+    """Height and width of (1, channels, height, width) or (1, channels, length)."""
+    return (shape[2], shape[3]) if len(shape) == 4 else (1, shape[2])
+
+
+def image_shape(like: Sequence[int], channels: int, size: Pair) -> tuple[int, ...]:
+    """Shape of an image, or of a signal where `like` is the shape of one."""
+    return (1, channels, *size[4 - len(like) :])
+
+
+def images(x: Array) -> Array:
+    """Samples of images or signals as (samples, channels, height, width)."""
+    return x[:, 0] if x.ndim == 5 else x[:, 0, :, np.newaxis]
+
+
+def samples_like(x: Array, result: Array) -> Array:
+    """Results (samples, channels, height, width) as samples of images or signals, whichever x is."""
+    samples, channels, height, width = result.shape
+    return result.reshape(samples, *image_shape(x.shape[1:], channels, (height, width)))
+
+
+def window(
+    graph: TaskGraph, task: Task, kernel: Pair, stride: Pair, pads: Pads, dilation: Pair = (1, 1)
+) -> Window:
+    """What the hardware slides over the first operand of a task."""
+    height, width = image_size(graph.input_tensors(task)[0].shape)
+    out_height, out_width = image_size(graph.output_tensor(task).shape)
+    return Window(height, width, kernel, stride, dilation, pads[0], pads[1], out_height, out_width)
+
+
+def onnx_geometry(
+    shape: Sequence[int], kernel: Pair, stride: Pair, pads: Pads, dilation: Pair | None = None
+) -> dict[str, tuple[int, ...]]:
+    """ONNX's attributes of a window over a tensor of this shape; AveragePool has no dilations before opset 19."""
+    skip = 4 - len(shape)
+    geometry = {
+        "kernel_shape": kernel[skip:],
+        "strides": stride[skip:],
+        "pads": pads[skip :: skip + 1],
+    }
+    return geometry if dilation is None else {**geometry, "dilations": dilation[skip:]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from .sliding import Pads, Pair
+from .sliding import Pads, Pair, image_size
 
 if TYPE_CHECKING:
     from ..onnx_node import OnnxNode
@@ -32,18 +32,21 @@ class WindowAttributes:
                 dilation == (1, 1),
                 f"ONNX Runtime has no auto_pad {auto_pad} with dilations {list(dilation)}. Supported: explicit pads",
             )
-            totals = [_same_padding(x.shape[i + 2], kernel[i], stride[i], dilation[i]) for i in (0, 1)]
+            size = image_size(x.shape)
+            totals = [_same_padding(size[i], kernel[i], stride[i], dilation[i]) for i in (0, 1)]
             small = [total // 2 for total in totals]
             large = [total - total // 2 for total in totals]
             pads = (*small, *large) if auto_pad == "SAME_UPPER" else (*large, *small)
         elif auto_pad in ("NOTSET", "VALID"):
             pads = tuple(node.attributes.get("pads", ())) if auto_pad == "NOTSET" else ()
+            if len(x.shape) == 3 and len(pads) == 2:
+                pads = (0, pads[0], 0, pads[1])
             pads = pads or (0, 0, 0, 0)
         else:
             raise node.error(f"auto_pad is {auto_pad!r}. Supported: NOTSET, SAME_UPPER, SAME_LOWER, VALID")
         node.require(
             len(pads) == 4 and min(pads) >= 0,
-            f"pads are {list(pads)}. Supported: four integers, none negative",
+            f"pads are {list(pads)}. Supported: {2 * (len(x.shape) - 2)} integers, none negative",
         )
         return cls(kernel, stride, dilation, (pads[0], pads[1], pads[2], pads[3]))
 

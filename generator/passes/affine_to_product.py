@@ -1,4 +1,4 @@
-"""Make a factor and summand per channel that nothing could take a 1x1 Conv, or a Dense, with a diagonal weight."""
+"""Make a factor and summand per channel that nothing could take a depthwise 1x1 Conv, or a Dense with a diagonal weight."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from ..ops.affine import Affine
-from ..ops.conv import Conv
 from ..ops.dense import Dense
+from ..ops.depthwise_conv import DepthwiseConv
 from ..task_graph import Parameter, Task, TaskGraph
 
 MOST_CHANNELS = 256
@@ -22,18 +22,13 @@ def apply(graph: TaskGraph) -> TaskGraph:
 
 def _lowered(graph: TaskGraph, task: Task) -> Task:
     x = graph.output_tensor(task)
-    if (
-        not isinstance(task.operator, Affine)
-        or task.operator.axis != x.channel_axis
-        or x.channels > MOST_CHANNELS
-    ):
+    if not isinstance(task.operator, Affine) or task.operator.axis != x.channel_axis:
         return task
-    diagonal = np.diag(task.values["scale"])
     bias = Parameter(task.values["shift"])
-    if len(x.shape) == 4 and x.channel_axis == 1:
-        weight = Parameter(diagonal[:, :, np.newaxis, np.newaxis])
-        return replace(task, operator=Conv((1, 1)), parameters={"weight": weight, "bias": bias})
-    if x.channel_axis == len(x.shape) - 1:
-        parameters = {"weight": Parameter(diagonal), "bias": bias}
+    if len(x.shape) in (3, 4) and x.channel_axis == 1:
+        weight = Parameter(task.values["scale"].reshape(-1, *[1] * (len(x.shape) - 1)))
+        return replace(task, operator=DepthwiseConv((1, 1)), parameters={"weight": weight, "bias": bias})
+    if x.channel_axis == len(x.shape) - 1 and x.channels <= MOST_CHANNELS:
+        parameters = {"weight": Parameter(np.diag(task.values["scale"])), "bias": bias}
         return replace(task, operator=Dense(x.channel_axis), parameters=parameters)
     return task

@@ -15,7 +15,8 @@ def apply(graph: TaskGraph) -> TaskGraph:
 
 
 def _lowered(graph: TaskGraph, task: Task) -> Task:
-    is_image = len(graph.output_tensor(task).shape) == 4
+    tensor = graph.output_tensor(task)
+    is_image = tensor.channel_axis == 1 and len(tensor.shape) in (3, 4)
     return (
         replace(task, operator=AveragePool((1, 1))) if isinstance(task.operator, Clamp) and is_image else task
     )

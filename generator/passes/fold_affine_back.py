@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..ops.affine import Affine
-from ..ops.conv import Conv
+from ..ops.convolution import Convolution
 from ..ops.dense import Dense
 from ..task_graph import UNBOUNDED, Parameter, Task, TaskGraph
 from .rewrite import exclusive_producer, merge_into_producer
@@ -30,7 +30,7 @@ def apply(graph: TaskGraph) -> TaskGraph:
 
 def _takes(graph: TaskGraph, producer: Task, affine: Affine) -> bool:
     return (
-        isinstance(producer.operator, Conv | Dense)
+        isinstance(producer.operator, Convolution | Dense)
         and producer.clamp == UNBOUNDED
         and affine.axis == graph.output_tensor(producer).channel_axis
     )

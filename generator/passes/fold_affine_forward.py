@@ -12,8 +12,9 @@ from dataclasses import replace
 import numpy as np
 
 from ..ops.affine import Affine
-from ..ops.conv import Conv
+from ..ops.convolution import Convolution
 from ..ops.dense import Dense
+from ..ops.depthwise_conv import DepthwiseConv
 from ..task_graph import UNBOUNDED, Parameter, Task, TaskGraph
 from .rewrite import merge_into_reader
 
@@ -32,7 +33,7 @@ def apply(graph: TaskGraph) -> TaskGraph:
 
 def _takes(graph: TaskGraph, reader: Task, task: Task) -> bool:
     match reader.operator:
-        case Conv(pads=pads):
+        case Convolution(pads=pads):
             return not any(pads) or not np.any(task.values["shift"])
         case Dense(axis=axis):
             return isinstance(task.operator, Affine) and task.operator.axis >= axis
@@ -44,11 +45,13 @@ def _fold(graph: TaskGraph, affine: Task, reader: Task) -> Task:
     shape = graph.input_tensors(reader)[0].shape
     first = reader.operator.axis if isinstance(reader.operator, Dense) else 1
     along = [1] * (len(shape) - first)
-    axis = affine.operator.axis - first if isinstance(affine.operator, Affine) else 0
-    along[axis] = -1
+    along[affine.operator.axis - first if isinstance(affine.operator, Affine) else 0] = -1
+    if isinstance(reader.operator, DepthwiseConv):  # its channels are those of the first axis
+        along = [-1, *along]
+        along[1] = 1
     scale, shift = affine.values["scale"].reshape(along), affine.values["shift"].reshape(along)
     weight = reader.values["weight"]
-    unfolded = weight if isinstance(reader.operator, Conv) else weight.reshape(-1, *shape[first:])
+    unfolded = weight if isinstance(reader.operator, Convolution) else weight.reshape(-1, *shape[first:])
     bias = (unfolded * shift).sum(axis=tuple(range(1, unfolded.ndim))) + reader.values.get("bias", 0.0)
     scaled = (unfolded * scale).reshape(weight.shape)
     return replace(reader, parameters={"weight": Parameter(scaled), "bias": Parameter(bias)})

@@ -6,13 +6,14 @@ from math import ceil
 
 from ..board import Board
 from ..machine.hardware import words_of
+from ..machine.unit_kinds import unit_multipliers
 from ..task_graph import TaskGraph
 from .plan import Schedule
 
 
 def multipliers(schedule: Schedule) -> int:
-    """Multipliers of the datapath."""
-    return sum(unit.outputs for unit in schedule.units) * schedule.lanes
+    """Multipliers of the datapath for products with weights."""
+    return sum(unit_multipliers(unit, schedule.lanes) for unit in schedule.units)
 
 
 def off_chip_bytes(graph: TaskGraph, schedule: Schedule) -> int:

@@ -1,0 +1,158 @@
+"""The depthwise unit: window -> depthwise -> post. One multiplier per lane, which no phase shares out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..board import Resources
+from ..fixed_point import Integers
+from ..schedule.plan import ScheduleError, Unit
+from ..task_graph import Task, TaskGraph
+from ..work import DepthwiseWork
+from .builder import CHAIN_DEPTH, Builder
+from .hardware import Stage, words_of
+from .identifiers import camel_case
+from .machine import Constant
+from .pack import pack_weights
+from .post_process import PostProcess, size_post
+from .resources import add, bram18
+from .rows import DepthwiseRow
+from .run import Run
+from .unit_kind import UnitKind
+from .window import Way, groups
+from .window_process import WindowProcess, size_window
+
+
+@dataclass(frozen=True, eq=False)
+class DepthwiseHardware:
+    """A depthwise unit with the rows of its tasks, in the order of `runs`.
+
+    Weights are packed only when the unit is placed: schedulers build many units to cost them.
+    """
+
+    graph: TaskGraph
+    unit: Unit
+    runs: tuple[Run, ...]
+    window: WindowProcess
+    rows: tuple[DepthwiseRow, ...]
+    post: PostProcess
+    weight_entries: int
+    weight_bits: int
+    lanes: int
+
+    @property
+    def name(self) -> str:
+        """Name of the unit."""
+        return self.unit.name
+
+    def place(self, builder: Builder, inputs: tuple[str, ...], output: str) -> None:
+        """Adds window, depthwise and post."""
+        name = builder.ids[self.name]
+        struct = f"{camel_case(name)}Depthwise"
+        patches = self.window.place(builder, self.name, self.runs, inputs[0])
+        sums = builder.stream(
+            f"{name}_sums", "sums of a word of channels", f"vec<{struct}::sum_t, kWordLanes>", CHAIN_DEPTH
+        )
+        builder.config(
+            struct,
+            f"{self.lanes} multipliers, one for each lane",
+            builder.by_phase(self.runs, self.rows, DepthwiseRow()),
+            builder.comment(self.runs),
+            (
+                Constant("kLanes", "kWordLanes"),
+                Constant("kPositions", "1", "of the kernel, at once"),
+                Constant("kWeightEntries", str(self.weight_entries)),
+                Constant("input_t", "element_t", is_type=True),
+                Constant("weight_t", f"integer<{self.weight_bits}>", is_type=True),
+                self.post.sum_type,
+            ),
+        )
+        weights = builder.parameter(
+            f"{name}_weights",
+            f"vec<{struct}::weight_t, {struct}::kPositions * kWordLanes>",
+            f"{struct}::kWeightEntries",
+            self._weights(),
+            1 if self.weight_bits <= 8 else 2,
+        )
+        builder.process("depthwise", struct, patches, weights, sums)
+        self.post.place(builder, self.name, sums, output)
+
+    def stages(self, phase: int) -> list[Stage]:
+        """Window, depthwise and post."""
+        index = [run.phase for run in self.runs].index(phase)
+        row = self.rows[index]
+        return [
+            *self.window.stage(index),
+            Stage("depthwise", row.iterations, row.iterations, row.steps),
+            self.post.stage(index, row.iterations // row.steps),
+        ]
+
+    def loaded_bytes(self, phase: int) -> int:
+        """None: its few weights stay on chip."""
+        return 0
+
+    def resources(self, lanes: int, element_bits: int) -> Resources:
+        """One DSP per multiplier; adders in LUTs."""
+        own = Resources(
+            dsp=lanes,
+            bram18=bram18(lanes * self.weight_bits, self.weight_entries),
+            uram=0,
+            lut=lanes * 10,
+            ff=lanes * (16 + 3 * self.post.sum_bits),
+        )
+        return add(own, self.post.resources(), self.window.resources(lanes, element_bits))
+
+    def _weights(self) -> list[Integers]:
+        """Weight entries of each task, in the order of the window's words."""
+        tasks = [run.task for run in self.runs]
+        return [
+            pack_weights(task.operator.weights_by_position(task, self.graph), Way.ROWS, self.lanes, 1)
+            for task in tasks
+        ]
+
+
+def build_depthwise(
+    graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, streamed: bool
+) -> DepthwiseHardware:
+    """Sizes a depthwise unit for its runs.
+
+    Raises:
+        ScheduleError: a task is of another kind.
+    """
+    tasks = [run.task for run in runs]
+    works = [_work(graph, task) for task in tasks]
+    words = [groups(work.channels, lanes) for work in works]
+    rows: list[DepthwiseRow] = []
+    entries = 0
+    for work, count in zip(works, words, strict=True):
+        steps = work.window.positions
+        rows.append(DepthwiseRow(work.pixels * count * steps, count, steps, entries))
+        entries += count * steps
+    return DepthwiseHardware(
+        graph=graph,
+        unit=unit,
+        runs=tuple(runs),
+        window=size_window(
+            works,
+            [0] * len(works),
+            [words_of(graph, task.inputs[0], lanes) for task in tasks],
+            lanes,
+            [run.pace for run in runs],
+        ),
+        rows=tuple(rows),
+        post=size_post(graph, runs, [slice(0, work.channels) for work in works], words, lanes, lanes),
+        weight_entries=entries,
+        weight_bits=max(task.parameters["weight"].number.bits for task in tasks),
+        lanes=lanes,
+    )
+
+
+def _work(graph: TaskGraph, task: Task) -> DepthwiseWork:
+    work = task.operator.work(task, graph)
+    if not isinstance(work, DepthwiseWork):
+        raise ScheduleError(f"task {task.name!r} ({task.operator.name}) cannot run on a depthwise unit")
+    return work
+
+
+DEPTHWISE = UnitKind("depthwise", DepthwiseWork, build_depthwise, multiplies=True)
