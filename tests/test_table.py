@@ -157,8 +157,8 @@ def test_convolution_function_and_pool_share_a_phase() -> None:
 
 def test_memory_is_counted_per_two_lanes() -> None:
     integers = quantised(network())
-    runs = [Run(task) for task in integers.tasks if isinstance(task.operator, Table)]
-    unit = build_table(integers, Unit("table", "table"), runs, 16)
+    runs = [Run(0, task) for task in integers.tasks if isinstance(task.operator, Table)]
+    unit = build_table(integers, Unit("table", "table"), runs, 16, streamed=False)
     assert unit.entries == 256 * len(runs)
     assert [row.first for row in unit.rows] == [256 * index for index in range(len(runs))]
     assert unit.resources(16, 8).bram18 == 8  # 1280 entries of 8 bits fit a BRAM18

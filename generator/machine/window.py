@@ -17,6 +17,9 @@ PACKED_LIMIT = 512
 EAGER = -1
 """No limit to how far a window stores ahead: right where its words come faster than it works."""
 
+PATIENCE = 1.25
+"""How much longer than its words take to come a window may take and still store only what it needs (measured)."""
+
 _SHORTEST_PACKED_LINE = 8
 """A packed line buffer is read and written in one cycle; its lines must be longer than that pipeline."""
 
@@ -78,7 +81,7 @@ def plan_patches(
     if pace == 0:
         return eager
     patient = _plan_rows(work.window, per_pixel, padding, lines, work.window.stride[1] * per_pixel)
-    return patient if patient.row.iterations <= pace else eager
+    return patient if patient.row.iterations <= PATIENCE * pace else eager
 
 
 def _packs(work: MacWork, window: Window, lanes: int) -> bool:
