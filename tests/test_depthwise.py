@@ -192,7 +192,8 @@ def test_multipliers_are_counted() -> None:
     board = load_board("kv260")
     found = evaluate(graph, schedule, board)
     assert lower_bound_cycles(graph, schedule, board, 200.0) <= found.cycles
-    stage = next(stage for stage in hardware.stages(0) if stage.kernel == "depthwise")
+    phase = next(run.phase for run in hardware.runs if run.task.name == "layer2")
+    stage = next(stage for stage in hardware.stages(phase) if stage.kernel == "depthwise")
     output = graph.tensors["t2"]
     assert stage.trips == output.pixels * 2 * 9
 
