@@ -6,7 +6,7 @@ from math import ceil
 
 from ..board import Resources
 
-_LUT_RAM_DEPTH = 64
+_LUT_RAM_DEPTH = 128
 """Memories up to this depth are built from LUTs."""
 
 _LUT_RAM_BITS = 1024

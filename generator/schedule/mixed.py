@@ -19,24 +19,37 @@ NEVER = 1 << 40
 """Cycles of what the datapath cannot do: spill a tensor to DRAM."""
 
 
-def mixed(graph: TaskGraph, engines: Engines, capacity_words: int) -> Schedule:
+PhaseCosts = dict[tuple[object, ...], int | None]
+"""Cycles of phases that were costed before, by what their cost depends on; None for what the datapath cannot run."""
+
+
+def mixed(
+    graph: TaskGraph, engines: Engines, capacity_words: int, costs: PhaseCosts | None = None
+) -> Schedule:
     """The schedule of fewest cycles on the engines.
 
     Args:
         graph: quantised task graph.
         engines: the datapath.
         capacity_words: on-chip words for tensors that wait between phases.
+        costs: kept from call to call for the same graph: many phases recur on other engines.
 
     Raises:
         ScheduleError: no sequence of phases runs the graph within the capacity.
     """
+    costs = {} if costs is None else costs
     phases: dict[tuple[frozenset[str], str], Phase] = {}
     candidates = []
     for phase in candidate_phases(graph, engines):
-        try:
-            cycles = phase_cycles(graph, engines, phase)
-        except ScheduleError:
-            continue  # a link backwards, or two results: the datapath cannot run this phase
+        key = _key(engines, phase)
+        if key not in costs:
+            try:
+                costs[key] = phase_cycles(graph, engines, phase)
+            except ScheduleError:  # a link backwards, or two results
+                costs[key] = None
+        cycles = costs[key]
+        if cycles is None:
+            continue
         candidate = Candidate(frozenset(phase.tasks), cycles, _label(phase))
         candidates.append(candidate)
         phases[candidate.tasks, candidate.label] = phase
@@ -68,6 +81,12 @@ def phase_cycles(graph: TaskGraph, engines: Engines, phase: Phase) -> int:
     alone = Schedule("candidate", engines.lanes, units, (phase,))
     wiring = wire(graph, alone)
     return phase_cost(alone, 0, build_hardware(graph, alone), wiring).cycles
+
+
+def _key(engines: Engines, phase: Phase) -> tuple[object, ...]:
+    """What the cost of a phase depends on: tasks, shares, and the engines' sizes, but not which engines they are."""
+    sizes = {unit.name: (unit.kind, unit.outputs) for unit in engines.units()}
+    return (engines.lanes, *((a.task, a.words, sizes[a.unit]) for a in phase.assignments))
 
 
 def _tensors(graph: TaskGraph, lanes: int) -> tuple[Tensor, ...]:

@@ -13,7 +13,7 @@ from ..machine.window import plan_patches
 from ..task_graph import TaskGraph
 from ..work import MacWork
 from .evaluate import USABLE, Evaluation, best, evaluate
-from .mixed import mixed
+from .mixed import PhaseCosts, mixed
 from .phases import Engines
 from .plan import ScheduleError
 from .pure import dataflow, sequential
@@ -23,7 +23,10 @@ KINDS = ("auto", "dataflow", "sequential")
 _MOST_ENGINES = 3
 """Engines of a mixed schedule: each more costs windows, switches and time to search."""
 
-_ENOUGH = 0.85
+_ENGINE_WORDS = (2, 3, 4, 6, 8, 12, 16, 24, 32)
+"""Words of output channels that an engine of a mixed schedule makes per pass, where it is more than one."""
+
+_ENOUGH = 0.65
 """Share of the board's multipliers that a mixed schedule's engines have at least."""
 
 _UNLIMITED = 1 << 30
@@ -176,18 +179,26 @@ def _dataflows(graph: TaskGraph, board: Board) -> Iterator[Evaluation]:
 
 
 def _mixed(graph: TaskGraph, board: Board) -> Iterator[Evaluation]:
-    """Mixed schedules on two to four engines that together have most of the board's multipliers."""
+    """Mixed schedules on two or three engines that together have most of the board's multipliers.
+
+    Engines of sizes in between would gain a few per cent at ten times the search.
+    """
     macs = _mac_works(graph)
     if len(macs) < 2 or not _weights_fit(graph, board):
         return
     widest = max(work.outputs for work in macs.values())
+    costs: PhaseCosts = {}
     for lanes in _lane_choices(graph):
         most = int(board.resources.dsp * USABLE["dsp"]) // lanes
-        sizes = [size for size in _output_choices(lanes, widest) if _fits_word(graph, lanes, size)]
+        sizes = [
+            size
+            for size in _output_choices(lanes, widest)
+            if _fits_word(graph, lanes, size) and (size <= lanes or size // lanes in _ENGINE_WORDS)
+        ]
         for count in range(2, min(_MOST_ENGINES, len(macs)) + 1):
             for outputs in product(sizes, repeat=count):
                 if _ENOUGH * most <= sum(outputs) <= most:
-                    yield evaluate(graph, mixed(graph, Engines(outputs, lanes), _UNLIMITED), board)
+                    yield evaluate(graph, mixed(graph, Engines(outputs, lanes), _UNLIMITED, costs), board)
 
 
 def _trips(work: MacWork, lanes: int, outputs: int) -> int:
