@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from .qdq import export_qdq
 from .quantise import QuantiseOptions, calibrate, quantise
 from .samples import DEFAULT_PREPROCESS, Preprocess, load_samples, synthetic_samples
 from .schedule.search import decide
-from .simulation.timed import TimedSimulation, size_fifos
+from .simulation.timed_choice import count_best
 
 if TYPE_CHECKING:
     import onnx
@@ -76,13 +77,13 @@ def compile_model(
     graph = quantise(float_graph, statistics, options)
     decision = decide(graph, target, schedule)
     name = Path(model).stem if isinstance(model, str | Path) else graph.name
-    machine = lower(graph, decision.chosen.schedule, identifier(name))
-    phase_cycles = tuple(phase.cycles for phase in decision.chosen.phases)
-    timings = None
     if fifo_sizing:
-        simulation = TimedSimulation(machine)
-        machine, phase_cycles = size_fifos(simulation)
-        timings = simulation.time({stream.name: stream.depth for stream in machine.streams})
+        counted = count_best(graph, decision.found, identifier(name))
+        decision = replace(decision, chosen=counted.evaluation)
+        machine, phase_cycles, timings = counted.machine, counted.phase_cycles, counted.timings
+    else:
+        machine = lower(graph, decision.chosen.schedule, identifier(name))
+        phase_cycles, timings = tuple(phase.cycles for phase in decision.chosen.phases), None
     return Design(
         graph=graph,
         machine=machine,

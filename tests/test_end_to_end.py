@@ -9,12 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from graphs import quantised, small_cnn
 from typer.testing import CliRunner
 
 import intarsia
 from intarsia.__main__ import app
+from intarsia.board import load_board
 from intarsia.boards import environment
 from intarsia.graph_file import load_graph
+from intarsia.schedule.search import decide
+from intarsia.simulation.timed_choice import MODEL_ERROR, count_best
 from intarsia.verify import Report, assert_agrees, run
 from intarsia.verify.csim_runner import CsimRunner
 from intarsia.verify.stimuli import stress
@@ -193,3 +197,13 @@ def test_models_of_others(model: str, board: str, schedule: str, tmp_path: Path)
         tmp_path / "out"
     )
     assert_exact(run(project, DATA / "mnist_test_500.npz", board="none", samples=200))
+
+
+def test_where_the_cost_model_cannot_tell_counting_decides() -> None:
+    graph = quantised(small_cnn())
+    found = decide(graph, load_board("pynq-z2")).found
+    counted = count_best(graph, found, "small")
+    near = [e for e in found if e.cycles <= (1 + MODEL_ERROR) * min(f.cycles for f in found)]
+    each = [count_best(graph, [evaluation], "small") for evaluation in near]
+    assert len(found) > 1
+    assert sum(counted.phase_cycles) == min(sum(one.phase_cycles) for one in each)

@@ -55,7 +55,7 @@ def design(kind: str, timed: bool = True) -> Design:
     return Design(
         graph=GRAPH,
         machine=machine,
-        decision=Decision(chosen, {"dataflow": 123_456, "sequential": None}, ()),
+        decision=Decision(chosen, (chosen,), {"dataflow": 123_456, "sequential": None}, ()),
         phase_cycles=tuple(phase.cycles for phase in timings or chosen.phases),
         timed=timed,
         board=board,

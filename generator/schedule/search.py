@@ -40,9 +40,17 @@ _LANES = (4, 8, 16, 32)
 
 @dataclass(frozen=True)
 class Decision:
-    """The chosen schedule, and the cycles of the pure schedules beside it (None where one is impossible)."""
+    """The chosen schedule by the cost model.
+
+    Attributes:
+        chosen: the best schedule of the asked kind that fits the board.
+        found: the best of each kind that was asked for, `chosen` among them.
+        baselines: cycles of the pure schedules (None where one is impossible).
+        notes: why there is no schedule of some kind.
+    """
 
     chosen: Evaluation
+    found: tuple[Evaluation, ...]
     baselines: dict[str, int | None]
     notes: tuple[str, ...]
 
@@ -75,7 +83,8 @@ def decide(graph: TaskGraph, board: Board, kind: str = "auto") -> Decision:
             too_large[name] = "; ".join(smallest.excess)
     reasons = impossible | too_large
     wanted = [kind] if kind != "auto" else list(found)
-    chosen = best([evaluation for name in wanted if (evaluation := found[name]) is not None])
+    fitting = tuple(evaluation for name in wanted if (evaluation := found[name]) is not None)
+    chosen = best(fitting)
     if chosen is None:
         why = ". ".join(f"{name}: {reasons[name]}" for name in wanted)
         if not any(name in too_large for name in wanted):
@@ -87,7 +96,7 @@ def decide(graph: TaskGraph, board: Board, kind: str = "auto") -> Decision:
     baselines = {name: evaluation.cycles if evaluation else None for name, evaluation in found.items()}
     baselines.pop("mixed", None)
     notes = tuple(f"no {name} schedule: {reason}" for name, reason in reasons.items() if name != "mixed")
-    return Decision(chosen, baselines, notes)
+    return Decision(chosen, fitting, baselines, notes)
 
 
 def _lane_choices(graph: TaskGraph) -> list[int]:
