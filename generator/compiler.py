@@ -78,7 +78,7 @@ def compile_model(
     decision = decide(graph, target, schedule)
     name = Path(model).stem if isinstance(model, str | Path) else graph.name
     if fifo_sizing:
-        counted = count_best(graph, decision.found, identifier(name))
+        counted = count_best(graph, decision.found, identifier(name), target)
         decision = replace(decision, chosen=counted.evaluation)
         machine, phase_cycles, timings = counted.machine, counted.phase_cycles, counted.timings
     else:

@@ -200,10 +200,10 @@ def test_models_of_others(model: str, board: str, schedule: str, tmp_path: Path)
 
 
 def test_where_the_cost_model_cannot_tell_counting_decides() -> None:
-    graph = quantised(small_cnn())
-    found = decide(graph, load_board("pynq-z2")).found
-    counted = count_best(graph, found, "small")
+    graph, board = quantised(small_cnn()), load_board("pynq-z2")
+    found = decide(graph, board).found
+    counted = count_best(graph, found, "small", board)
     near = [e for e in found if e.cycles <= (1 + MODEL_ERROR) * min(f.cycles for f in found)]
-    each = [count_best(graph, [evaluation], "small") for evaluation in near]
+    each = [count_best(graph, [evaluation], "small", board) for evaluation in near]
     assert len(found) > 1
     assert sum(counted.phase_cycles) == min(sum(one.phase_cycles) for one in each)

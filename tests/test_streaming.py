@@ -74,3 +74,14 @@ def test_weights_come_from_dram_only_if_they_must() -> None:
     assert off_chip_bytes(large, chosen.schedule) >= 324_000
     assert_equals_golden(large, chosen.schedule)
     assert not decide(quantised(small_cnn()), small_board()).chosen.schedule.streamed
+
+
+def test_counting_minds_the_bandwidth_of_dram(graph: TaskGraph) -> None:
+    machine = lower(graph, sequential(graph, 8, 16, 48), "timed")
+    fast, slow = (TimedSimulation(machine, rate).cycles() for rate in (1.0, 0.25))
+    resident = min(
+        row.offset for config in machine.configs if config.name == "Prefetch" for (row,) in config.rows[:-1]
+    )
+    streamed = len(machine.weights) // machine.word_bytes - resident
+    assert fast < slow
+    assert slow >= 4 * streamed

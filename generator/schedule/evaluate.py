@@ -69,11 +69,16 @@ def evaluate(graph: TaskGraph, schedule: Schedule, board: Board) -> Evaluation:
     return Evaluation(schedule, phases, resources, exceeded(resources, board))
 
 
+def dram_words_per_cycle(board: Board, word_bytes: int) -> float:
+    """Words that DRAM brings per cycle at the board's clock: one at most, less where its bandwidth is short."""
+    return min(1.0, board.memory.bandwidth_gb_s * 1e3 / board.clock_mhz / word_bytes)
+
+
 def _with_loads(
     phases: tuple[PhaseCost, ...], hardware: dict[str, Hardware], word_bytes: int, board: Board
 ) -> tuple[PhaseCost, ...]:
     """Phases that also wait for the weights of the phase after them; the first waits for its own before it starts."""
-    rate = min(1.0, board.memory.bandwidth_gb_s * 1e3 / board.clock_mhz / word_bytes)  # words per cycle
+    rate = dram_words_per_cycle(board, word_bytes)
     loads = [
         ceil(sum(unit.loaded_bytes(index) for unit in hardware.values()) / word_bytes / rate)
         for index in range(len(phases))

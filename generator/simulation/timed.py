@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -58,8 +59,15 @@ class TimedSimulation:
         BuildError: the sources do not compile.
     """
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, dram_words_per_cycle: float = 1.0) -> None:
+        """Builds and runs the simulation once.
+
+        Args:
+            machine: what to time.
+            dram_words_per_cycle: how fast weights come from DRAM, at most one word per cycle.
+        """
         self.machine = machine
+        self._dram = dram_words_per_cycle
         library = build_sources(emit_sources(machine, "timed"), ("-DINTARSIA_TIMED",))
         self._library = ctypes.CDLL(str(library))
         self._library.intarsia_time_phase.restype = ctypes.c_int64
@@ -112,14 +120,22 @@ class TimedSimulation:
         )
         if cycles < 0:
             raise DeadlockError(self._deadlock(phase, [int(index) for index in blocked]))
-        waiting = (
-            self.machine.first_words + PIPELINE_DEPTHS["prefetch"] if phase == 0 and self.machine.first else 0
-        )
+        timed = {name: ProcessTiming(*(int(v) for v in times[:, i])) for i, name in enumerate(processes)}
+        if self.machine.streamed:  # it touches no stream, so that the bandwidth of DRAM can be put in here
+            fetched = self._fetching(timed["Prefetch"].iterations)
+            timed["Prefetch"] = replace(timed["Prefetch"], ended=fetched)
+            cycles = max(cycles, fetched)
+            if phase == 0:
+                cycles += self._fetching(self.machine.first_words)
         return PhaseTiming(
-            cycles + PHASE_OVERHEAD + waiting,
+            cycles + PHASE_OVERHEAD,
             {name: FifoUse(*(int(value) for value in waits[:, index])) for index, name in enumerate(names)},
-            {name: ProcessTiming(*(int(v) for v in times[:, index])) for index, name in enumerate(processes)},
+            timed,
         )
+
+    def _fetching(self, words: int) -> int:
+        """Cycles to fetch so many words of weights from DRAM."""
+        return ceil(words / self._dram) + PIPELINE_DEPTHS["prefetch"] if words else 0
 
     def _deadlock(self, phase: int, blocked: Sequence[int]) -> str:
         streams = self.machine.streams

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ..board import Board
 from ..machine.lower import lower
 from ..machine.machine import Machine
-from ..schedule.evaluate import Evaluation
+from ..schedule.evaluate import Evaluation, dram_words_per_cycle
 from ..task_graph import TaskGraph
 from .timed import PhaseTiming, TimedSimulation, size_fifos
 
@@ -25,13 +26,14 @@ class Counted:
     timings: tuple[PhaseTiming, ...]
 
 
-def count_best(graph: TaskGraph, candidates: Iterable[Evaluation], name: str) -> Counted:
+def count_best(graph: TaskGraph, candidates: Iterable[Evaluation], name: str, board: Board) -> Counted:
     """Of the candidates that the cost model cannot tell apart, the one with the fewest counted cycles.
 
     Args:
         graph: quantised task graph.
         candidates: schedules that fit the board.
         name: of the top function.
+        board: for the bandwidth of its DRAM.
 
     Raises:
         BuildError: there is no C++ compiler.
@@ -39,11 +41,14 @@ def count_best(graph: TaskGraph, candidates: Iterable[Evaluation], name: str) ->
     """
     ranked = sorted(candidates, key=lambda evaluation: evaluation.rank)
     near = [e for e in ranked if e.cycles <= (1 + MODEL_ERROR) * ranked[0].cycles]
-    return min((_count(graph, evaluation, name) for evaluation in near), key=lambda c: sum(c.phase_cycles))
+    return min(
+        (_count(graph, evaluation, name, board) for evaluation in near), key=lambda c: sum(c.phase_cycles)
+    )
 
 
-def _count(graph: TaskGraph, evaluation: Evaluation, name: str) -> Counted:
-    simulation = TimedSimulation(lower(graph, evaluation.schedule, name))
+def _count(graph: TaskGraph, evaluation: Evaluation, name: str, board: Board) -> Counted:
+    machine = lower(graph, evaluation.schedule, name)
+    simulation = TimedSimulation(machine, dram_words_per_cycle(board, machine.word_bytes))
     machine, phase_cycles = size_fifos(simulation)
     depths = {stream.name: stream.depth for stream in machine.streams}
     return Counted(evaluation, machine, phase_cycles, simulation.time(depths))
