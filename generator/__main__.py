@@ -118,6 +118,12 @@ def compile_command(
     fit: Annotated[
         Fit, typer.Option(help="Smaller images than the model's: zeros around them, or error.")
     ] = Fit.PAD,
+    fifo_sizing: Annotated[
+        bool,
+        typer.Option(
+            help="Count cycles and size FIFOs by the timed C-simulation, which needs a C++ compiler."
+        ),
+    ] = True,
     force: Annotated[
         bool, typer.Option("--force", help="Replace a project in the output directory.")
     ] = False,
@@ -140,6 +146,7 @@ def compile_command(
             per_channel=per_channel,
             clock_mhz=clock_mhz,
             preprocess=preprocess,
+            fifo_sizing=fifo_sizing,
             progress=progress,
         )
         design.write(output, replace=force)
