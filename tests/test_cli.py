@@ -115,7 +115,7 @@ def test_compile_passes_its_options(compiled: Calls, tmp_path: Path) -> None:
     code, out, _ = run(
         "compile", "m.onnx", "-o", tmp_path / "out", "--board", "pynq-z2", "--schedule", "dataflow", "--weight-bits", 4,
         "--activation-bits", 16, "--clock-mhz", 150, "--input-scale", 1, "--fit", "error", "--calibration", "c.npz",
-        "--per-tensor",
+        "--per-tensor", "--no-fifo-sizing",
     )  # fmt: skip
     assert code == 0
     assert "SUMMARY" in out
@@ -132,6 +132,7 @@ def test_compile_passes_its_options(compiled: Calls, tmp_path: Path) -> None:
             "per_channel": False,
             "clock_mhz": 150.0,
             "preprocess": Preprocess(1.0, "error"),
+            "fifo_sizing": False,
         }
     ]
 
