@@ -83,11 +83,10 @@ class Board:
     sources: tuple[str, ...]
     board_connections: str = ""
 
-    @property
-    def bytes_per_second(self) -> float:
-        """Peak DRAM bandwidth that the ports can use at the default clock."""
-        ports = self.memory.ports * self.memory.port_bits / 8 * self.clock_mhz * 1e6
-        return min(ports, self.memory.bandwidth_gb_s * 1e9)
+    def bytes_per_cycle(self, clock_mhz: float) -> float:
+        """Bytes between DRAM and logic per cycle of a clock, at most: what the ports or the DRAM allow."""
+        ports = self.memory.ports * self.memory.port_bits / 8
+        return min(ports, self.memory.bandwidth_gb_s * 1e3 / clock_mhz)
 
 
 def board_names() -> tuple[str, ...]:

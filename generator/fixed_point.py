@@ -43,10 +43,6 @@ class FixedPoint:
         """Value of one step (LSB)."""
         return float(2.0**self.exponent)
 
-    def saturate(self, raw: Integers) -> Integers:
-        """Clip integers to the range of the format."""
-        return np.clip(raw, self.minimum, self.maximum)
-
     def quantise(self, values: NDArray[np.floating]) -> Integers:
         """Round real values to raw integers: half to even, then saturate."""
         scaled = np.rint(np.asarray(values, dtype=np.float64) / self.scale)

@@ -16,7 +16,7 @@ from .hardware import Stage, sum_bits, words_of
 from .identifiers import camel_case
 from .machine import Constant
 from .rows import CombineRow
-from .run import Run
+from .run import Run, index_of
 from .unit_kind import UnitKind
 
 
@@ -60,7 +60,7 @@ class CombineHardware:
 
     def stages(self, phase: int) -> list[Stage]:
         """One pass over the words."""
-        words = self.rows[[run.phase for run in self.runs].index(phase)].words
+        words = self.rows[index_of(self.runs, phase)].words
         return [Stage("combine", words, words)]
 
     def loaded_bytes(self, phase: int) -> int:

@@ -18,7 +18,7 @@ from .pack import pack_weights
 from .post_process import PostProcess, size_post
 from .resources import add, bram18
 from .rows import DepthwiseRow
-from .run import Run
+from .run import Run, index_of
 from .unit_kind import UnitKind
 from .window import Way, groups
 from .window_process import WindowProcess, size_window
@@ -80,7 +80,7 @@ class DepthwiseHardware:
 
     def stages(self, phase: int) -> list[Stage]:
         """Window, depthwise and post."""
-        index = [run.phase for run in self.runs].index(phase)
+        index = index_of(self.runs, phase)
         row = self.rows[index]
         return [
             *self.window.stage(index),

@@ -18,7 +18,7 @@ from .pack import pack_weights
 from .post_process import PostProcess, size_post
 from .resources import add, bram18
 from .rows import MacRow
-from .run import Run
+from .run import Run, index_of
 from .unit_kind import UnitKind
 from .window import groups
 from .window_process import WindowProcess, size_window
@@ -113,7 +113,7 @@ class MacHardware:
 
     def stages(self, phase: int) -> list[Stage]:
         """Window, mac and post."""
-        index = [run.phase for run in self.runs].index(phase)
+        index = index_of(self.runs, phase)
         row = self.macs[index]
         pixels = row.iterations // (row.folds * row.words)
         return [

@@ -18,7 +18,7 @@ from .identifiers import camel_case
 from .machine import Constant
 from .resources import add
 from .rows import PoolRow
-from .run import Run
+from .run import Run, index_of
 from .unit_kind import UnitKind
 from .window_process import WindowProcess, size_window
 
@@ -67,7 +67,7 @@ class PoolHardware:
 
     def stages(self, phase: int) -> list[Stage]:
         """Window and pool."""
-        index = [run.phase for run in self.runs].index(phase)
+        index = index_of(self.runs, phase)
         row = self.pools[index]
         return [*self.window.stage(index), Stage("pool", row.iterations, row.iterations, row.positions)]
 

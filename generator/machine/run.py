@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..task_graph import Task
@@ -23,3 +24,8 @@ class Run:
     task: Task
     pace: int = 0
     words: tuple[int, int] | None = None
+
+
+def index_of(runs: Sequence[Run], phase: int) -> int:
+    """Number of the run that a unit has in a phase."""
+    return next(index for index, run in enumerate(runs) if run.phase == phase)

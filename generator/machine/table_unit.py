@@ -22,7 +22,7 @@ from .identifiers import camel_case
 from .machine import Constant
 from .resources import add, memory
 from .rows import TableRow
-from .run import Run
+from .run import Run, index_of
 from .unit_kind import UnitKind
 
 
@@ -74,7 +74,7 @@ class TableHardware:
 
     def stages(self, phase: int) -> list[Stage]:
         """One pass over the words."""
-        words = self.rows[[run.phase for run in self.runs].index(phase)].words
+        words = self.rows[index_of(self.runs, phase)].words
         return [Stage("table", words, words)]
 
     def loaded_bytes(self, phase: int) -> int:

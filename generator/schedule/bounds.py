@@ -31,5 +31,4 @@ def lower_bound_cycles(graph: TaskGraph, schedule: Schedule, board: Board, clock
     """The larger of MACs per multiplier and bytes per cycle of DRAM bandwidth."""
     macs = sum(task.operator.macs(task, graph) for task in graph.tasks)
     compute = ceil(macs / multipliers(schedule)) if macs else 0
-    bytes_per_cycle = board.memory.bandwidth_gb_s * 1e3 / clock_mhz
-    return max(compute, ceil(off_chip_bytes(graph, schedule) / bytes_per_cycle))
+    return max(compute, ceil(off_chip_bytes(graph, schedule) / board.bytes_per_cycle(clock_mhz)))

@@ -71,7 +71,7 @@ def evaluate(graph: TaskGraph, schedule: Schedule, board: Board) -> Evaluation:
 
 def dram_words_per_cycle(board: Board, word_bytes: int) -> float:
     """Words that DRAM brings per cycle at the board's clock: one at most, less where its bandwidth is short."""
-    return min(1.0, board.memory.bandwidth_gb_s * 1e3 / board.clock_mhz / word_bytes)
+    return min(1.0, board.bytes_per_cycle(board.clock_mhz) / word_bytes)
 
 
 def _with_loads(
