@@ -62,6 +62,7 @@ class Schedule(str, Enum):  # noqa: UP042  (typer shows the values of both alike
     """Which schedules are searched."""
 
     AUTO = "auto"
+    MIXED = "mixed"
     DATAFLOW = "dataflow"
     SEQUENTIAL = "sequential"
 
@@ -112,6 +113,13 @@ def compile_command(
         typer.Option("--per-channel/--per-tensor", help="A weight exponent for each output channel, or one."),
     ] = True,
     clock_mhz: Annotated[float | None, typer.Option(help="Clock; the board's own if not given.")] = None,
+    lanes: Annotated[
+        list[int] | None,
+        typer.Option(help="Elements per word: 4, 8, 16 or 32; repeatable. All if not given."),
+    ] = None,
+    budget: Annotated[
+        float, typer.Option(help="Percent of the board's logic that the design may use.")
+    ] = 100,
     input_scale: Annotated[
         float | None, typer.Option(help="Factor for uint8 samples; 1/255 if not given.")
     ] = None,
@@ -132,6 +140,7 @@ def compile_command(
     _require_free(output, force)
     from . import compile
     from .samples import Preprocess
+    from .schedule.search import LANES
     from .terminal import progress_bars
 
     preprocess = Preprocess(fit=fit.value) if input_scale is None else Preprocess(input_scale, fit.value)
@@ -145,6 +154,8 @@ def compile_command(
             activation_bits=activation_bits,
             per_channel=per_channel,
             clock_mhz=clock_mhz,
+            lanes=lanes or LANES,
+            budget=budget,
             preprocess=preprocess,
             fifo_sizing=fifo_sizing,
             progress=progress,

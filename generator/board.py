@@ -6,12 +6,16 @@ The dataclasses are the schema: every field without a default must be in the fil
 from __future__ import annotations
 
 import tomllib
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from .errors import IntarsiaError
+
+FASTEST_MHZ = 1000
+WHOLE = 100
+"""Percent."""
 
 
 class BoardError(IntarsiaError):
@@ -127,6 +131,29 @@ def load_board(name_or_path: str | Path) -> Board:
         raise BoardError(f"{where}: not valid TOML: {error}") from error
     board: Board = _read(Board, table, where, "")
     return board
+
+
+def at_clock(board: Board, clock_mhz: float) -> Board:
+    """The board with another clock.
+
+    Raises:
+        BoardError: no logic runs at such a clock.
+    """
+    if not 0 < clock_mhz <= FASTEST_MHZ:
+        raise BoardError(f"--clock-mhz must be above 0 and at most {FASTEST_MHZ}, not {clock_mhz:g}")
+    return replace(board, clock_mhz=clock_mhz)
+
+
+def part_of(board: Board, percent: float) -> Board:
+    """The board with so many percent of its logic, for designs that leave room for others.
+
+    Raises:
+        BoardError: it is not above 0 and at most 100.
+    """
+    if not 0 < percent <= WHOLE:
+        raise BoardError(f"--budget must be above 0 and at most {WHOLE} percent, not {percent:g}")
+    counts = {name: int(count * percent / WHOLE) for name, count in asdict(board.resources).items()}
+    return replace(board, resources=Resources(**counts))
 
 
 def _read(kind: Any, value: Any, where: str, key: str) -> Any:

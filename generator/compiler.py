@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import passes
-from .board import Board, load_board
+from .board import WHOLE, Board, at_clock, load_board, part_of
 from .design import Design
-from .errors import IntarsiaError
 from .frontend import import_model
 from .machine.identifiers import identifier
 from .machine.lower import lower
@@ -17,7 +17,7 @@ from .progress import Progress, silent
 from .qdq import export_qdq
 from .quantise import QuantiseOptions, calibrate, quantise
 from .samples import DEFAULT_PREPROCESS, Preprocess, load_samples, synthetic_samples
-from .schedule.search import decide
+from .schedule.search import LANES, decide
 from .simulation.timed_choice import count_best
 
 if TYPE_CHECKING:
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 KEPT_SAMPLES = 16
 """Calibration samples that stay with the design, for its verification."""
-
-
-FASTEST_MHZ = 1000
 
 
 def compile_model(
@@ -40,6 +37,8 @@ def compile_model(
     activation_bits: int = 8,
     per_channel: bool = True,
     clock_mhz: float | None = None,
+    lanes: Sequence[int] = LANES,
+    budget: float = WHOLE,
     preprocess: Preprocess = DEFAULT_PREPROCESS,
     fifo_sizing: bool = True,
     progress: Progress = silent,
@@ -50,11 +49,13 @@ def compile_model(
         model: path of a float ONNX model, or the model itself.
         board: a board's name, the path of a TOML file, or the board itself.
         calibration: .npz or .npy file of sample inputs; without it, synthetic samples serve, and the notes say so.
-        schedule: "auto", "dataflow" or "sequential".
+        schedule: "auto", "mixed", "dataflow" or "sequential".
         weight_bits: bits of weights, 2 to 16.
         activation_bits: bits of activations, 2 to 16.
         per_channel: gives each output channel a weight exponent of its own; else one serves the whole tensor.
         clock_mhz: clock of the kernel; the board's default if None.
+        lanes: elements per word to try.
+        budget: percent of the board's logic that the design may use.
         preprocess: how sample files become model inputs.
         fifo_sizing: sizes FIFOs by the timed C-simulation, which needs a C++ compiler.
         progress: told what is done.
@@ -63,8 +64,9 @@ def compile_model(
         IntarsiaError: anything that the user can mend.
     """
     target = board if isinstance(board, Board) else load_board(board)
-    if clock_mhz is not None and not 0 < clock_mhz <= FASTEST_MHZ:
-        raise IntarsiaError(f"--clock-mhz must be above 0 and at most {FASTEST_MHZ}, not {clock_mhz:g}")
+    if clock_mhz is not None:
+        target = at_clock(target, clock_mhz)
+    room = part_of(target, budget)
     options = QuantiseOptions(weight_bits, activation_bits, per_channel)
     imported = import_model(model)
     float_graph = passes.run(imported.graph)
@@ -75,7 +77,7 @@ def compile_model(
         samples = load_samples(calibration, inputs, preprocess, "calibration")
     statistics = calibrate(imported.model, float_graph, samples.arrays, progress)
     graph = quantise(float_graph, statistics, options)
-    decision = decide(graph, target, schedule)
+    decision = decide(graph, room, schedule, lanes)
     name = Path(model).stem if isinstance(model, str | Path) else graph.name
     if fifo_sizing:
         counted = count_best(graph, decision.found, identifier(name), target)
@@ -91,7 +93,7 @@ def compile_model(
         phase_cycles=phase_cycles,
         timed=fifo_sizing,
         board=target,
-        clock_mhz=clock_mhz or target.clock_mhz,
+        clock_mhz=target.clock_mhz,
         float_model=imported.model,
         quantised_model=export_qdq(graph),
         samples={name: values[:KEPT_SAMPLES] for name, values in samples.arrays.items()},

@@ -8,13 +8,13 @@ import pytest
 from graphs import chain, conv, dense, quantised, small_cnn
 from machines import assert_equals_golden
 
-from intarsia.board import load_board
+from intarsia.board import BoardError, load_board, part_of
 from intarsia.ops.combine import Add
 from intarsia.ops.max_pool import MaxPool
 from intarsia.schedule.evaluate import evaluate
 from intarsia.schedule.mixed import mixed
 from intarsia.schedule.phases import Engines, connected_sets
-from intarsia.schedule.plan import Assignment, Pattern, Phase, Schedule, Unit
+from intarsia.schedule.plan import Assignment, Pattern, Phase, Schedule, ScheduleError, Unit
 from intarsia.schedule.pure import sequential
 from intarsia.schedule.search import decide
 from intarsia.task_graph import UNBOUNDED, Task, TaskGraph, Tensor
@@ -84,6 +84,19 @@ def test_auto_is_never_slower_than_a_pure_schedule(graph: TaskGraph) -> None:
         assert all(
             cycles is None or decision.chosen.cycles <= cycles for cycles in decision.baselines.values()
         )
+
+
+def test_lanes_and_budget_bound_the_search(graph: TaskGraph) -> None:
+    board = load_board("pynq-z2")
+    quarter = part_of(board, 25)
+    small = decide(graph, quarter, "mixed", (4,)).chosen
+    assert small.schedule.lanes == 4
+    assert small.resources.dsp <= quarter.resources.dsp == board.resources.dsp // 4
+    assert decide(graph, board, "mixed", (4, 8)).chosen.cycles <= small.cycles
+    with pytest.raises(ScheduleError, match="--lanes must be of 4, 8, 16, 32, not 5"):
+        decide(graph, board, "mixed", (5,))
+    with pytest.raises(BoardError, match="--budget must be above 0"):
+        part_of(board, 0)
 
 
 def test_connected_sets_are_convex_and_complete(graph: TaskGraph) -> None:

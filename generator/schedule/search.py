@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -18,7 +18,7 @@ from .phases import Engines
 from .plan import ScheduleError
 from .pure import dataflow, sequential
 
-KINDS = ("auto", "dataflow", "sequential")
+KINDS = ("auto", "mixed", "dataflow", "sequential")
 
 _MOST_ENGINES = 3
 """Engines of a mixed schedule: each more costs windows, switches and time to search."""
@@ -35,7 +35,8 @@ _UNLIMITED = 1 << 30
 WIDEST_WORD = 4096
 """Bits of the widest word that Vitis HLS builds."""
 
-_LANES = (4, 8, 16, 32)
+LANES = (4, 8, 16, 32)
+"""Elements per word that are tried where the user does not say."""
 
 
 @dataclass(frozen=True)
@@ -55,23 +56,45 @@ class Decision:
     notes: tuple[str, ...]
 
 
-def decide(graph: TaskGraph, board: Board, kind: str = "auto") -> Decision:
+def decide(
+    graph: TaskGraph,
+    board: Board,
+    kind: str = "auto",
+    lanes: Sequence[int] = LANES,
+    costs: PhaseCosts | None = None,
+) -> Decision:
     """The best schedule of the asked kind that fits the board.
 
+    Args:
+        graph: quantised task graph.
+        board: what it has to fit.
+        kind: one of KINDS; "auto" is the best of the others.
+        lanes: elements per word to try.
+        costs: cycles of phases, kept from call to call for the same graph.
+
     Raises:
-        ScheduleError: the kind is unknown, or nothing of that kind fits; names the resource that is short.
+        ScheduleError: the kind or a number of lanes is unknown, or nothing of that kind fits; names the resource that
+            is short.
     """
     if kind not in KINDS:
         raise ScheduleError(f"unknown schedule {kind!r}: choose one of {', '.join(KINDS)}")
+    if unknown := [count for count in lanes if count not in LANES]:
+        raise ScheduleError(f"--lanes must be of {', '.join(map(str, LANES))}, not {unknown[0]}")
+    choices = [count for count in lanes if count <= _most_lanes(graph)]
+    if not choices:
+        raise ScheduleError(
+            f"words of {min(lanes)} elements are too wide for more than 8 bits: at most {_most_lanes(graph)} (--lanes)"
+        )
+    costs = {} if costs is None else costs
     found: dict[str, Evaluation | None] = {}
     impossible: dict[str, str] = {}
     too_large: dict[str, str] = {}
-    kinds = {"dataflow": _dataflows, "sequential": _sequentials} | (
-        {"mixed": _mixed} if kind == "auto" else {}
-    )
+    kinds = {"dataflow": _dataflows(graph, board, choices), "sequential": _sequentials(graph, board, choices)}
+    if kind in ("auto", "mixed"):
+        kinds["mixed"] = _mixed(graph, board, choices, costs)
     for name, candidates in kinds.items():
         try:
-            tried = list(candidates(graph, board))
+            tried = list(candidates)
         except ScheduleError as error:
             found[name], impossible[name] = None, str(error)
             continue
@@ -99,10 +122,10 @@ def decide(graph: TaskGraph, board: Board, kind: str = "auto") -> Decision:
     return Decision(chosen, fitting, baselines, notes)
 
 
-def _lane_choices(graph: TaskGraph) -> list[int]:
-    """Word widths; a 16-bit word holds half as many elements."""
+def _most_lanes(graph: TaskGraph) -> int:
+    """Elements of the widest word; a 16-bit word holds half as many."""
     wide = max(tensor.number.bits for tensor in graph.tensors.values()) > 8
-    return [lanes for lanes in _LANES if not wide or lanes <= 16]
+    return max(LANES) // 2 if wide else max(LANES)
 
 
 def _output_choices(lanes: int, channels: int) -> list[int]:
@@ -133,9 +156,9 @@ def _mac_works(graph: TaskGraph) -> dict[str, MacWork]:
     return {name: work for name, work in works.items() if isinstance(work, MacWork)}
 
 
-def _sequentials(graph: TaskGraph, board: Board) -> Iterator[Evaluation]:
+def _sequentials(graph: TaskGraph, board: Board, choices: Sequence[int]) -> Iterator[Evaluation]:
     widest = max((work.outputs for work in _mac_works(graph).values()), default=1)
-    for lanes in _lane_choices(graph):
+    for lanes in choices:
         for outputs in _output_choices(lanes, widest):
             if lanes * outputs <= max(board.resources.dsp, lanes) and _fits_word(graph, lanes, outputs):
                 resident = evaluate(graph, sequential(graph, lanes, outputs), board)
@@ -153,15 +176,15 @@ def _streamed(graph: TaskGraph, board: Board, lanes: int, outputs: int) -> Itera
             continue
 
 
-def _dataflows(graph: TaskGraph, board: Board) -> Iterator[Evaluation]:
+def _dataflows(graph: TaskGraph, board: Board, choices: Sequence[int]) -> Iterator[Evaluation]:
     """For each word width, the units sized for the shortest interval that fits, and for every longer one tried before.
 
     The interval is the largest trip count over the units. Giving every unit the fewest outputs that reach an interval
     is exact: trips fall and resources grow with outputs.
     """
     works = _mac_works(graph)
-    for lanes in _lane_choices(graph):
-        choices = {
+    for lanes in choices:
+        options_of = {
             name: [
                 (_trips(work, lanes, outputs), outputs)
                 for outputs in _output_choices(lanes, work.outputs)
@@ -169,15 +192,15 @@ def _dataflows(graph: TaskGraph, board: Board) -> Iterator[Evaluation]:
             ]
             for name, work in works.items()
         }
-        intervals = sorted({trips for options in choices.values() for trips, _ in options})
-        floor = max((min(options)[0] for options in choices.values()), default=0)
+        intervals = sorted({trips for options in options_of.values() for trips, _ in options})
+        floor = max((min(options)[0] for options in options_of.values()), default=0)
         feasible = [interval for interval in intervals if interval >= floor] or [0]
         low, high = 0, len(feasible) - 1
         while low <= high:
             middle = (low + high) // 2
             outputs = {
                 name: min(o for trips, o in options if trips <= feasible[middle])
-                for name, options in choices.items()
+                for name, options in options_of.items()
             }
             evaluation = evaluate(graph, dataflow(graph, lanes, outputs), board)
             yield evaluation
@@ -187,7 +210,7 @@ def _dataflows(graph: TaskGraph, board: Board) -> Iterator[Evaluation]:
                 low = middle + 1
 
 
-def _mixed(graph: TaskGraph, board: Board) -> Iterator[Evaluation]:
+def _mixed(graph: TaskGraph, board: Board, choices: Sequence[int], costs: PhaseCosts) -> Iterator[Evaluation]:
     """Mixed schedules on two or three engines that together have most of the board's multipliers.
 
     Engines of sizes in between would gain a few per cent at ten times the search.
@@ -196,8 +219,7 @@ def _mixed(graph: TaskGraph, board: Board) -> Iterator[Evaluation]:
     if len(macs) < 2 or not _weights_fit(graph, board):
         return
     widest = max(work.outputs for work in macs.values())
-    costs: PhaseCosts = {}
-    for lanes in _lane_choices(graph):
+    for lanes in choices:
         most = int(board.resources.dsp * USABLE["dsp"]) // lanes
         sizes = [
             size
