@@ -78,18 +78,20 @@ def import_model(source: Source) -> ImportedModel:
 
 def split_host_tail(graph: onnx.GraphProto) -> tuple[list[NodeProto], tuple[str, ...], tuple[str, ...]]:
     """Nodes for the accelerator, its outputs, and a description of the nodes after it, in order."""
-    nodes = list(graph.node)
+    nodes: list[NodeProto] = []
     inputs = {value.name for value in graph.input}
     outputs = [value.name for value in graph.output]
     tail: list[str] = []
+    read: set[str] = set()  # by the nodes that stay
     for node in reversed(graph.node):
-        read = any(node.output[0] in other.input for other in nodes)
-        at_end = node.op_type in HOST_TAIL and node.output[0] in outputs and not read
+        at_end = node.op_type in HOST_TAIL and node.output[0] in outputs and node.output[0] not in read
         if at_end and node.input[0] not in inputs:
             outputs[outputs.index(node.output[0])] = node.input[0]
-            nodes.remove(node)
-            tail.insert(0, f"{node.op_type} {node.name}")
-    return nodes, tuple(dict.fromkeys(outputs)), tuple(tail)
+            tail.append(f"{node.op_type} {node.name}")
+        else:
+            nodes.append(node)
+            read.update(node.input)
+    return nodes[::-1], tuple(dict.fromkeys(outputs)), tuple(tail[::-1])
 
 
 def _task_graph(

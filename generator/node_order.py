@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import count
 
 import networkx as nx
 import onnx
@@ -54,12 +56,11 @@ def sort_nodes(graph: onnx.GraphProto) -> None:
 
 def name_nodes(graph: onnx.GraphProto) -> None:
     """Give nodes without a name, or with one that is taken, a readable one: conv1, dense2, ..."""
-    taken = Counter(node.name for node in graph.node)
+    taken = {node.name for node in graph.node}
     seen: set[str] = set()
+    numbers: defaultdict[str, Iterator[int]] = defaultdict(lambda: count(1))
     for node in graph.node:
         if not node.name or node.name in seen:
             base = {"Gemm": "dense", "MatMul": "dense"}.get(node.op_type, node.op_type.lower())
-            number = next(i for i in range(1, len(taken) + len(graph.node) + 2) if f"{base}{i}" not in taken)
-            node.name = f"{base}{number}"
-            taken[node.name] += 1
+            node.name = next(name for i in numbers[base] if (name := f"{base}{i}") not in taken)
         seen.add(node.name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, MutableSequence
+
 import onnx
 from onnx import NodeProto, TensorProto, numpy_helper
 
@@ -17,19 +19,29 @@ def remove_identities(graph: onnx.GraphProto) -> None:
         for value in (*graph.input, *graph.value_info, *graph.output)
     }
     constants = {tensor.name: tensor for tensor in graph.initializer}
-    kept: list[NodeProto] = []
     inputs = {value.name for value in graph.input}
-    for node in list(graph.node):
-        outputs = {value.name for value in graph.output}
+    outputs = {value.name for value in graph.output}
+    kept: list[NodeProto] = []
+    sources: dict[str, str] = {}  # result of a node that goes -> the tensor that it equals
+    shown: dict[str, str] = {}  # tensor -> the graph output whose name it takes over
+    for node in graph.node:
+        _rename(node.input, sources)
         source, result = (node.input[0] if node.input else ""), node.output[0]
-        if not _does_nothing(node, types, constants) or (result in outputs and source in outputs | inputs):
+        name = shown.get(source, source)
+        if not _does_nothing(node, types, constants) or (
+            result in outputs and (name in outputs or name in inputs)
+        ):
             kept.append(node)
             continue
-        old, new = (source, result) if result in outputs else (result, source)
-        for other in (*kept, *graph.node):
-            _rename(other, old, new)
+        sources[result] = source
+        if result in outputs:
+            shown[source] = result
+    for node in kept:
+        _rename(node.input, shown)
+        _rename(node.output, shown)
+    nodes = [NodeProto.FromString(node.SerializeToString()) for node in kept]
     del graph.node[:]
-    graph.node.extend(kept)
+    graph.node.extend(nodes)
 
 
 def _does_nothing(node: NodeProto, types: dict[str, int], constants: dict[str, TensorProto]) -> bool:
@@ -49,11 +61,10 @@ def _does_nothing(node: NodeProto, types: dict[str, int], constants: dict[str, T
             return False
 
 
-def _rename(node: NodeProto, old: str, new: str) -> None:
-    for names in (node.input, node.output):
-        for index, name in enumerate(names):
-            if name == old:
-                names[index] = new
+def _rename(names: MutableSequence[str], new: Mapping[str, str]) -> None:
+    for index, name in enumerate(names):
+        if name in new:
+            names[index] = new[name]
 
 
 def remove_dead_nodes(graph: onnx.GraphProto) -> None:
@@ -112,7 +123,7 @@ def reshape_inputs(graph: onnx.GraphProto) -> list[str]:
                 value.type.tensor_type.shape.dim.add(dim_value=size)
             graph.node.remove(node)
             for other in graph.node:
-                _rename(other, node.output[0], value.name)
+                _rename(other.input, {node.output[0]: value.name})
             notes.append(
                 f"input {value.name!r} is taken in shape {shape} ({node.op_type} node {node.name!r})"
             )

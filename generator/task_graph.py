@@ -154,9 +154,14 @@ class TaskGraph:
                     digraph.add_edge(self.producers[name].name, task.name, tensor=name)
         return digraph
 
+    @cached_property
+    def by_name(self) -> Mapping[str, Task]:
+        """Task name -> task."""
+        return {task.name: task for task in self.tasks}
+
     def task(self, name: str) -> Task:
         """The task of that name."""
-        return next(task for task in self.tasks if task.name == name)
+        return self.by_name[name]
 
     def input_tensors(self, task: Task) -> tuple[Tensor, ...]:
         """Tensors that a task reads, in operand order."""

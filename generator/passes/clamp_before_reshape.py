@@ -10,34 +10,35 @@ from dataclasses import replace
 from ..ops.clamp import Clamp
 from ..ops.reshape import Reshape
 from ..task_graph import Task, TaskGraph
-from .rewrite import exclusive_producer, with_shapes
+from .draft import Draft
 
 
 def apply(graph: TaskGraph) -> TaskGraph:
     """Swap until every clamp has something else before it."""
-    for task in graph.tasks:
-        while (reshape := _reshape_before(graph, task)) is not None:
-            task, graph = _swap(graph, reshape, task)
-    return graph
+    draft = Draft(graph)
+    for output in [task.output for task in graph.tasks]:
+        clamp = draft.producers[output]
+        while (reshape := _reshape_before(draft, clamp)) is not None:
+            clamp = _swap(draft, reshape, clamp)
+    return draft.graph()
 
 
-def _reshape_before(graph: TaskGraph, task: Task) -> Task | None:
+def _reshape_before(draft: Draft, task: Task) -> Task | None:
     """The Reshape whose result only this clamp reads, if both results are free to change."""
-    if not isinstance(task.operator, Clamp) or task.output in graph.outputs:
+    if not isinstance(task.operator, Clamp) or task.output in draft.outputs:
         return None
-    producer = exclusive_producer(graph, task)
+    producer = draft.exclusive_producer(task)
     return producer if producer is not None and isinstance(producer.operator, Reshape) else None
 
 
-def _swap(graph: TaskGraph, reshape: Task, clamp: Task) -> tuple[Task, TaskGraph]:
+def _swap(draft: Draft, reshape: Task, clamp: Task) -> Task:
+    """The clamp in its new place."""
     reshaped = f"{clamp.output}, reshaped"
     first = replace(clamp, inputs=reshape.inputs)
     second = replace(reshape, inputs=(clamp.output,), output=reshaped)
-    tasks: list[Task] = []
-    for task in graph.tasks:
-        if task is reshape:
-            tasks += [first, second]
-        elif task is not clamp:
-            inputs = tuple(reshaped if name == clamp.output else name for name in task.inputs)
-            tasks.append(replace(task, inputs=inputs) if inputs != task.inputs else task)
-    return first, with_shapes(graph, tuple(tasks))
+    readers = {
+        task: replace(task, inputs=tuple(reshaped if name == clamp.output else name for name in task.inputs))
+        for task in draft.readers(clamp.output)
+    }
+    draft.replace({reshape: first, clamp: second, **readers})
+    return first

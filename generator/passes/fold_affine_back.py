@@ -13,26 +13,27 @@ from ..ops.affine import Affine
 from ..ops.convolution import Convolution
 from ..ops.dense import Dense
 from ..task_graph import UNBOUNDED, Parameter, Task, TaskGraph
-from .rewrite import exclusive_producer, merge_into_producer
+from .draft import Draft
 
 
 def apply(graph: TaskGraph) -> TaskGraph:
     """Fold where nothing else reads the unscaled result, and nothing clamps it."""
+    draft = Draft(graph)
     for output in [task.output for task in graph.tasks]:
-        task = graph.producers.get(output)
+        task = draft.producers.get(output)
         if task is None or not isinstance(task.operator, Affine):
             continue
-        producer = exclusive_producer(graph, task)
-        if producer is not None and _takes(graph, producer, task.operator):
-            graph = merge_into_producer(graph, producer, task, _fold(producer, task))
-    return graph
+        producer = draft.exclusive_producer(task)
+        if producer is not None and _takes(draft, producer, task.operator):
+            draft.merge_into_producer(producer, task, _fold(producer, task))
+    return draft.graph()
 
 
-def _takes(graph: TaskGraph, producer: Task, affine: Affine) -> bool:
+def _takes(draft: Draft, producer: Task, affine: Affine) -> bool:
     return (
         isinstance(producer.operator, Convolution | Dense)
         and producer.clamp == UNBOUNDED
-        and affine.axis == graph.output_tensor(producer).channel_axis
+        and affine.axis == draft.tensors[producer.output].channel_axis
     )
 
 

@@ -16,22 +16,23 @@ from ..ops.convolution import Convolution
 from ..ops.dense import Dense
 from ..ops.depthwise_conv import DepthwiseConv
 from ..task_graph import UNBOUNDED, Parameter, Task, TaskGraph
-from .rewrite import merge_into_reader
+from .draft import Draft
 
 
 def apply(graph: TaskGraph) -> TaskGraph:
     """Fold into each reader that can take it."""
+    draft = Draft(graph)
     for output in [task.output for task in reversed(graph.tasks)]:
-        task = graph.producers[output]
+        task = draft.producers[output]
         if not isinstance(task.operator, Affine) or task.clamp != UNBOUNDED:
             continue
-        for reader in graph.consumers[output]:
-            if _takes(graph, reader, task):
-                graph = merge_into_reader(graph, task, reader, _fold(graph, task, reader))
-    return graph
+        for reader in draft.readers(output):
+            if _takes(reader, task):
+                draft.merge_into_reader(task, reader, _fold(draft, task, reader))
+    return draft.graph()
 
 
-def _takes(graph: TaskGraph, reader: Task, task: Task) -> bool:
+def _takes(reader: Task, task: Task) -> bool:
     match reader.operator:
         case Convolution(pads=pads):
             return not any(pads) or not np.any(task.values["shift"])
@@ -41,8 +42,8 @@ def _takes(graph: TaskGraph, reader: Task, task: Task) -> bool:
             return False
 
 
-def _fold(graph: TaskGraph, affine: Task, reader: Task) -> Task:
-    shape = graph.input_tensors(reader)[0].shape
+def _fold(draft: Draft, affine: Task, reader: Task) -> Task:
+    shape = draft.tensors[reader.inputs[0]].shape
     first = reader.operator.axis if isinstance(reader.operator, Dense) else 1
     along = [1] * (len(shape) - first)
     along[affine.operator.axis - first if isinstance(affine.operator, Affine) else 0] = -1

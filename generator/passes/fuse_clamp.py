@@ -8,20 +8,21 @@ from ..ops.clamp import Clamp
 from ..ops.reshape import Reshape
 from ..ops.transpose import Transpose
 from ..task_graph import TaskGraph
-from .rewrite import exclusive_producer, merge_into_producer
+from .draft import Draft
 
 
 def apply(graph: TaskGraph) -> TaskGraph:
     """Fuse where nothing else reads the unclamped result."""
+    draft = Draft(graph)
     for output in [task.output for task in graph.tasks]:
-        task = graph.producers.get(output)
+        task = draft.producers.get(output)
         if task is None or not isinstance(task.operator, Clamp):
             continue
-        producer = exclusive_producer(graph, task)
+        producer = draft.exclusive_producer(task)
         if producer is not None and not isinstance(producer.operator, Reshape | Transpose):
             clamp = clamped(producer.clamp, task.clamp)
-            graph = merge_into_producer(graph, producer, task, replace(producer, clamp=clamp))
-    return graph
+            draft.merge_into_producer(producer, task, replace(producer, clamp=clamp))
+    return draft.graph()
 
 
 def clamped(first: tuple[float, float], second: tuple[float, float]) -> tuple[float, float]:

@@ -21,17 +21,18 @@ from ..ops.reshape import Reshape
 from ..ops.table import Table
 from ..ops.transpose import Transpose
 from ..task_graph import UNBOUNDED, Task, TaskGraph
-from .rewrite import with_shapes
+from .draft import Draft
 
 
 def apply(graph: TaskGraph) -> TaskGraph:
     """Fuse until nothing is left to fuse."""
     roots = _roots(graph)
+    draft = Draft(graph)
     for output in [task.output for task in reversed(graph.tasks)]:
-        task = graph.producers.get(output)
-        if task is not None and _is_last(graph, task, roots):
-            graph = _fuse(graph, task, roots)
-    return graph
+        task = draft.producers.get(output)
+        if task is not None and _is_last(draft, task, roots):
+            _fuse(draft, task, roots)
+    return draft.graph()
 
 
 def _roots(graph: TaskGraph) -> dict[str, str]:
@@ -50,43 +51,46 @@ def _is_elementwise(task: Task) -> bool:
     return isinstance(task.operator, Table | Clamp | Combine)
 
 
-def _is_last(graph: TaskGraph, task: Task, roots: dict[str, str]) -> bool:
+def _is_last(draft: Draft, task: Task, roots: dict[str, str]) -> bool:
     """True if the task's result is needed for more than functions of the same tensor."""
     root = roots[task.output]
-    readers = graph.consumers[task.output]
+    readers = draft.readers(task.output)
     return root != task.output and (
-        task.output in graph.outputs or any(roots[reader.output] != root for reader in readers)
+        task.output in draft.outputs or any(roots[reader.output] != root for reader in readers)
     )
 
 
-def _fuse(graph: TaskGraph, last: Task, roots: dict[str, str]) -> TaskGraph:
-    """The graph with `last` as a function of its root, or of a tensor as near to the root as is worth it."""
-    members = _members(graph, last, roots[last.output])
+def _fuse(draft: Draft, last: Task, roots: dict[str, str]) -> None:
+    """Make `last` a function of its root, or of a tensor as near to the root as is worth it."""
+    members = _members(draft, last, roots[last.output])
     source = roots[last.output]
-    while len(members) > 1 and _stays_out(graph, members, source):
+    while len(members) > 1 and _stays_out(draft, members[0], source):
         source = members.pop(0).output
     if len(members) < 2 or not any(isinstance(task.operator, Table | Combine) for task in members):
-        return graph
+        return
     nodes = tuple(node for task in members for node in task.onnx_nodes)
     operator = Function(_steps(members, source))
     fused = Task(last.name, operator, (source,), last.output, onnx_nodes=nodes)
-    graph = with_shapes(graph, tuple(fused if task is last else task for task in graph.tasks))
-    return _without_dead(graph, members[:-1])
+    draft.replace({last: fused})
+    for task in reversed(members[:-1]):
+        if not draft.is_needed(task.output):
+            draft.replace({task: None})
 
 
-def _members(graph: TaskGraph, last: Task, root: str) -> list[Task]:
+def _members(draft: Draft, last: Task, root: str) -> list[Task]:
     """The tasks from a root, exclusive, to the last one, in order."""
-    needed = {last.output}
-    for task in reversed(graph.tasks):
-        if task.output in needed and task.output != root:
-            needed.update(task.inputs)
-    return [task for task in graph.tasks if task.output in needed - {root}]
+    needed, waiting = {last.output}, [last]
+    while waiting:
+        new = set(waiting.pop().inputs) - needed - {root}
+        needed |= new
+        waiting += (draft.producers[name] for name in new)
+    return list(draft.makers(needed))
 
 
-def _stays_out(graph: TaskGraph, members: list[Task], source: str) -> bool:
+def _stays_out(draft: Draft, first: Task, source: str) -> bool:
     """True if the first member is all that reads the source, and the task that makes the source can take it over."""
-    first, producer = members[0], graph.producers.get(source)
-    if producer is None or graph.consumers[source] != (first,) or source in graph.outputs:
+    producer = draft.producers.get(source)
+    if producer is None or draft.only_reader(source) is not first:
         return False
     match first.operator:
         case Clamp():
@@ -120,11 +124,3 @@ def _steps(members: list[Task], source: str) -> tuple[Step, ...]:
             result = len(steps)
         number[task.output] = result
     return tuple(steps)
-
-
-def _without_dead(graph: TaskGraph, candidates: list[Task]) -> TaskGraph:
-    """The graph without those of the tasks whose results nothing needs any more."""
-    for task in reversed(candidates):
-        if not graph.consumers[task.output] and task.output not in graph.outputs:
-            graph = with_shapes(graph, tuple(other for other in graph.tasks if other is not task))
-    return graph

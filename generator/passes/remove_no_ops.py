@@ -10,27 +10,30 @@ from ..ops.affine import Affine
 from ..ops.clamp import Clamp
 from ..ops.reshape import Reshape
 from ..task_graph import UNBOUNDED, Task, TaskGraph
-from .rewrite import with_shapes
+from .draft import Draft
 
 
 def apply(graph: TaskGraph) -> TaskGraph:
     """Readers of the result read the task's input; a graph output keeps its name, which its producer takes over."""
-    while (task := next((task for task in graph.tasks if _can_go(graph, task)), None)) is not None:
-        graph = _without(graph, task)
-    return graph
+    draft = Draft(graph)
+    for output in [task.output for task in graph.tasks]:
+        task = draft.producers[output]
+        if _can_go(draft, task):
+            _remove(draft, task)
+    return draft.graph()
 
 
-def _can_go(graph: TaskGraph, task: Task) -> bool:
-    promised = task.output in graph.outputs and task.inputs[0] in (*graph.inputs, *graph.outputs)
-    return _changes_nothing(graph, task) and not promised
+def _can_go(draft: Draft, task: Task) -> bool:
+    promised = task.output in draft.outputs and task.inputs[0] in draft.inputs | draft.outputs
+    return _changes_nothing(draft, task) and not promised
 
 
-def _changes_nothing(graph: TaskGraph, task: Task) -> bool:
+def _changes_nothing(draft: Draft, task: Task) -> bool:
     if task.clamp != UNBOUNDED:
         return False
     match task.operator:
         case Reshape():
-            before, after = graph.tensors[task.inputs[0]], graph.output_tensor(task)
+            before, after = draft.tensors[task.inputs[0]], draft.tensors[task.output]
             return (before.shape, before.channel_axis) == (after.shape, after.channel_axis)
         case Affine():
             return bool(np.all(task.values["scale"] == 1) and np.all(task.values["shift"] == 0))
@@ -40,17 +43,18 @@ def _changes_nothing(graph: TaskGraph, task: Task) -> bool:
             return False
 
 
-def _without(graph: TaskGraph, task: Task) -> TaskGraph:
+def _remove(draft: Draft, task: Task) -> None:
     old, new = task.output, task.inputs[0]
-    if old in graph.outputs:
+    concerned = draft.readers(old)
+    if old in draft.outputs:
         old, new = new, old
-    tasks = tuple(
-        replace(
+        concerned = (draft.producers[old], *(reader for reader in draft.readers(old) if reader is not task))
+    changes = {
+        other: replace(
             other,
             inputs=tuple(new if name == old else name for name in other.inputs),
             output=new if other.output == old else other.output,
         )
-        for other in graph.tasks
-        if other.output != task.output
-    )
-    return with_shapes(graph, tasks)
+        for other in concerned
+    }
+    draft.replace({task: None, **changes})
