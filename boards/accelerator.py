@@ -622,7 +622,8 @@ def main(arguments: list[str] | None = None) -> int:
             raw = {name: archive[name] for name in archive.files}
         with Accelerator(options.bitstream, options.manifest, options.timeout) as accelerator:
             results = accelerator.trace(raw) if options.taps else accelerator.run(raw)
-        save_arrays(options.outputs, results)
+        given = {spec["tensor"]: raw[spec["tensor"]] for spec in accelerator.manifest["inputs"]}
+        save_arrays(options.outputs, {**given, **results})  # with its inputs, a trace that can be verified
     except AcceleratorError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

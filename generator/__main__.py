@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
 from traceback import print_exc
@@ -176,9 +177,39 @@ def verify(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the result as JSON.")] = None,
     junit: Annotated[Path | None, typer.Option(help="Write the result as JUnit XML.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write the result as a web page.")] = None,
+    trace: Annotated[
+        Path | None, typer.Option(help="A recorded trace (.npz) in place of the board; driver: --taps.")
+    ] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(help="Write the trace of the board (none: of the C-simulation) to this .npz."),
+    ] = None,
+    runner: Annotated[
+        list[Path] | None, typer.Option(help="A Python file with a world of your own; may be repeated.")
+    ] = None,
+    budget: Annotated[
+        Path | None, typer.Option(help="What quantisation may cost, per layer too (.toml).")
+    ] = None,
+    accuracy: Annotated[
+        str | None, typer.Option(help="FILE.py:FUNCTION, scores of (outputs, labels); else top-1 and top-5.")
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(min=0.1, help="Seconds that a board may take for a batch; else 600.")
+    ] = None,
 ) -> None:
     """Verify a project layer by layer: ONNX Runtime, golden, C-simulation and board. Exit code 1 if they differ."""
-    _exit_by(_verify(directory, inputs, board, samples, json_file, junit, html))
+    from intarsia.verify.budget import load_budget
+    from intarsia.verify.plugin import load_function
+
+    options = {
+        "trace": trace,
+        "record": record,
+        "runner_files": runner or (),
+        "budget": load_budget(budget) if budget else None,
+        "scorer": load_function(accuracy) if accuracy else None,
+        "timeout_s": timeout,
+    }
+    _exit_by(_verify(directory, inputs, board, samples, json_file, junit, html, options))
 
 
 @app.command()
@@ -271,6 +302,7 @@ def _verify(
     json_file: Path | None = None,
     junit: Path | None = None,
     html: Path | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> Report:
     """Run the verifier, print its table and write its files."""
     from rich.console import Console
@@ -280,7 +312,9 @@ def _verify(
     from .terminal import progress_bars
 
     with progress_bars() as progress:
-        report = verifier.run(directory, inputs, board=board, samples=samples, progress=progress)
+        report = verifier.run(
+            directory, inputs, board=board, samples=samples, progress=progress, **(options or {})
+        )
     report.print(Console())
     if json_file:
         _write(json_file, json.dumps(report.to_json(), indent=2) + "\n")

@@ -230,7 +230,7 @@ class BoardRunner:
             self._end_server()  # a stuck kernel would go on for ever
             raise BoardRunError(f"{self.name}: {reason}")
         with np.load(taken) as archive:
-            return {name: archive[name].astype(np.int64) for name in archive.files}
+            return {name: archive[name].astype(np.int64) for name in archive.files if name not in inputs}
 
     def _command(self, given: Path, taken: Path) -> list[str]:
         state = tempfile.mkdtemp(

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
+from intarsia.errors import IntarsiaError
+
+from .accuracy import Accuracy
 from .edge import Verdict
-from .findings import Accuracy
+
+_KEYS = ("accuracy_drop", "output_sqnr_db", "layer_sqnr_db")
+
+
+class BudgetError(IntarsiaError):
+    """A budget file cannot be read, or says something that makes no sense."""
 
 
 @dataclass(frozen=True)
@@ -15,23 +28,32 @@ class Budget:
     With labels, accuracy decides: a drop beyond `accuracy_drop` (share of samples) fails, but for a single sample. Without labels, the SQNR of
     the graph's outputs decides: below `output_sqnr_db` fails. 10 dB is where noise reaches a third of the signal's
     amplitude; a sound 8-bit model has 30 dB and more. Any layer below `layer_sqnr_db` gets a warning, which does not
-    fail the report: a layer may well lose more than the outputs show.
+    fail the report: a layer may well lose more than the outputs show. Where `layers` gives a layer an SQNR in dB of its own,
+    that is what it must have: below it fails.
     """
 
     accuracy_drop: float = 0.01
     output_sqnr_db: float = 10.0
     layer_sqnr_db: float = 20.0
+    layers: Mapping[str, float] = field(default_factory=dict)
 
     def judge_accuracy(self, accuracy: Accuracy) -> tuple[Verdict, str] | None:
         """Verdict on the graph's output; None if the accuracy is not known."""
         real, quantised = accuracy.share(accuracy.float_model), accuracy.share(accuracy.quantised)
         if real is None or quantised is None:
             return None
-        text = f"accuracy {100 * real:.2f}% -> {100 * quantised:.2f}%"
+        text = f"{'' if accuracy.metric == 'top-1' else accuracy.metric + ' '}accuracy {100 * real:.2f}% -> {100 * quantised:.2f}%"
         lost = (accuracy.float_model or 0) - (accuracy.quantised or 0)
         if lost > max(1, self.accuracy_drop * accuracy.samples):
             return Verdict.FAIL, f"{text}: drops by more than {100 * self.accuracy_drop:g} points"
         return Verdict.PASS, text
+
+    def judge_layer(self, layer: str, sqnr_db: float) -> tuple[Verdict, str] | None:
+        """Verdict on a layer that has a budget of its own; None if it has none, or keeps to it."""
+        wanted = self.layers.get(layer, -math.inf)
+        if sqnr_db >= wanted:
+            return None
+        return Verdict.FAIL, f"SQNR {sqnr_db:.1f} dB is below the {wanted:g} dB of its budget"
 
     def judge_sqnr(self, sqnr_db: float, output: bool) -> tuple[Verdict, str]:
         """Verdict on a layer; only a graph output can fail."""
@@ -40,3 +62,34 @@ class Budget:
         if sqnr_db < self.layer_sqnr_db:
             return Verdict.WARN, f"SQNR {sqnr_db:.1f} dB is below {self.layer_sqnr_db:g} dB"
         return Verdict.PASS, f"SQNR {sqnr_db:.1f} dB"
+
+
+def load_budget(path: Path | str) -> Budget:
+    """Read a budget from a TOML file: the fields of `Budget`, and a table `layers` of SQNR in dB by layer name.
+
+    Raises:
+        BudgetError: no such file, no TOML, an unknown key, or a value that is no number.
+    """
+    try:
+        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BudgetError(f"cannot read budget {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise BudgetError(f"budget {path} is no valid TOML: {error}") from error
+    if unknown := [key for key in table if key not in (*_KEYS, "layers")]:
+        raise BudgetError(
+            f"budget {path}: key {unknown[0]!r} is not known. Known: {', '.join((*_KEYS, 'layers'))}"
+        )
+    layers = table.pop("layers", {})
+    if not isinstance(layers, dict):
+        raise BudgetError(f"budget {path}: 'layers' must be a table: [layers], then conv1 = 20.0")
+    for key, value in (*table.items(), *((f"layers.{name}", value) for name, value in layers.items())):
+        _require_number(path, key, value)
+    return Budget(**{key: float(value) for key, value in table.items()}, layers=layers)
+
+
+def _require_number(path: Path | str, key: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise BudgetError(f"budget {path}: {key!r} must be a finite number, not {value!r}")
+    if key == "accuracy_drop" and not 0 <= value <= 1:
+        raise BudgetError(f"budget {path}: accuracy_drop is a share of samples, 0 to 1, not {value:g}")

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from intarsia.task_graph import TaskGraph
 
+from .accuracy import Scorer
 from .budget import Budget
 from .edge import Edge, Verdict
 from .examine import examine
@@ -24,6 +25,7 @@ def check(
     budget: Budget | None = None,
     notes: Iterable[str] = (),
     progress: Callable[[int], None] | None = None,
+    scorer: Scorer | None = None,
 ) -> Report:
     """Compare the worlds on some batches; pure but for what the runners do.
 
@@ -34,10 +36,11 @@ def check(
         budget: thresholds of the quantisation edge.
         notes: remarks to carry into the report.
         progress: called with the number of samples done, after each batch.
+        scorer: accuracy of labelled samples; top-1 and top-5 if not given.
     """
     findings = Findings()
     for batch in batches:
-        findings = findings.merge(examine(graph, worlds, batch))
+        findings = findings.merge(examine(graph, worlds, batch, scorer))
         if progress is not None:
             progress(findings.samples + findings.stress)
     return judge(graph, worlds, findings, budget or Budget(), tuple(notes))
@@ -66,6 +69,7 @@ def judge(
         samples=findings.samples,
         stress=findings.stress,
         accuracy=findings.accuracy if findings.accuracy.samples else None,
+        top5=findings.top5 if findings.top5.samples else None,
         divergences=divergences,
         unobserved=tuple(unobserved),
         notes=notes,

@@ -10,15 +10,17 @@ ones that it does show, so that untapped tasks are checked together with the nex
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 
 import numpy as np
 
 from intarsia import golden
 from intarsia.task_graph import TaskGraph, Trace
 
+from .accuracy import TOP_1, TOP_5, Accuracy, Scorer, top, total
 from .compare import Comparison, compare, malformed
 from .edge import Edge, Mode
-from .findings import Accuracy, Batch, Check, Evidence, Findings
+from .findings import Batch, Check, Evidence, Findings
 from .metrics import Fidelity, Saturation, fidelity, saturation
 from .runner import Array
 from .worlds import World, Worlds
@@ -26,8 +28,8 @@ from .worlds import World, Worlds
 Traces = dict[World, dict[str, Array]]
 
 
-def examine(graph: TaskGraph, worlds: Worlds, batch: Batch) -> Findings:
-    """Run a batch in all worlds and compare them; pure but for what the runners do."""
+def examine(graph: TaskGraph, worlds: Worlds, batch: Batch, scorer: Scorer | None = None) -> Findings:
+    """Run a batch in all worlds and compare them; pure but for what the runners do. Without a scorer: top-1 and top-5."""
     traces: Traces = {
         world: _known_only(graph, runner.trace(dict(batch.raw)))
         for world, runner in worlds.runners.items()
@@ -54,7 +56,9 @@ def examine(graph: TaskGraph, worlds: Worlds, batch: Batch) -> Findings:
         evidence=evidence,
         example=_example(worlds, traces, batch) if batch.first_sample == 0 else None,
     )
-    return findings.merge(_statistics(graph, worlds, traces, batch)) if batch.real is not None else findings
+    if batch.real is None:
+        return findings
+    return findings.merge(_statistics(graph, worlds, traces, batch, scorer))
 
 
 def recompute(graph: TaskGraph, observed: Mapping[str, Array], reference: Mapping[str, Array]) -> Trace:
@@ -142,8 +146,11 @@ def _example(worlds: Worlds, traces: Traces, batch: Batch) -> Evidence:
     return _evidence(batch, batch.first_sample, names, traces[World.GOLDEN], traces[last], {})
 
 
-def _statistics(graph: TaskGraph, worlds: Worlds, traces: Traces, batch: Batch) -> Findings:
+def _statistics(
+    graph: TaskGraph, worlds: Worlds, traces: Traces, batch: Batch, scorer: Scorer | None
+) -> Findings:
     """The quantisation edge, saturation and accuracy: for real samples only, whose distribution counts."""
+    metric = getattr(scorer, "__name__", "accuracy") if scorer else TOP_1
     rails: dict[str, Saturation] = {
         name: saturation(tensor, graph.tensors[name].number) for name, tensor in traces[World.GOLDEN].items()
     }
@@ -169,7 +176,10 @@ def _statistics(graph: TaskGraph, worlds: Worlds, traces: Traces, batch: Batch) 
         comparisons=comparisons,
         fidelity=close,
         saturation=rails,
-        accuracy=_accuracy(graph, worlds, traces, real, batch),
+        accuracy=_accuracy(graph, worlds, traces, real, batch, scorer or top(1), metric),
+        top5=Accuracy(metric=TOP_5)
+        if scorer
+        else _accuracy(graph, worlds, traces, real, batch, top(5), TOP_5),
     )
 
 
@@ -179,22 +189,24 @@ def _accuracy(
     traces: Traces,
     real: Mapping[str, Array],
     batch: Batch,
+    scorer: Scorer,
+    metric: str,
 ) -> Accuracy:
-    """Right answers (largest element of the first output) per world."""
+    """Sum of scores per world, from its real outputs; None for a world that does not show them."""
     labels = batch.labels
     if labels is None:
-        return Accuracy()
+        return Accuracy(metric=metric)
 
-    def right(trace: Mapping[str, Array] | None) -> int | None:
-        output = None if trace is None else trace.get(graph.outputs[0])
-        if output is None or len(output) != len(labels):
+    def score(outputs: Mapping[str, Array]) -> Fraction | None:
+        shown = {name: outputs[name] for name in graph.outputs if name in outputs}
+        wanted = {name: (batch.samples, *graph.tensors[name].shape) for name in graph.outputs}
+        if {name: values.shape for name, values in shown.items()} != wanted:
             return None
-        return int(np.count_nonzero(output.reshape(len(labels), -1).argmax(axis=1) == labels))
+        return total(scorer, shown, labels, metric)
 
-    accelerator = worlds.accelerator
-    return Accuracy(
-        len(labels),
-        right(real),
-        right(traces[worlds.image]),
-        right(traces[accelerator]) if accelerator else None,
-    )
+    def integers(world: World | None) -> Fraction | None:
+        trace = traces[world] if world else {}
+        numbers = {name: graph.tensors[name].number for name in graph.outputs if name in trace}
+        return score({name: number.dequantise(trace[name]) for name, number in numbers.items()})
+
+    return Accuracy(len(labels), score(real), integers(worlds.image), integers(worlds.accelerator), metric)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
+from .accuracy import TOP_5, Accuracy
 from .compare import Comparison
 from .edge import Edge, Mode
 from .metrics import Fidelity, Saturation
@@ -60,29 +61,6 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Accuracy:
-    """Number of labelled samples, and how many of them each world got right; None if a world took no part."""
-
-    samples: int = 0
-    float_model: int | None = None
-    quantised: int | None = None
-    accelerator: int | None = None
-
-    def merge(self, other: Accuracy) -> Accuracy:
-        """The counts over both sets of samples."""
-        return Accuracy(
-            self.samples + other.samples,
-            _add(self.float_model, other.float_model),
-            _add(self.quantised, other.quantised),
-            _add(self.accelerator, other.accelerator),
-        )
-
-    def share(self, right: int | None) -> float | None:
-        """Share of right answers, 0 to 1."""
-        return right / self.samples if right is not None and self.samples else None
-
-
-@dataclass(frozen=True)
 class Findings:
     """Partial results by tensor; `Findings()` is the neutral element of `merge`.
 
@@ -96,6 +74,7 @@ class Findings:
     fidelity: Mapping[tuple[str, Mode], Fidelity] = field(default_factory=dict)
     saturation: Mapping[str, Saturation] = field(default_factory=dict)
     accuracy: Accuracy = field(default_factory=Accuracy)
+    top5: Accuracy = field(default_factory=lambda: Accuracy(metric=TOP_5))
     evidence: Mapping[tuple[Edge, int], Evidence] = field(default_factory=dict)
     example: Evidence | None = None
 
@@ -111,13 +90,10 @@ class Findings:
             _join(self.fidelity, other.fidelity, Fidelity.merge),
             _join(self.saturation, other.saturation, Saturation.merge),
             self.accuracy.merge(other.accuracy),
+            self.top5.merge(other.top5),
             {key: evidence[key] for key in sorted(needed & evidence.keys())},
             self.example or other.example,
         )
-
-
-def _add(left: int | None, right: int | None) -> int | None:
-    return right if left is None else left if right is None else left + right
 
 
 def _join(

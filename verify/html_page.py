@@ -12,6 +12,7 @@ import numpy as np
 
 from intarsia.fixed_point import FixedPoint
 
+from .accuracy import TOP_1
 from .compare import BUCKETS, OCTAVES, Comparison, malformed
 from .edge import Edge, Verdict
 from .feature_map import MAX_CHANNELS, difference_picture, picture
@@ -165,13 +166,15 @@ def _figures(report: Report) -> list[tuple[str, str]]:
     if outputs and outputs[-1].fidelity:
         figures.append((_decibels(outputs[-1].fidelity.sqnr_db), f"SQNR of {outputs[-1].name}"))
     if report.accuracy:
+        metric = "accuracy" if report.accuracy.metric == TOP_1 else report.accuracy.metric
         for name, right in (
             ("float", report.accuracy.float_model),
             ("quantised", report.accuracy.quantised),
             ("accelerator", report.accuracy.accelerator),
         ):
             if right is not None:
-                figures.append((f"{100 * right / report.accuracy.samples:.2f}%", f"accuracy, {name}"))
+                share = report.accuracy.share(right) or 0.0
+                figures.append((f"{100 * share:.2f}%", f"{metric}, {name}"))
     return figures
 
 

@@ -83,7 +83,7 @@ def _results(graph: TaskGraph, edge: Edge, findings: Findings, budget: Budget) -
     """Every tensor at one edge, in order."""
     names = (*graph.inputs, *(task.output for task in graph.tasks))
     if edge is Edge.QUANTISATION:
-        return {name: _statistical(name, name in graph.outputs, findings, budget) for name in names}
+        return {name: _statistical(graph, name, findings, budget) for name in names}
     results = {name: _exact(edge, name, findings) for name in names}
     for name in graph.inputs:
         if results[name].verdict is Verdict.UNOBSERVED:
@@ -129,8 +129,10 @@ def _tolerate(graph: TaskGraph, results: dict[str, EdgeResult]) -> dict[str, Edg
     }
 
 
-def _statistical(tensor: str, output: bool, findings: Findings, budget: Budget) -> EdgeResult:
-    """By the budget: accuracy for a graph output if there were labels, else SQNR."""
+def _statistical(graph: TaskGraph, tensor: str, findings: Findings, budget: Budget) -> EdgeResult:
+    """By the budget: the layer's own, accuracy for a graph output if there were labels, else SQNR."""
+    output = tensor in graph.outputs
+    layer = graph.producers[tensor].name if tensor in graph.producers else tensor
     comparison = findings.comparisons.get(Check(Edge.QUANTISATION, tensor, Mode.CUMULATIVE))
     fidelity = findings.fidelity.get((tensor, Mode.CUMULATIVE))
     if fidelity is None:
@@ -138,6 +140,8 @@ def _statistical(tensor: str, output: bool, findings: Findings, budget: Budget) 
     if fidelity.not_finite:
         reason = f"{fidelity.not_finite} values of the float model are NaN or infinite"
         return EdgeResult(Verdict.FAIL, comparison, reason=reason)
-    judged = budget.judge_accuracy(findings.accuracy) if output else None
+    judged = budget.judge_layer(layer, fidelity.sqnr_db)
+    if judged is None and output:
+        judged = budget.judge_accuracy(findings.accuracy)
     verdict, reason = judged or budget.judge_sqnr(fidelity.sqnr_db, output=output)
     return EdgeResult(verdict, comparison, reason=reason)

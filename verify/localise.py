@@ -57,6 +57,9 @@ class Divergence:
 def localise(graph: TaskGraph, worlds: Worlds, rows: Sequence[Layer]) -> tuple[Divergence, ...]:
     """The first divergence of each edge that fails, in edge order: the first one names the class of the bug.
 
+    Where the lowering edge, which is exact, fails as well as the statistical one before it, it comes first: either the
+    QDQ model or the golden is then not what quantisation made, so nothing can be said about quantisation.
+
     Within an edge: the first layer, in topological order, that is wrong for the inputs it got; failing that, the
     first that differs.
     """
@@ -64,7 +67,9 @@ def localise(graph: TaskGraph, worlds: Worlds, rows: Sequence[Layer]) -> tuple[D
         _statistical(worlds, rows) if edge is Edge.QUANTISATION else _exact(graph, worlds, rows, edge)
         for edge in worlds.edges
     )
-    return tuple(divergence for divergence in found if divergence)
+    divergences = [divergence for divergence in found if divergence]
+    order = (Edge.LOWERING, Edge.QUANTISATION, Edge.MAPPING, Edge.DEPLOYMENT)
+    return tuple(sorted(divergences, key=lambda one: order.index(one.edge)))
 
 
 def _exact(graph: TaskGraph, worlds: Worlds, rows: Sequence[Layer], edge: Edge) -> Divergence | None:
@@ -107,7 +112,7 @@ def _statistical(worlds: Worlds, rows: Sequence[Layer]) -> Divergence | None:
     expected_world, got_world = (_short(worlds.names, world) for world in worlds.edges[Edge.QUANTISATION])
     reason = f"{failed.name}: {failed.edges[Edge.QUANTISATION].reason}"
     if Edge.LOWERING in worlds.edges and any(one.edges[Edge.LOWERING].verdict.bad for one in rows):
-        reason += "; the lowering edge, which is exact, fails too: look there first"
+        reason += "; says little while the lowering edge fails"
     elif row.isolated_fidelity is not None:
         reason += f"; {row.name} adds most noise ({row.isolated_fidelity.sqnr_db:.1f} dB on its own)"
     return Divergence(

@@ -9,8 +9,10 @@ from typing import Any
 from rich.console import Console
 
 from . import html_page, junit, table
+from .accuracy import Accuracy
+from .compare import Comparison, Difference
 from .edge import Edge, Verdict
-from .findings import Accuracy, Evidence
+from .findings import Evidence
 from .layer import Layer
 from .localise import Divergence
 from .worlds import World
@@ -32,6 +34,7 @@ class Report:
     samples: int = 0
     stress: int = 0
     accuracy: Accuracy | None = None
+    top5: Accuracy | None = None
     divergences: tuple[Divergence, ...] = ()
     unobserved: tuple[Edge, ...] = ()
     notes: tuple[str, ...] = ()
@@ -94,13 +97,9 @@ class Report:
             "layers": [_layer(layer) for layer in self.layers],
             "notes": list(self.notes),
         }
-        if self.accuracy is not None:
-            result["accuracy"] = {
-                "samples": self.accuracy.samples,
-                "float": self.accuracy.share(self.accuracy.float_model),
-                "quantised": self.accuracy.share(self.accuracy.quantised),
-                "accelerator": self.accuracy.share(self.accuracy.accelerator),
-            }
+        for key, accuracy in (("accuracy", self.accuracy), ("top5", self.top5)):
+            if accuracy is not None:
+                result[key] = _accuracy(accuracy)
         return result
 
     def print(self, console: Console | None = None) -> None:
@@ -114,6 +113,16 @@ class Report:
     def to_junit(self) -> str:
         """JUnit XML: one test case per layer and edge."""
         return junit.render(self)
+
+
+def _accuracy(accuracy: Accuracy) -> dict[str, Any]:
+    return {
+        "metric": accuracy.metric,
+        "samples": accuracy.samples,
+        "float": accuracy.share(accuracy.float_model),
+        "quantised": accuracy.share(accuracy.quantised),
+        "accelerator": accuracy.share(accuracy.accelerator),
+    }
 
 
 def _divergence(divergence: Divergence) -> dict[str, Any]:
@@ -152,11 +161,38 @@ def _layer(layer: Layer) -> dict[str, Any]:
         "edges": {
             str(edge): {
                 "verdict": str(result.verdict),
-                "mismatches": result.cumulative.mismatches if result.cumulative else None,
-                "elements": result.cumulative.elements if result.cumulative else 0,
-                "max_lsb": result.cumulative.max_lsb if result.cumulative else None,
+                **_comparison(result.cumulative),
                 "isolated_mismatches": result.isolated.mismatches if result.isolated else None,
             }
             for edge, result in layer.edges.items()
         },
     }
+
+
+def _comparison(found: Comparison | None) -> dict[str, Any]:
+    """What a comparison says; nulls where the tensor was not observed. `mean_lsb` is the bias."""
+    if found is None:
+        return {
+            "mismatches": None,
+            "elements": 0,
+            "similarity": None,
+            "max_lsb": None,
+            "mean_lsb": None,
+            "first": None,
+            "worst": None,
+        }
+    return {
+        "mismatches": found.mismatches,
+        "elements": found.elements,
+        "similarity": found.similarity,
+        "max_lsb": found.max_lsb,
+        "mean_lsb": found.mean_lsb,
+        "first": _difference(found.first),
+        "worst": _difference(found.worst),
+    }
+
+
+def _difference(one: Difference | None) -> dict[str, Any] | None:
+    if one is None:
+        return None
+    return {"sample": one.sample, "index": list(one.index), "expected": one.expected, "got": one.got}

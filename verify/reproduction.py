@@ -27,7 +27,7 @@ isolated.npz  raw integers that the golden computes from the inputs each task go
 
 
 def write(
-    directory: Path, project: Path, graph: TaskGraph, divergence: Divergence, evidence: Evidence, board: str
+    directory: Path, project: Path, graph: TaskGraph, divergence: Divergence, evidence: Evidence, options: str
 ) -> None:
     """Write the failing sample into a directory, replacing an earlier one.
 
@@ -37,7 +37,7 @@ def write(
         graph: the quantised task graph.
         divergence: what was found.
         evidence: the traces of the failing sample.
-        board: the board that took part, for the command line.
+        options: which board took part, for the command line.
     """
     directory.mkdir(parents=True, exist_ok=True)
     real = {name: graph.tensors[name].number.dequantise(raw) for name, raw in evidence.inputs.items()}
@@ -48,7 +48,7 @@ def write(
         ("isolated", evidence.isolated),
     ):
         np.savez_compressed(directory / f"{name}.npz", allow_pickle=False, **arrays)
-    command = f"intarsia verify {project} --inputs {directory / INPUTS} --board {board}"
+    command = f"intarsia verify {project} --inputs {directory / INPUTS} {options}"
     text = TEXT.format(
         divergence=divergence,
         command=command,

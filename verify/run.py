@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +18,24 @@ from intarsia.samples import Preprocess, Samples, load_samples
 from intarsia.task_graph import TaskGraph
 
 from . import reproduction
+from .accuracy import Scorer
 from .board_runner import BoardRunner
-from .budget import Budget
+from .budget import Budget, BudgetError
 from .check import check
 from .csim_runner import CsimRunner, SimulationError
-from .findings import Batch
 from .golden_runner import GoldenRunner
 from .hardware_runner import HardwareRunner
 from .onnxruntime_runner import FloatRunner, QuantisedRunner
+from .plugin import PLACES, GuardedRunner, RunnerError, load_runner
+from .recorded_runner import RecordedRunner, RecordingRunner
 from .report import Report
-from .runner import Array
-from .stimuli import NAMES, stress
-from .worlds import Worlds
+from .runner import Runner
+from .source import Source, is_trace, recorded_source, sample_source
+from .trace_file import About, TraceError, TraceFile, TraceWriter, writing
+from .worlds import World, Worlds
 
 EMULATED, NONE = "emulated", "none"
-BATCH_SAMPLES = 50
-BATCH_ELEMENTS = 1 << 23
-"""Elements of all tensors per batch and world: bounds memory whatever the model."""
+BATCH_TIMEOUT_S, LAUNCH_TIMEOUT_S = 600.0, 30.0
 
 
 class ProjectError(IntarsiaError):
@@ -49,6 +49,13 @@ def run(
     samples: int | None = None,
     progress: Progress = silent,
     budget: Budget | None = None,
+    *,
+    trace: Path | str | None = None,
+    record: Path | str | None = None,
+    runners: Mapping[World, Runner] | None = None,
+    runner_files: Sequence[Path | str] = (),
+    scorer: Scorer | None = None,
+    timeout_s: float | None = None,
 ) -> Report:
     """Verify a project: float model, quantised model, golden, C-simulation and board, layer by layer.
 
@@ -56,11 +63,17 @@ def run(
 
     Args:
         directory: the project that compile wrote.
-        inputs: samples, or a file of them; by default the calibration samples that the project holds.
+        inputs: samples, or a file of them or of a recorded trace; by default the calibration samples that the project holds.
         board: "emulated", the address of a real board, or "none".
         samples: use at most so many samples.
         progress: told how many samples are done, after each batch.
         budget: thresholds of the quantisation edge.
+        trace: a recorded trace (.npz) that stands for the board; its inputs are used if it holds them and `inputs` is None.
+        record: where to write the trace of the board, or of the C-simulation if there is none.
+        runners: worlds of your own, by the place that they take.
+        runner_files: the same as Python files (see `intarsia.verify.plugin.load_runner`).
+        scorer: accuracy of labelled samples; top-1 and top-5 if None.
+        timeout_s: how long the board may take for one batch; 600 s if None.
 
     Raises:
         IntarsiaError: a world could not be run; says nothing about whether it is right.
@@ -72,29 +85,43 @@ def run(
                 f"{project} is no project of intarsia: it has no {needed}. Make it with `intarsia compile`"
             )
     graph = load_graph(project / "golden.npz")
-    loaded = _samples(project, graph, inputs)
-    values = {name: array[:samples] for name, array in loaded.arrays.items()}
-    labels = None if loaded.labels is None else loaded.labels[:samples]
-    total = min(loaded.count, samples or loaded.count) + len(NAMES)
-    notes = (*changed_files(project), *loaded.notes)
+    _check_budget(graph, budget)
+    manifest = _read_json(project / "deploy" / "manifest.json")
+    own = dict(runners or {}) | dict(load_runner(Path(file), project, graph) for file in runner_files)
     with ExitStack() as stack:
-        worlds = open_worlds(project, graph, board, stack)
+        given = _open_trace(trace, graph, manifest, stack)
+        if given:
+            own[World.BOARD] = RecordedRunner(given, graph.inputs)
+        source = _source(project, graph, inputs, samples, given)
+        notes = (*changed_files(project), *source.notes, *_other_build(given, manifest))
+        worlds = open_worlds(project, graph, NONE if World.BOARD in own else board, stack, timeout_s)
+        worlds = _with_own(worlds, own, graph)
+        writer = stack.enter_context(writing(Path(record) if record else None, graph))
+        if writer:
+            worlds = _recorded(worlds, writer, graph)
         text = "Comparing " + ", ".join(worlds.names.values())
 
         def compare(worlds: Worlds) -> Report:
-            progress(text, 0, total)
+            progress(text, 0, source.total)
             return check(
                 graph,
                 worlds,
-                batches(graph, values, labels),
+                source.batches(),
                 budget,
                 notes,
-                lambda number: progress(text, number, total),
+                lambda number: progress(text, number, source.total),
+                scorer,
             )
 
         report = _despite_faults(worlds, compare)
-    report = replace(report, name=_read_json(project / "design.json").get("name", graph.name))
-    _reproduce(project, graph, report, board)
+        report = replace(report, name=_read_json(project / "design.json").get("name", graph.name))
+        if writer:
+            if writer.samples != report.samples + report.stress:
+                raise TraceError(f"{record} was not written: the world to record could not be run")
+            weights = manifest.get("weights", {}).get("sha256", "")
+            writer.close(About(worlds.names[worlds.accelerator or World.GOLDEN], weights, report.samples))
+    options = f"--trace {trace}" if trace else f"--board {board}"
+    _reproduce(project, graph, report, options)
     return report
 
 
@@ -121,10 +148,17 @@ def _despite_faults(worlds: Worlds, compare: Callable[[Worlds], Report]) -> Repo
     return replace(report, notes=(*report.notes, f"{fault()}: hardware would hang"))
 
 
-def open_worlds(project: Path, graph: TaskGraph, board: str, stack: ExitStack) -> Worlds:
+def open_worlds(
+    project: Path, graph: TaskGraph, board: str, stack: ExitStack, timeout_s: float | None = None
+) -> Worlds:
     """All worlds of a project; the stack closes the board."""
     csim = CsimRunner.of_project(project)
-    target = None if board == NONE else stack.enter_context(BoardRunner(project, csim.library, board))
+    target = None
+    if board != NONE:
+        limit = timeout_s or BATCH_TIMEOUT_S
+        launch = min(LAUNCH_TIMEOUT_S, limit)
+        runner = BoardRunner(project, csim.library, board, timeout_s=limit, launch_timeout_s=launch)
+        target = stack.enter_context(runner)
     return Worlds(
         golden=GoldenRunner(graph),
         float_model=FloatRunner(project / "float.onnx", graph),
@@ -135,26 +169,26 @@ def open_worlds(project: Path, graph: TaskGraph, board: str, stack: ExitStack) -
     )
 
 
-def batches(graph: TaskGraph, values: Mapping[str, Array], labels: Array | None) -> Iterator[Batch]:
-    """The samples in batches that fit in memory, then the stress vectors."""
-    elements = sum(prod(tensor.shape) for tensor in graph.tensors.values())
-    size = max(1, min(BATCH_SAMPLES, BATCH_ELEMENTS // elements))
-    count = len(next(iter(values.values()), ()))
-    for start in range(0, count, size):
-        part = slice(start, min(start + size, count))
-        yield Batch(
-            raw={name: graph.tensors[name].number.quantise(value[part]) for name, value in values.items()},
-            real={name: value[part] for name, value in values.items()},
-            labels=None if labels is None else labels[part],
-            first_sample=start,
-        )
-    vectors = stress(graph.tensors[name] for name in graph.inputs)
-    for start in range(0, len(NAMES), size):
-        part = slice(start, start + size)
-        names = tuple(f"stress vector {name!r}" for name in NAMES[part])
-        yield Batch(
-            {name: raw[part] for name, raw in vectors.items()}, first_sample=count + start, names=names
-        )
+def _with_own(worlds: Worlds, own: Mapping[World, Runner], graph: TaskGraph) -> Worlds:
+    """The worlds with a user's runners in their places."""
+    fields = {
+        World.FLOAT: "float_model",
+        World.QUANTISED: "quantised",
+        World.CSIM: "csim",
+        World.BOARD: "board",
+    }
+    if odd := [world for world in own if world not in fields]:
+        raise RunnerError(f"a runner cannot take the place of the {odd[0]}; places are {', '.join(PLACES)}")
+    changes = {fields[world]: GuardedRunner(runner, world, graph) for world, runner in own.items()}
+    return replace(worlds, **changes)  # type: ignore[arg-type]
+
+
+def _recorded(worlds: Worlds, writer: TraceWriter, graph: TaskGraph) -> Worlds:
+    """The worlds, with the trace of the last one going to a file as well."""
+    if worlds.board:
+        return replace(worlds, board=RecordingRunner(worlds.board, writer, graph.inputs))
+    assert worlds.csim is not None
+    return replace(worlds, csim=RecordingRunner(worlds.csim, writer, graph.inputs))
 
 
 def changed_files(project: Path) -> list[str]:
@@ -170,13 +204,54 @@ def changed_files(project: Path) -> list[str]:
     return remarks
 
 
-def _samples(project: Path, graph: TaskGraph, inputs: Path | str | Samples | None) -> Samples:
+def _open_trace(
+    path: Path | str | None, graph: TaskGraph, manifest: Mapping[str, Any], stack: ExitStack
+) -> TraceFile | None:
+    if path is None:
+        return None
+    tapped = frozenset(spec["tensor"] for spec in manifest.get("taps", ()))
+    file = TraceFile(Path(path), graph, tapped)
+    stack.callback(file.close)
+    return file
+
+
+def _other_build(file: TraceFile | None, manifest: Mapping[str, Any]) -> list[str]:
+    """A remark, if a trace says that it was made with other weights."""
+    if file is None or file.about.weights in ("", manifest.get("weights", {}).get("sha256", "")):
+        return []
+    return [f"{file.path} was recorded with other weights than the project's: it is of another build"]
+
+
+def _source(
+    project: Path,
+    graph: TaskGraph,
+    inputs: Path | str | Samples | None,
+    limit: int | None,
+    trace: TraceFile | None,
+) -> Source:
+    """The inputs: of a file or an object, of the trace that stands for the board, or the project's own samples."""
     if isinstance(inputs, Samples):
-        return inputs
+        return sample_source(graph, inputs, limit, trace)
+    if inputs is not None and is_trace(inputs):
+        return recorded_source(Path(inputs), graph, limit)
+    if inputs is None and trace and trace.inputs:
+        return recorded_source(trace.path, graph, limit)
+    return sample_source(graph, _samples(project, graph, inputs), limit, trace)
+
+
+def _samples(project: Path, graph: TaskGraph, inputs: Path | str | None) -> Samples:
     tensors = tuple(graph.tensors[name] for name in graph.inputs)
     options = _read_json(project / "design.json").get("preprocess", {})
     path = Path(inputs) if inputs is not None else project / "samples.npz"
     return load_samples(path, tensors, Preprocess(**options))
+
+
+def _check_budget(graph: TaskGraph, budget: Budget | None) -> None:
+    names = [*graph.inputs, *(task.name for task in graph.tasks)]
+    if unknown := [name for name in (budget.layers if budget else ()) if name not in names]:
+        raise BudgetError(
+            f"the budget names layer {unknown[0]!r}, which the project does not have. Its layers are {', '.join(names)}"
+        )
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -189,11 +264,11 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _reproduce(project: Path, graph: TaskGraph, report: Report, board: str) -> None:
+def _reproduce(project: Path, graph: TaskGraph, report: Report, options: str) -> None:
     """Keep the failing sample of this run; remove that of an earlier one."""
     folder = project / "verify" / "reproduction"
     if folder.is_dir():
         shutil.rmtree(folder)
     failing = next((one for one in report.divergences if one.sample is not None), None)
     if failing is not None and report.evidence is not None:
-        reproduction.write(folder, project, graph, failing, report.evidence, board)
+        reproduction.write(folder, project, graph, failing, report.evidence, options)

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from .accuracy import Accuracy
 from .compare import Comparison
 from .edge import Edge, Verdict
 from .layer import EdgeResult, Layer
@@ -88,16 +89,24 @@ def percent(share: float) -> str:
 
 def accuracy_text(report: Report) -> str:
     """Accuracy per world; empty if there were no labels."""
-    accuracy = report.accuracy
-    if accuracy is None:
-        return ""
+    lines = [_accuracy(accuracy) for accuracy in (report.accuracy, report.top5) if accuracy is not None]
+    return (
+        f"Accuracy on {report.accuracy.samples} labelled samples: {'; '.join(lines)}"
+        if report.accuracy
+        else ""
+    )
+
+
+def _accuracy(accuracy: Accuracy) -> str:
     worlds = (
         ("float", accuracy.float_model),
         ("quantised", accuracy.quantised),
         ("accelerator", accuracy.accelerator),
     )
-    shares = [f"{name} {100 * right / accuracy.samples:.2f}%" for name, right in worlds if right is not None]
-    return f"Accuracy on {accuracy.samples} labelled samples: {', '.join(shares)}"
+    shares = [
+        f"{name} {100 * (accuracy.share(right) or 0):.2f}%" for name, right in worlds if right is not None
+    ]
+    return f"{accuracy.metric} {', '.join(shares)}"
 
 
 def verdict_text(edge: Edge, result: EdgeResult, comparison: Comparison | None) -> str:
