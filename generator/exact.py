@@ -1,4 +1,8 @@
-"""Exact integer matrix products, through floating-point BLAS where that is provably exact and faster."""
+"""Exact integer arithmetic in floating point, where range analysis proves it exact and it is faster.
+
+A float32 (float64) holds every integer up to 2**24 (2**53). So sums of integers whose partial sums stay below that, in
+whatever order, are exact, and so is their product with a power of two.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,13 @@ from numpy.typing import NDArray
 
 _FLOAT32_EXACT = 1 << 24
 _FLOAT64_EXACT = 1 << 53
+
+
+def exact_type(bound: int) -> type[np.float32 | np.float64 | np.int64]:
+    """The fastest type in which arithmetic on integers of at most this magnitude is exact."""
+    if bound < _FLOAT32_EXACT:
+        return np.float32
+    return np.float64 if bound < _FLOAT64_EXACT else np.int64
 
 
 def matmul(left: NDArray[Any], right: NDArray[Any]) -> NDArray[Any]:

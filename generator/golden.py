@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from .exact import exact_type
 from .fixed_point import Floats, Integers
 from .operator import Array
+from .quantise.accumulators import accumulator_bound
 from .requantisation import requantisation
 from .task_graph import Task, TaskGraph, Trace
+
+Number = type[np.float32 | np.float64 | np.int64]
 
 
 def run(graph: TaskGraph, inputs: Mapping[str, Integers]) -> Trace:
@@ -29,8 +34,31 @@ def run_task(graph: TaskGraph, task: Task, inputs: Sequence[Integers]) -> Intege
     """Raw output integers of one task: exact accumulation, one rounding, clamp; or what the operator evaluates."""
     if not task.operator.accumulates:
         return task.operator.evaluate(inputs, task.values)
-    accumulators = task.operator.accumulate(inputs, task.values)
+    kind = _accumulator_type(graph, task, inputs)
+    operands = [values.astype(kind, copy=False) for values in inputs]
+    accumulators = task.operator.accumulate(operands, _parameters(task, kind))
     return requantisation(graph, task).apply(accumulators, graph.output_tensor(task).channel_axis)
+
+
+def _accumulator_type(graph: TaskGraph, task: Task, inputs: Sequence[Integers]) -> Number:
+    """By range analysis; integers where an input is beyond its format, as faulty hardware may send it."""
+    for tensor, values in zip(graph.input_tensors(task), inputs, strict=True):
+        number = tensor.number
+        if values.size and (values.min() < number.minimum or values.max() > number.maximum):
+            return np.int64
+    return exact_type(accumulator_bound(graph, task))
+
+
+_converted: WeakKeyDictionary[Task, tuple[Number, dict[str, Array]]] = WeakKeyDictionary()
+
+
+def _parameters(task: Task, kind: Number) -> dict[str, Array]:
+    """A task's parameters in another type, kept as long as the task: weights are converted once."""
+    known = _converted.get(task)
+    if known is None or known[0] is not kind:
+        known = kind, {role: values.astype(kind, copy=False) for role, values in task.values.items()}
+        _converted[task] = known
+    return known[1]
 
 
 def run_float(graph: TaskGraph, inputs: Mapping[str, Array]) -> dict[str, Floats]:

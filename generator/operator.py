@@ -54,9 +54,11 @@ class Operator:
         raise NotImplementedError
 
     def accumulate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Array:
-        """Exact result for inputs of shape (samples, *tensor shape), of float64 or int64, before division.
+        """Exact result for inputs of shape (samples, *tensor shape), before division.
 
-        `bias`, where present, is in the accumulator's units and is included.
+        Inputs and parameters are integers, as int64 or as whole floats that hold everything up to `accumulator_bound`, or
+        real numbers; all of one type, in which the operator must stay. `bias`, where present, is in the accumulator's
+        units and is included.
         """
         raise NotImplementedError
 
@@ -82,7 +84,7 @@ class Operator:
     def accumulator_bound(
         self, magnitudes: Sequence[int], parameters: Mapping[str, Array], inputs: Sequence[Tensor]
     ) -> int:
-        """Largest |accumulator| (before division) for raw inputs up to these magnitudes."""
+        """Largest |accumulator| (before division), or step towards it, for raw inputs up to these magnitudes."""
         raise NotImplementedError
 
     def aligned(self, inputs: Sequence[FixedPoint]) -> Self:

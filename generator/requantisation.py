@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .fixed_point import FixedPoint, Integers, divide_half_even
 from .task_graph import Task, TaskGraph
@@ -52,14 +53,22 @@ class Requantisation:
         shifts = np.array(self.shifts, dtype=np.int64)
         return np.broadcast_to(shifts - shifts.min(), (channels,))
 
-    def apply(self, accumulators: Integers, channel_axis: int) -> Integers:
-        """Raw outputs of exact accumulators of shape (samples, *tensor shape)."""
+    def apply(self, accumulators: Integers | NDArray[np.floating], channel_axis: int) -> Integers:
+        """Raw outputs of exact accumulators of shape (samples, *tensor shape), integers or whole floats.
+
+        Whole floats are rounded as they are where that is exact: scaled by powers of two, half to even.
+        """
         shift: int | Integers = self.shifts[0]
         if self.per_channel:
             along = [1] * accumulators.ndim
             along[channel_axis + 1] = -1
             shift = np.array(self.shifts, dtype=np.int64).reshape(along)
-        return np.clip(divide_half_even(accumulators, self.divisor, shift), self.low, self.high)
+        if accumulators.dtype.kind == "f" and self.divisor == 1:
+            scaled = accumulators * np.exp2(-np.asarray(shift, dtype=accumulators.dtype))
+            np.clip(np.rint(scaled, out=scaled), self.low, self.high, out=scaled)
+            return scaled.astype(np.int64)
+        integers = accumulators.astype(np.int64, copy=False)
+        return np.clip(divide_half_even(integers, self.divisor, shift), self.low, self.high)
 
 
 @lru_cache(maxsize=1024)

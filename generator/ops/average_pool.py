@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
+
 from ..operator import Array, Operator
 from ..work import PoolWork, Reduction
 from .sliding import (
@@ -15,6 +17,7 @@ from .sliding import (
     onnx_geometry,
     output_size,
     patches,
+    reduce_windows,
     samples_like,
     window,
 )
@@ -72,7 +75,7 @@ class AveragePool(Operator):
         """The sum."""
         x = inputs[0]
         windows = patches(images(x), self.kernel, self.stride, (1, 1), self.pads, fill=0)
-        return samples_like(x, windows.sum(axis=(2, 3)))
+        return samples_like(x, reduce_windows(windows, np.add))
 
     @property
     def divisor(self) -> int:

@@ -17,6 +17,7 @@ from .sliding import (
     onnx_geometry,
     output_size,
     patches,
+    reduce_windows,
     samples_like,
     window,
 )
@@ -70,7 +71,7 @@ class MaxPool(Operator):
         x = inputs[0]
         fill = -np.inf if x.dtype.kind == "f" else np.iinfo(np.int64).min
         windows = patches(images(x), self.kernel, self.stride, self.dilation, self.pads, fill=fill)
-        return samples_like(x, windows.max(axis=(2, 3)))
+        return samples_like(x, reduce_windows(windows, np.maximum))
 
     def accumulator_bound(
         self, magnitudes: Sequence[int], parameters: Mapping[str, Array], inputs: Sequence[Tensor]

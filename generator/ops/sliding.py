@@ -63,6 +63,18 @@ def patches(x: Array, kernel: Pair, stride: Pair, dilation: Pair, pads: Pads, fi
     )
 
 
+def reduce_windows(columns: Array, combine: np.ufunc) -> Array:
+    """All kernel positions of `patches` combined: (samples, channels, out height, out width)."""
+    _, _, *kernel, out_height, out_width = columns.shape
+    if kernel[0] * kernel[1] > out_height * out_width:
+        reduced: Array = combine.reduce(columns, axis=(2, 3))
+        return reduced
+    result = columns[:, :, 0, 0].copy()
+    for i, j in list(np.ndindex(*kernel))[1:]:
+        combine(result, columns[:, :, i, j], out=result)
+    return result
+
+
 def image_size(shape: Sequence[int]) -> Pair:
     """Height and width of (1, channels, height, width) or (1, channels, length)."""
     return (shape[2], shape[3]) if len(shape) == 4 else (1, shape[2])
