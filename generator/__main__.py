@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 DIVERGED, COULD_NOT_RUN, INTERRUPTED = 1, 2, 130
 _DEBUG = "INTARSIA_DEBUG"
+_WIDEST = 400
+"""Columns of tables that a terminal may break but that are never cut."""
 
 
 class ErrorsInOneLine(TyperGroup):
@@ -133,6 +135,12 @@ def compile_command(
             help="Count cycles and size FIFOs by the timed C-simulation, which needs a C++ compiler."
         ),
     ] = True,
+    measured_costs: Annotated[
+        Path | None,
+        typer.Option(
+            help="Depths, intervals and resources from reports: a file of `intarsia import-reports`."
+        ),
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Replace a project in the output directory.")
     ] = False,
@@ -159,6 +167,7 @@ def compile_command(
             budget=budget,
             preprocess=preprocess,
             fifo_sizing=fifo_sizing,
+            measured_costs=measured_costs,
             progress=progress,
         )
         design.write(output, replace=force)
@@ -283,6 +292,57 @@ def doctor() -> None:
         missing += check.state is State.MISSING
     if missing:
         raise typer.Exit(COULD_NOT_RUN)
+
+
+@app.command("import-reports")
+def import_reports(
+    directory: Annotated[
+        Path, typer.Argument(help="Where reports of Vitis HLS or Vivado are, at any depth.")
+    ],
+    design: Annotated[
+        Path | None,
+        typer.Option(help="The project they are of; if not given, the one that the directory is in, if any."),
+    ] = None,
+    costs: Annotated[
+        Path | None,
+        typer.Option(help="Write measured costs here; measured_costs.json in the project if not given."),
+    ] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures as JSON.")] = None,
+) -> None:
+    """Read vendor reports, show them beside the estimates, and write what the next `compile` should take."""
+    from rich.console import Console
+
+    from .cost_file import write_costs
+    from .reports import read_reports
+    from .reports.comparison import compare
+    from .reports.expectation import project_of, read_expectation
+    from .reports.show import comparison_tables, implementation_lines, report_tables, to_json
+
+    reports = read_reports(directory)
+    project = design or project_of(directory)
+    if costs and not project:
+        raise IntarsiaError("--costs needs the project that the reports are of: give it with --design")
+    expectation = read_expectation(project) if project else None
+    comparison = compare(expectation, reports) if expectation and reports.syntheses else None
+    if costs and not comparison:
+        raise IntarsiaError(
+            f"--costs needs a csynth.xml, and {directory} has none: run `make hls` in the project"
+        )
+    console = Console(soft_wrap=True, width=_WIDEST)
+    for item in report_tables(reports):
+        console.print(item, highlight=False)
+    if expectation:
+        for line in implementation_lines(expectation, reports):
+            console.print(line, highlight=False)
+    if json_file:
+        _write(json_file, json.dumps(to_json(reports, comparison), indent=2, default=str) + "\n")
+    if not (project and comparison):
+        return
+    for item in comparison_tables(comparison):
+        console.print(item, highlight=False)
+    path = costs or project / "measured_costs.json"
+    write_costs(comparison.measured, path)
+    typer.echo(f"Written to {path}. Next: intarsia compile MODEL --measured-costs {path} ...")
 
 
 @app.command("setup-board")

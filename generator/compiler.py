@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from . import passes
 from .board import WHOLE, Board, at_clock, load_board, part_of
+from .cost import ASSUMED, using
+from .cost_file import MeasuredCosts, read_costs
 from .design import Design
 from .frontend import import_model
 from .machine.identifiers import identifier
@@ -41,6 +43,7 @@ def compile_model(
     budget: float = WHOLE,
     preprocess: Preprocess = DEFAULT_PREPROCESS,
     fifo_sizing: bool = True,
+    measured_costs: str | Path | None = None,
     progress: Progress = silent,
 ) -> Design:
     """Compiles a trained ONNX model into a design for a board.
@@ -58,6 +61,8 @@ def compile_model(
         budget: percent of the board's logic that the design may use.
         preprocess: how sample files become model inputs.
         fifo_sizing: sizes FIFOs by the timed C-simulation, which needs a C++ compiler.
+        measured_costs: file of depths, intervals and resource factors from vendor reports (`intarsia
+            import-reports`); the schedule takes them instead of the assumed ones.
         progress: told what is done.
 
     Raises:
@@ -66,6 +71,7 @@ def compile_model(
     target = board if isinstance(board, Board) else load_board(board)
     if clock_mhz is not None:
         target = at_clock(target, clock_mhz)
+    measured = read_costs(Path(measured_costs)) if measured_costs else None
     room = part_of(target, budget)
     options = QuantiseOptions(weight_bits, activation_bits, per_channel)
     imported = import_model(model)
@@ -77,15 +83,17 @@ def compile_model(
         samples = load_samples(calibration, inputs, preprocess, "calibration")
     statistics = calibrate(imported.model, float_graph, samples.arrays, progress)
     graph = quantise(float_graph, statistics, options)
-    decision = decide(graph, room, schedule, lanes)
     name = Path(model).stem if isinstance(model, str | Path) else graph.name
-    if fifo_sizing:
-        counted = count_best(graph, decision.found, identifier(name), target)
-        decision = replace(decision, chosen=counted.evaluation)
-        machine, phase_cycles, timings = counted.machine, counted.phase_cycles, counted.timings
-    else:
-        machine = lower(graph, decision.chosen.schedule, identifier(name))
-        phase_cycles, timings = tuple(phase.cycles for phase in decision.chosen.phases), None
+    costs = measured.costs if measured else ASSUMED
+    with using(costs):
+        decision = decide(graph, room, schedule, lanes)
+        if fifo_sizing:
+            counted = count_best(graph, decision.found, identifier(name), target)
+            decision = replace(decision, chosen=counted.evaluation)
+            machine, phase_cycles, timings = counted.machine, counted.phase_cycles, counted.timings
+        else:
+            machine = lower(graph, decision.chosen.schedule, identifier(name))
+            phase_cycles, timings = tuple(phase.cycles for phase in decision.chosen.phases), None
     return Design(
         graph=graph,
         machine=machine,
@@ -98,6 +106,19 @@ def compile_model(
         quantised_model=export_qdq(graph),
         samples={name: values[:KEPT_SAMPLES] for name, values in samples.arrays.items()},
         preprocess=preprocess,
-        notes=(*imported.notes, *samples.notes, *decision.notes),
+        notes=(*imported.notes, *samples.notes, *decision.notes, *_cost_notes(measured, target)),
+        costs=costs,
         timings=timings,
+    )
+
+
+def _cost_notes(measured: MeasuredCosts | None, board: Board) -> tuple[str, ...]:
+    """Where measured costs come from, and whether from this part at this clock."""
+    if measured is None:
+        return ()
+    where = f"{measured.part or 'an unnamed part'} at {measured.clock_mhz:g} MHz"
+    same = measured.part == board.part and abs(measured.clock_mhz - board.clock_mhz) <= 0.01 * board.clock_mhz
+    other = "" if same else f", not for {board.part} at {board.clock_mhz:g} MHz: depths and logic may differ"
+    return (
+        f"depths, intervals and resources are those measured for {where}{other} ({measured.costs.source})",
     )

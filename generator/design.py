@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from .activity import PhaseActivity, phase_activities, utilisation
 from .board import Board
+from .cost import ASSUMED, Costs
 from .machine.machine import Machine
 from .machine.unit_kinds import unit_multipliers
 from .operator import Array
+from .reports.expectation import expected
 from .schedule.bounds import lower_bound_cycles, multipliers, off_chip_bytes
 from .schedule.search import Decision
 from .task_graph import TaskGraph
@@ -43,6 +45,7 @@ class Design:
         samples: a few calibration samples per input, kept for verification.
         preprocess: how sample files become model inputs.
         notes: what a user should know, one line each.
+        costs: what the schedule takes kernels and units to cost.
         timings: what the timed C-simulation saw, with the FIFO depths of the machine; None if it was not run.
     """
 
@@ -58,6 +61,7 @@ class Design:
     samples: Mapping[str, Array]
     preprocess: Preprocess
     notes: tuple[str, ...] = field(default=())
+    costs: Costs = ASSUMED
     timings: tuple[PhaseTiming, ...] | None = None
 
     @property
@@ -124,6 +128,7 @@ class Design:
                 }
                 for task in self.graph.tasks
             ],
+            "expected": expected(self.graph, chosen, self.machine, self.costs),
             "preprocess": asdict(self.preprocess),
             "notes": list(self.notes),
         }

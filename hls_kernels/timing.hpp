@@ -7,7 +7,7 @@
 // network), so the record is made once, with unbounded streams, and then timed for any FIFO depths by
 // max-plus rules:
 //
-//   start(i)  >= start(i - 1) + 1                     II = 1
+//   start(i)  >= start(i - 1) + II                    II = 1 unless a vendor report says otherwise
 //   start(i)  >= write time of each word it reads + 1
 //   start(i) + depth >= read time of the word that frees the slot it writes + 1   (a full FIFO stalls the
 //   pipeline) a word written in iteration i has the write time start(i) + depth
@@ -95,19 +95,23 @@ struct stream_times {
     }
 };
 
-/// Times one phase for given FIFO depths and pipeline depths.
+/// Times one phase for given FIFO depths, pipeline depths and initiation intervals.
 class phase_timing {
    public:
-    phase_timing(const phase_record& phase, const int* fifo_depths, const int* pipeline_depths)
+    phase_timing(const phase_record& phase, const int* fifo_depths, const int* pipeline_depths,
+                 const int* intervals)
         : phase_(phase),
           fifo_depths_(fifo_depths),
           pipeline_depths_(pipeline_depths),
+          intervals_(intervals),
           streams(phase.streams),
           position_(phase.processes.size(), 0),
-          last_(phase.processes.size(), -1),
+          last_(phase.processes.size(), 0),
           iteration_(phase.processes.size(), 0),
           blocked(phase.processes.size(), -1),
           started(phase.processes.size(), 0) {
+        for (std::size_t p = 0; p < last_.size(); ++p)
+            last_[p] = -intervals[p];  // iterations count from 1, and the first may start in cycle 0
         for (bool progress = true; progress;) {
             progress = false;
             for (std::size_t p = 0; p < phase.processes.size(); ++p)
@@ -124,7 +128,8 @@ class phase_timing {
 
     /// When a process ends: its last iteration has left the pipeline.
     int64_t end(std::size_t p) const {
-        return last_[p] + (phase_.processes[p].iterations - iteration_[p]) + pipeline_depths_[p];
+        return last_[p] + (phase_.processes[p].iterations - iteration_[p]) * intervals_[p] +
+               pipeline_depths_[p];
     }
 
     int64_t cycles() const {
@@ -140,6 +145,7 @@ class phase_timing {
     const phase_record& phase_;
     const int* fifo_depths_;
     const int* pipeline_depths_;
+    const int* intervals_;
 
    public:
     std::vector<stream_times> streams;
@@ -162,7 +168,7 @@ class phase_timing {
         while (position_[p] < accesses.size()) {
             const std::size_t first = position_[p];
             const int64_t iteration = accesses[first].iteration;
-            const int64_t free_start = last_[p] + (iteration - iteration_[p]);
+            const int64_t free_start = last_[p] + (iteration - iteration_[p]) * intervals_[p];
             int64_t start = free_start;
             std::size_t end = first;
             for (; end < accesses.size() && accesses[end].iteration == iteration; ++end) {
@@ -226,10 +232,11 @@ int intarsia_processes(int phase) {
 /// ends, and, per process, the stream it is blocked on (-1: none), its iterations, and when it started and
 /// ended.
 int64_t intarsia_time_phase(int phase, const int* fifo_depths, const int* pipeline_depths,
-                            int64_t* high_water, int64_t* reader_waits, int64_t* writer_waits, int* blocked,
-                            int64_t* iterations, int64_t* started, int64_t* ended) {
+                            const int* intervals, int64_t* high_water, int64_t* reader_waits,
+                            int64_t* writer_waits, int* blocked, int64_t* iterations, int64_t* started,
+                            int64_t* ended) {
     const intarsia::phase_record& record = intarsia::record::phases()[phase];
-    const intarsia::phase_timing timing(record, fifo_depths, pipeline_depths);
+    const intarsia::phase_timing timing(record, fifo_depths, pipeline_depths, intervals);
     for (int s = 0; s < record.streams; ++s) {
         high_water[s] = timing.streams[s].high_water();
         reader_waits[s] = timing.streams[s].reader_waits;

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from math import ceil
 
 from ..board import Resources
@@ -46,6 +48,13 @@ def add(*parts: Resources) -> Resources:
         uram=sum(part.uram for part in parts),
         lut=sum(part.lut for part in parts),
         ff=sum(part.ff for part in parts),
+    )
+
+
+def scaled(resources: Resources, factors: Mapping[str, float]) -> Resources:
+    """Each resource times its factor, 1 where there is none, rounded up."""
+    return Resources(
+        **{name: ceil(value * factors.get(name, 1)) for name, value in asdict(resources).items()}
     )
 
 

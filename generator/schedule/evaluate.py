@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 
 from ..board import Board, Resources
-from ..cost import PHASE_OVERHEAD, PIPELINE_DEPTHS
+from ..cost import PHASE_OVERHEAD, SHARED, costs, pipeline
 from ..machine.hardware import Hardware
 from ..machine.memory import plan_memory
-from ..machine.resources import add, shared_resources
+from ..machine.resources import add, scaled, shared_resources
 from ..machine.unit_kinds import build_hardware
 from ..machine.wiring import wire
 from ..task_graph import TaskGraph
@@ -26,12 +26,17 @@ USABLE = {"dsp": 0.95, "bram18": 0.9, "uram": 0.9, "lut": 0.75, "ff": 0.75}
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A schedule with its cost."""
+    """A schedule with its cost; `parts` are the resources of each unit by name, and of what they share."""
 
     schedule: Schedule
     phases: tuple[PhaseCost, ...]
-    resources: Resources
+    parts: Mapping[str, Resources]
     excess: tuple[str, ...]
+
+    @property
+    def resources(self) -> Resources:
+        """Estimate of the whole design."""
+        return add(*self.parts.values())
 
     @property
     def cycles(self) -> int:
@@ -62,11 +67,14 @@ def evaluate(graph: TaskGraph, schedule: Schedule, board: Board) -> Evaluation:
     if schedule.streamed:
         phases = _with_loads(phases, hardware, schedule.lanes * bits // 8, board)
     memory = plan_memory(graph, schedule, wiring)
-    resources = add(
-        shared_resources(schedule.lanes * bits, memory.banks, memory.bank_words, PORTS),
-        *(unit.resources(schedule.lanes, bits) for unit in hardware.values()),
-    )
-    return Evaluation(schedule, phases, resources, exceeded(resources, board))
+    factors = costs().factors
+    parts = {
+        name: scaled(unit.resources(schedule.lanes, bits), factors.get(schedule.unit(name).kind, {}))
+        for name, unit in hardware.items()
+    }
+    shared = shared_resources(schedule.lanes * bits, memory.banks, memory.bank_words, PORTS)
+    parts[SHARED] = scaled(shared, factors.get(SHARED, {}))
+    return Evaluation(schedule, phases, parts, exceeded(add(*parts.values()), board))
 
 
 def dram_words_per_cycle(board: Board, word_bytes: int) -> float:
@@ -83,7 +91,7 @@ def _with_loads(
         ceil(sum(unit.loaded_bytes(index) for unit in hardware.values()) / word_bytes / rate)
         for index in range(len(phases))
     ]
-    latency = PIPELINE_DEPTHS["prefetch"]
+    latency = pipeline("prefetch").depth
     result = []
     for index, phase in enumerate(phases):
         following = loads[index + 1] + latency if index + 1 < len(phases) else 0

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..cost import PHASE_OVERHEAD, PIPELINE_DEPTHS
+from ..cost import PHASE_OVERHEAD, pipeline
 from ..emit import argument_words, emit_sources
 from ..errors import IntarsiaError
 from ..machine.machine import Machine
@@ -110,13 +110,15 @@ class TimedSimulation:
                 f"phase {phase} has {found} streams and processes, not {len(names), len(processes)}"
             )
         fifo_depths = _ints([depths[name] for name in names])
-        pipeline_depths = _ints([PIPELINE_DEPTHS[process.function] for process in self.machine.processes])
+        pipelines = [pipeline(process.function) for process in self.machine.processes]
+        pipeline_depths = _ints([kernel.depth for kernel in pipelines])
+        intervals = _ints([kernel.interval for kernel in pipelines])
         waits = np.zeros((3, len(names)), np.int64)
         blocked = np.zeros(len(processes), np.int32)
         times = np.zeros((3, len(processes)), np.int64)
         cycles = self._library.intarsia_time_phase(
             ctypes.c_int(phase),
-            *(_pointer(a) for a in (fifo_depths, pipeline_depths, *waits, blocked, *times)),
+            *(_pointer(a) for a in (fifo_depths, pipeline_depths, intervals, *waits, blocked, *times)),
         )
         if cycles < 0:
             raise DeadlockError(self._deadlock(phase, [int(index) for index in blocked]))
@@ -135,7 +137,7 @@ class TimedSimulation:
 
     def _fetching(self, words: int) -> int:
         """Cycles to fetch so many words of weights from DRAM."""
-        return ceil(words / self._dram) + PIPELINE_DEPTHS["prefetch"] if words else 0
+        return ceil(words / self._dram) + pipeline("prefetch").depth if words else 0
 
     def _deadlock(self, phase: int, blocked: Sequence[int]) -> str:
         streams = self.machine.streams
