@@ -135,6 +135,7 @@ def test_compile_passes_its_options(compiled: Calls, tmp_path: Path) -> None:
             "budget": 50.0,
             "preprocess": Preprocess(1.0, "error"),
             "fifo_sizing": False,
+            "measured_costs": None,
         }
     ]
 
