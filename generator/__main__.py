@@ -222,6 +222,72 @@ def verify(
 
 
 @app.command()
+def compress(
+    model: Annotated[Path, typer.Argument(help="A trained float model (.onnx).")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The compressed model to write (.onnx).")],
+    block: Annotated[str, typer.Option(help="Size of circulant blocks: 2, 4, 8, 16, 32, 64, or auto.")],
+    layers: Annotated[
+        str | None, typer.Option(help="Only these layers: names, or NAME=SIZE, with commas between.")
+    ] = None,
+    train: Annotated[Path | None, typer.Option(help="Samples to fine-tune on (.npz, .npy).")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Labels of --train, if they are in another file.")
+    ] = None,
+    test: Annotated[
+        Path | None, typer.Option(help="Samples to measure on; a tenth of --train if not given.")
+    ] = None,
+    calibration: Annotated[
+        Path | None, typer.Option(help="Samples to measure on, where nothing is trained.")
+    ] = None,
+    epochs: Annotated[int, typer.Option(help="Passes over the samples.")] = 40,
+    learning_rate: Annotated[float, typer.Option(help="Of Adam, at the start of its cosine.")] = 5e-3,
+    batch_size: Annotated[int, typer.Option(help="Samples of a training step.")] = 64,
+    gradual: Annotated[
+        bool, typer.Option("--gradual", help="Train with blocks of 2 first, then 4, up to the size.")
+    ] = False,
+    shift: Annotated[int, typer.Option(help="Move training images at random by up to so many pixels.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the training.")] = 0,
+    allow_untuned: Annotated[
+        bool, typer.Option("--allow-untuned", help="Project without training, at a loss of accuracy.")
+    ] = False,
+    input_scale: Annotated[
+        float | None, typer.Option(help="Factor for uint8 samples; 1/255 if not given.")
+    ] = None,
+    fit: Annotated[
+        Fit, typer.Option(help="Smaller images than the model's: zeros around them, or error.")
+    ] = Fit.PAD,
+    force: Annotated[bool, typer.Option("--force", help="Replace the output file.")] = False,
+) -> None:
+    """Make weights block-circulant: fewer to store and to multiply, as a plain ONNX model for `compile`."""
+    if output.exists() and not force:
+        raise IntarsiaError(f"{output} exists already: choose another file, or replace it with --force")
+    _require_writable(output)
+    from .compress import Recipe, compress_model
+    from .compress.rules import parse_layers
+    from .samples import Preprocess
+    from .terminal import progress_bars
+
+    preprocess = Preprocess(fit=fit.value) if input_scale is None else Preprocess(input_scale, fit.value)
+    with progress_bars() as progress:
+        result = compress_model(
+            model,
+            block,
+            layers=None if layers is None else parse_layers(layers),
+            training=train,
+            labels=labels,
+            test=test,
+            calibration=calibration,
+            recipe=Recipe(epochs, learning_rate, batch_size, seed, gradual, shift),
+            allow_untuned=allow_untuned,
+            preprocess=preprocess,
+            progress=progress,
+        )
+    result.write(output)
+    typer.echo(result.summary())
+    typer.echo(f"Written to {output}. Next: intarsia compile {output}")
+
+
+@app.command()
 def demo(
     output: Annotated[Path, typer.Option("-o", "--output", help="Directory of the project.")] = Path(
         "intarsia-demo"
@@ -390,12 +456,17 @@ def _exit_by(report: Report) -> None:
         raise typer.Exit(DIVERGED if report.first_divergence else COULD_NOT_RUN)
 
 
-def _require_free(output: Path, force: bool) -> None:
-    """Refuse before the work what Design.write would refuse after it."""
+def _require_writable(output: Path) -> None:
+    """Refuse before the work an output whose folder cannot be written to."""
     parent = next(folder for folder in output.absolute().parents if folder.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
         why = "is no directory" if not parent.is_dir() else "cannot be written to"
-        raise IntarsiaError(f"cannot make {output}: {parent} {why}. Choose another directory with -o")
+        raise IntarsiaError(f"cannot make {output}: {parent} {why}. Choose another place with -o")
+
+
+def _require_free(output: Path, force: bool) -> None:
+    """Refuse before the work what Design.write would refuse after it."""
+    _require_writable(output)
     if not output.exists() or (force and (output / "design.json").is_file()):
         return
     if force:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from . import passes
 from .board import WHOLE, Board, at_clock, load_board, part_of
+from .compress.metadata import notes as circulant_notes
 from .cost import ASSUMED, using
 from .cost_file import MeasuredCosts, read_costs
 from .design import Design
@@ -106,7 +107,13 @@ def compile_model(
         quantised_model=export_qdq(graph),
         samples={name: values[:KEPT_SAMPLES] for name, values in samples.arrays.items()},
         preprocess=preprocess,
-        notes=(*imported.notes, *samples.notes, *decision.notes, *_cost_notes(measured, target)),
+        notes=(
+            *imported.notes,
+            *circulant_notes(imported.model, float_graph),
+            *samples.notes,
+            *decision.notes,
+            *_cost_notes(measured, target),
+        ),
         costs=costs,
         timings=timings,
     )

@@ -14,7 +14,10 @@ _PATIENCE = 1.0
 
 @contextmanager
 def progress_bars() -> Iterator[Progress]:
-    """A bar on standard error for each description that work tells; none if that is not a terminal."""
+    """A bar on standard error for each description that work tells; none if that is not a terminal.
+
+    Descriptions that differ only behind their first colon share a bar.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
@@ -31,10 +34,11 @@ def progress_bars() -> Iterator[Progress]:
     def show(description: str, done: int, total: int) -> None:
         if time.monotonic() - begin < _PATIENCE:
             return
-        if description not in known:
+        work = description.partition(": ")[0]
+        if work not in known:
             bars.start()
-            known[description] = bars.add_task(description)
-        bars.update(known[description], completed=done, total=total)
+            known[work] = bars.add_task(description)
+        bars.update(known[work], description=description, completed=done, total=total)
 
     try:
         yield show

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,13 +12,13 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
+from ..circulant import Array, expand
 from ..errors import IntarsiaError
 from ..frontend import ImportedModel, import_model
 from ..onnx_model import Source
 from ..progress import Progress, silent
 from ..samples import DEFAULT_PREPROCESS, Preprocess, Samples, load_samples
 from . import metadata
-from .blocks import Array, expand
 from .fold_batch_norm import fold_batch_norm
 from .layers import find_layers, initializer_values, with_initializers
 from .rules import Choice, choose
@@ -68,6 +69,22 @@ class Compression:
     def ratio(self) -> float:
         """Weights of the dense model over stored ones, all layers together."""
         return sum(c.layer.index.size for c in self.choices) / sum(c.weights for c in self.choices)
+
+    def write(self, path: Path) -> None:
+        """Write the model, whole or not at all.
+
+        Raises:
+            IntarsiaError: the file cannot be written.
+        """
+        part = path.with_name(f".{path.name}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part.write_bytes(self.model.SerializeToString())
+            part.replace(path)
+        except OSError as error:
+            with suppress(OSError):
+                part.unlink()
+            raise IntarsiaError(f"cannot write {path}: {error.strerror}") from error
 
     def summary(self) -> str:
         """A line per layer, and what was measured."""
@@ -133,15 +150,16 @@ def compress_model(
     if training is None:
         columns = first_step(choices, initializer_values(imported.model))
         trained: dict[str, Array] = {}
-        measuring = None if calibration is None and test is None else _load(test or calibration, inputs, preprocess)
-        measured_on = f"{measuring.count} samples of {test or calibration}" if measuring else ""
+        source = test or calibration
+        measuring = load_samples(source, inputs, preprocess) if source else None
+        measured_on = f"{measuring.count} samples of {source}" if measuring else ""
     else:
-        samples = _load(training, inputs, preprocess)
+        samples = load_samples(training, inputs, preprocess)
         if labels is not None:
             samples = replace(samples, labels=_read_labels(Path(labels), samples.count))
         notes = samples.notes
         if test is not None:
-            measuring = _load(test, inputs, preprocess)
+            measuring = load_samples(test, inputs, preprocess)
             measured_on = f"{measuring.count} samples of {test}"
         else:
             samples, measuring = _split(samples, recipe.seed)
@@ -205,12 +223,6 @@ def _expanded(choices: tuple[Choice, ...], columns: Mapping[str, Array]) -> dict
     return result
 
 
-def _load(path: str | Path | None, inputs: tuple, preprocess: Preprocess) -> Samples:  # type: ignore[type-arg]
-    if path is None:
-        raise ValueError("no path")
-    return load_samples(path, inputs, preprocess)
-
-
 def _split(samples: Samples, seed: int) -> tuple[Samples, Samples]:
     """Nine tenths to train on and one to measure on."""
     order = np.random.default_rng(seed).permutation(samples.count)
@@ -238,4 +250,5 @@ def _read_labels(path: Path, count: int) -> NDArray[np.int64]:
         raise IntarsiaError(
             f"{path} holds {loaded.dtype} of shape {loaded.shape}; {count} integers are needed, one per sample"
         )
-    return loaded.reshape(-1).astype(np.int64)
+    result: NDArray[np.int64] = loaded.reshape(-1).astype(np.int64)
+    return result

@@ -23,7 +23,12 @@ def fold_batch_norm(model: onnx.ModelProto) -> onnx.ModelProto:
     for norm in [node for node in graph.node if node.op_type == "BatchNormalization"]:
         source = next((node for node in graph.node if norm.input[0] in node.output), None)
         readers = [node for node in graph.node if norm.input[0] in node.input]
-        if source is None or len(readers) > 1 or norm.input[0] in kept or not _folds(source, norm, graph, values):
+        if (
+            source is None
+            or len(readers) > 1
+            or norm.input[0] in kept
+            or not _folds(source, norm, graph, values)
+        ):
             continue
         epsilon = next((a.f for a in norm.attribute if a.name == "epsilon"), 1e-5)
         gamma, beta, mean, variance = (values[name].astype(np.float64) for name in norm.input[1:5])

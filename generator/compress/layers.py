@@ -11,12 +11,12 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from ..circulant import Array
 from ..frontend import ImportedModel
 from ..ops.conv import Conv
 from ..ops.dense import Dense
 from ..passes import absorb_reshape, clamp_before_reshape, remove_no_ops
 from ..task_graph import Parameter, TaskGraph
-from .blocks import Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,12 +44,12 @@ class Layer:
     @property
     def outputs(self) -> int:
         """Output channels."""
-        return self.index.shape[0]
+        return len(self.index)
 
     @property
     def inputs(self) -> int:
         """Input channels."""
-        return self.index.shape[1]
+        return len(self.index[0])
 
     def weight(self, initializer: Array) -> Array:
         """Weights (outputs, inputs, positions)."""

@@ -9,8 +9,9 @@ from typing import Any
 
 import onnx
 
+from ..circulant import check_block, task_block
 from ..errors import IntarsiaError
-from .blocks import check_block
+from ..task_graph import TaskGraph
 from .rules import Choice
 
 KEY = "intarsia.circulant"
@@ -33,6 +34,28 @@ def describe(choices: Sequence[Choice], tuned: bool) -> Description:
         {choice.layer.name: choice.reason for choice in choices if not choice.circulant},
         tuned,
     )
+
+
+def notes(model: onnx.ModelProto, graph: TaskGraph) -> tuple[str, ...]:
+    """What a user should know of a model's circulant layers, as they are in the task graph after the passes."""
+    found = []
+    blocks = {task.name: task_block(graph, task) for task in graph.tasks}
+    described = read(model)
+    for task in graph.tasks:
+        wanted = (
+            max((described.blocks.get(node, 1) for node in task.onnx_nodes), default=1) if described else 1
+        )
+        if blocks[task.name] < wanted:
+            found.append(
+                f"layer {task.name!r} is described as circulant in blocks of {wanted}, but its weights are not, after "
+                "what was folded into them: it is dense"
+            )
+    circulant = [f"{name} K={block}" for name, block in blocks.items() if block > 1]
+    if circulant:
+        found.append(f"circulant weights: {', '.join(circulant)}")
+    if described and not described.tuned:
+        found.append("NOT TUNED: the model was compressed without training, so expect a loss of accuracy")
+    return tuple(found)
 
 
 def write(model: onnx.ModelProto, description: Description) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ..circulant import BLOCKS, check_block, padding_waste
 from ..errors import IntarsiaError
 from ..machine.resources import bram18
-from .blocks import BLOCKS, check_block, padding_waste
 from .layers import Layer
 
 MOST_WASTE = 1.25
@@ -35,15 +35,13 @@ class Choice:
     @property
     def weights(self) -> int:
         """Weights to store, padding included."""
-        layer = self.layer
-        if not self.circulant:
-            return int(layer.index.size)
-        return stored(layer.outputs, layer.inputs, self.block) * layer.index.shape[2]
+        return stored(self.layer, self.block)
 
 
-def stored(outputs: int, inputs: int, block: int) -> int:
-    """Elements of the first columns at one position, padding included."""
-    return -(-outputs // block) * -(-inputs // block) * block
+def stored(layer: Layer, block: int) -> int:
+    """Elements of the first columns, padding included."""
+    positions = layer.index.size // (layer.outputs * layer.inputs)
+    return -(-layer.outputs // block) * -(-layer.inputs // block) * block * positions
 
 
 def choose(
@@ -84,6 +82,23 @@ def choose(
         reasons = "; ".join(f"{choice.layer.name}: {choice.reason}" for choice in choices)
         raise IntarsiaError(f"no layer can be circulant with --block {block}: {reasons}")
     return tuple(choices)
+
+
+def parse_layers(text: str) -> dict[str, int | None]:
+    """Layers and sizes of the option --layers: `fc1,conv2=4`.
+
+    Raises:
+        IntarsiaError: a size is no number, or a name is missing.
+    """
+    wanted: dict[str, int | None] = {}
+    for entry in text.split(","):
+        name, equals, size = entry.strip().rpartition("=") if "=" in entry else (entry.strip(), "", "")
+        if not name or (equals and not size.isdecimal()):
+            raise IntarsiaError(
+                f"--layers cannot be {entry!r}. Supported: NAME or NAME=SIZE, with commas between"
+            )
+        wanted[name] = int(size) if equals else None
+    return wanted
 
 
 def _integer(block: int | str) -> int:
@@ -135,5 +150,4 @@ def _refusal(layer: Layer, block: int) -> str:
 
 def _brams(layer: Layer, block: int) -> int:
     """BRAM18 for 8-bit weights."""
-    weights = stored(layer.outputs, layer.inputs, block) * layer.index.shape[2]
-    return bram18(_LANES * _WEIGHT_BITS, -(-weights // _LANES))
+    return bram18(_LANES * _WEIGHT_BITS, -(-stored(layer, block) // _LANES))

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..circulant import check_block, project, rescaled, rotation
 from ..errors import IntarsiaError
-from .blocks import check_block, project, rescaled, rotation
 
 
 def expand(columns: Tensor, outputs: int, inputs: int) -> Tensor:
@@ -69,7 +69,9 @@ class CirculantLinear(_Circulant):
     ) -> None:
         """Random weights, of the range of `nn.Linear`."""
         if in_features % positions:
-            raise IntarsiaError(f"{in_features} inputs are no whole number of channels of {positions} positions")
+            raise IntarsiaError(
+                f"{in_features} inputs are no whole number of channels of {positions} positions"
+            )
         super().__init__(out_features, in_features // positions, positions, block, bias)
 
     @classmethod
@@ -121,7 +123,9 @@ class CirculantConv2d(_Circulant):
     def from_dense(cls, conv: Any, block: int) -> Self:
         """The projection of an `nn.Conv2d` of one group."""
         if conv.groups != 1 or conv.padding_mode != "zeros" or isinstance(conv.padding, str):
-            raise IntarsiaError("only an nn.Conv2d of one group with numbers of zeros as padding can be circulant")
+            raise IntarsiaError(
+                "only an nn.Conv2d of one group with numbers of zeros as padding can be circulant"
+            )
         layer = cls(
             conv.in_channels,
             conv.out_channels,

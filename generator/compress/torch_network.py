@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..circulant import Array
 from ..errors import IntarsiaError
-from .blocks import Array
 from .layers import Layer, initializer_values
 from .rules import Choice
 from .torch_layers import expand
@@ -30,7 +30,9 @@ class Network(nn.Module):
         IntarsiaError: a node is of an operator that cannot be trained here.
     """
 
-    def __init__(self, model: onnx.ModelProto, columns: Mapping[str, Array], choices: Sequence[Choice]) -> None:
+    def __init__(
+        self, model: onnx.ModelProto, columns: Mapping[str, Array], choices: Sequence[Choice]
+    ) -> None:
         """Take over a model.
 
         Args:
@@ -40,7 +42,7 @@ class Network(nn.Module):
         """
         super().__init__()
         graph = model.graph
-        if unknown := sorted({node.op_type for node in graph.node} - {*OPERATIONS, *_WEIGHTED}):
+        if unknown := sorted({node.op_type for node in graph.node} - OPERATIONS.keys()):
             raise IntarsiaError(
                 f"--train cannot go through {', '.join(unknown)}. Train with the layers of intarsia.compress in a "
                 "loop of your own, and compile the exported model: circulant weights are recognised"
@@ -55,6 +57,7 @@ class Network(nn.Module):
         trained = {
             name for node in graph.node if node.op_type in _WEIGHTED for name in node.input[1:] if name
         }
+        # Attributes of these names hold the parameters: PyTorch takes no dots in names, of which ONNX is full.
         self._names: dict[str, str] = {}
         self._constants: dict[str, Tensor] = {}
         for number, (name, value) in enumerate(initializer_values(model).items()):
@@ -71,7 +74,7 @@ class Network(nn.Module):
         values |= {name: self._value(name) for name in self._names}
         for op, operands, output, attributes in self._nodes:
             arguments = [values[name] if name else None for name in operands]
-            values[output] = (LAYERS | OPERATIONS)[op](arguments, attributes)
+            values[output] = OPERATIONS[op](arguments, attributes)
         return tuple(values[name] for name in self._outputs)
 
     def initializers(self) -> dict[str, Array]:
@@ -147,22 +150,19 @@ def _max_pool(x: list[Any], a: Attributes) -> Tensor:
     padded = _pad(x[0], a, axes, -torch.inf, kernel)
     run = functional.max_pool1d if axes == 1 else functional.max_pool2d
     strides = tuple(a.get("strides", [1] * axes))
-    result: Tensor = run(padded, kernel, strides, 0, tuple(a.get("dilations", [1] * axes)), bool(a.get("ceil_mode")))
+    result: Tensor = run(
+        padded, kernel, strides, 0, tuple(a.get("dilations", [1] * axes)), bool(a.get("ceil_mode"))
+    )
     return result
 
 
 def _average_pool(x: list[Any], a: Attributes) -> Tensor:
+    """Padding counts: the front end takes no other."""
     kernel = tuple(a["kernel_shape"])
     axes = len(kernel)
     run = functional.avg_pool1d if axes == 1 else functional.avg_pool2d
     strides = tuple(a.get("strides", [1] * axes))
-
-    def mean(values: Tensor) -> Tensor:
-        return run(_pad(values, a, axes, 0.0, kernel), kernel, strides, 0, bool(a.get("ceil_mode")))
-
-    if a.get("count_include_pad", 0):
-        return mean(x[0])
-    return mean(x[0]) / mean(torch.ones_like(x[0][:1, :1]))
+    return run(_pad(x[0], a, axes, 0.0, kernel), kernel, strides, 0, bool(a.get("ceil_mode")))
 
 
 def _reshape(x: list[Any], a: Attributes) -> Tensor:
@@ -215,29 +215,26 @@ def _unary(function: Callable[[Tensor], Tensor]) -> Callable[[list[Any], Attribu
     return lambda x, a: function(x[0])
 
 
-LAYERS: Mapping[str, Callable[[list[Any], Attributes], Tensor]] = {
-    "Conv": _conv,
-    "Gemm": _gemm,
-    "MatMul": lambda x, a: x[0] @ x[1],
-}
-
 OPERATIONS: Mapping[str, Callable[[list[Any], Attributes], Tensor]] = {
     "Add": lambda x, a: x[0] + x[1],
     "AveragePool": _average_pool,
     "BatchNormalization": _batch_norm,
     "Clip": _clip,
+    "Conv": _conv,
     "Div": lambda x, a: x[0] / x[1],
     "Elu": lambda x, a: functional.elu(x[0], a.get("alpha", 1.0)),
     "Erf": _unary(torch.erf),
     "Exp": _unary(torch.exp),
     "Flatten": _flatten,
     "Gelu": _gelu,
+    "Gemm": _gemm,
     "GlobalAveragePool": lambda x, a: x[0].mean(tuple(range(2, x[0].ndim)), keepdim=True),
     "GlobalMaxPool": lambda x, a: x[0].amax(tuple(range(2, x[0].ndim)), keepdim=True),
     "HardSigmoid": lambda x, a: (a.get("alpha", 0.2) * x[0] + a.get("beta", 0.5)).clamp(0, 1),
     "HardSwish": _unary(functional.hardswish),
     "LeakyRelu": lambda x, a: functional.leaky_relu(x[0], a.get("alpha", 0.01)),
     "LogSoftmax": lambda x, a: torch.log_softmax(x[0], a.get("axis", -1)),
+    "MatMul": lambda x, a: x[0] @ x[1],
     "MaxPool": _max_pool,
     "Mish": _unary(functional.mish),
     "Mul": lambda x, a: x[0] * x[1],

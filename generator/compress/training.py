@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import onnx
 
+from ..circulant import Array, project, rescaled
 from ..errors import IntarsiaError
 from ..progress import Progress, silent
-from .blocks import Array, project, rescaled
 from .layers import initializer_values
 from .rules import Choice
 
@@ -144,7 +144,7 @@ def _fit(
     for epoch in epochs:
         total, right = 0.0, 0
         for index in torch.split(torch.randperm(len(goal), generator=generator), recipe.batch):
-            batch = [_moved(values[index], recipe.shift, generator) for values in samples]
+            batch = [moved(values[index], recipe.shift, generator) for values in samples]
             output = network(*batch)[0]
             loss = _loss(output, goal[index], probabilities)
             if not torch.isfinite(loss):
@@ -178,7 +178,7 @@ def _loss(output: Any, goal: Any, probabilities: bool) -> Any:
     return functional.cross_entropy(logits.clamp(min=1e-12).log() if probabilities else logits, goal)
 
 
-def _moved(images: Any, shift: int, generator: Any) -> Any:
+def moved(images: Any, shift: int, generator: Any) -> Any:
     """Each image of a batch moved by its own draw; other tensors stay."""
     import torch
     from torch.nn import functional

@@ -15,7 +15,7 @@ _BIAS_BITS = 32
 
 
 def quantise_parameters(
-    task: Task, operands: Sequence[FixedPoint], weight_bits: int, per_channel: bool
+    task: Task, operands: Sequence[FixedPoint], weight_bits: int, per_channel: bool, block: int = 1
 ) -> Mapping[str, Parameter]:
     """Raw weights, and a raw bias in the accumulator's unit.
 
@@ -24,6 +24,8 @@ def quantise_parameters(
         operands: formats of its inputs.
         weight_bits: width of weights.
         per_channel: whether each output channel has a weight exponent of its own.
+        block: so many neighbouring channels share an exponent: those of a circulant block, whose integers then are
+            circulant as well.
     """
     if unknown := task.parameters.keys() - {*task.operator.weight_roles, "bias"}:
         raise ValueError(f"task {task.name!r}: no rule to quantise parameter {min(unknown)!r}")
@@ -41,6 +43,7 @@ def quantise_parameters(
         exponents = _fit_bias(task.parameters["bias"].values, unit, exponents, full_sum_bits)
         if not per_channel:
             exponents = np.full_like(exponents, exponents.max())
+    exponents = _coarsest_of_block(exponents, block)
     formats = {role: _format(weight_bits, exponents), "bias": _format(_BIAS_BITS, exponents + unit)}
     return {
         role: Parameter(formats[role].quantise(parameter.values), formats[role])
@@ -65,6 +68,12 @@ def _fit_bias(bias: Array, unit: int, exponents: Integers, full_sum_bits: int) -
             needed = full_range_exponent(size, _BIAS_BITS) - unit
             result[channel] = max(exponents[channel], min(wished, exponents.max()), needed)
     return result
+
+
+def _coarsest_of_block(exponents: Integers, block: int) -> Integers:
+    """Each exponent replaced by the largest of its block of neighbours."""
+    coarsest = np.maximum.reduceat(exponents, np.arange(0, len(exponents), block))
+    return np.repeat(coarsest, block)[: len(exponents)]
 
 
 def _format(bits: int, exponents: Integers) -> ParameterFormat:

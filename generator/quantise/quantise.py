@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from ..circulant import task_block
 from ..errors import IntarsiaError
 from ..fixed_point import FixedPoint
 from ..requantisation import accumulator_exponents
@@ -63,7 +64,8 @@ def quantise(
             found = task.operator.quantised_parameters(task, operands, output)
             tasks.append(replace(task, parameters=found))
             continue
-        parameters = quantise_parameters(task, operands, options.weight_bits, options.per_channel)
+        block = task_block(graph, task)
+        parameters = quantise_parameters(task, operands, options.weight_bits, options.per_channel, block)
         quantised = replace(task, operator=task.operator.aligned(operands), parameters=parameters)
         tasks.append(quantised)
         if task.operator.keeps_format():

@@ -10,12 +10,16 @@ Columns are (block rows, block columns, K, positions).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import IntarsiaError
+from .errors import IntarsiaError
+from .work import MacWork
+
+if TYPE_CHECKING:
+    from .task_graph import Task, TaskGraph
 
 Array = NDArray[Any]
 
@@ -99,10 +103,19 @@ def recognise(weight: Array) -> int:
     Only sizes up to outputs and inputs count: beyond them padding alone would make a block circulant.
     """
     outputs, inputs, _ = weight.shape
+    if min(outputs, inputs) < 2 or not np.array_equal(weight[0, 0], weight[1, 1]):
+        return 1  # most dense weights end here
     for block in reversed(BLOCKS):
         if block <= min(outputs, inputs) and first_columns(weight, block) is not None:
             return block
     return 1
+
+
+def task_block(graph: TaskGraph, task: Task) -> int:
+    """Size of the circulant blocks of a task's weights, real or raw; 1 for dense weights and for tasks without any."""
+    if "weight" not in task.parameters or not isinstance(task.operator.work(task, graph), MacWork):
+        return 1
+    return recognise(task.operator.weights_by_position(task, graph).transpose(0, 2, 1))
 
 
 def padding_waste(outputs: int, inputs: int, block: int) -> float:
