@@ -1,0 +1,201 @@
+"""Models of real size, step by step: seconds and peak memory of each, from ONNX to a verified project.
+
+    python tests/benchmarks/scale.py [MODEL ...] [--board kv260] [--schedule auto] [--samples 8] [--timeout S] [--json F]
+
+Weights are random but seeded (models.py), samples are normal numbers. Every model runs in a process of its own, which starts
+with an empty cache of compiled simulations; what fails is recorded with its text, and ends that model. Peak memory is
+that of the process during the step, and, for steps that call the C++ compiler, of the compiler beside it. Linux only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from models import MODELS, samples, weight_count
+
+STEPS = ("import", "quantise", "schedule", "count", "emit", "build", "simulate", "verify")
+"""What is measured; `count` is the timed C-simulation, which counts cycles and sizes FIFOs."""
+
+Result = dict[str, Any]
+
+
+def run_step(name: str, work: Callable[[], Any]) -> Any:
+    """Runs one step and prints what it took as a line of JSON; ends the process if it fails."""
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
+    start = time.perf_counter()
+    try:
+        value = work()
+        failure = {}
+    except Exception as error:  # of any kind: it is recorded
+        failure = {"error": f"{type(error).__name__}: {error}"}
+    taken: Result = {"step": name, "seconds": round(time.perf_counter() - start, 2), "peak_mb": peak_mb()}
+    print(json.dumps({**taken, **failure}), flush=True)
+    if failure:
+        sys.exit(1)
+    return value
+
+
+def peak_mb() -> dict[str, int]:
+    """Peak memory of this process since the last reset, and of the largest child so far."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    own = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+    return {
+        "own": own // 1024,
+        "child": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024,
+    }
+
+
+def run_model(name: str, board_name: str, schedule: str, count: int) -> None:
+    """All steps of one model, as compiler.py does them."""
+    model = MODELS[name]()
+    import intarsia.compiler as steps
+    from intarsia import verify
+    from intarsia.simulation.build import build
+    from intarsia.verify.csim_runner import CsimRunner
+
+    arrays = {key: values[:, None] for key, values in samples(model, count).items()}
+    board = steps.load_board(board_name)
+    print(json.dumps({"nodes": len(model.graph.node), "weights": weight_count(model)}), flush=True)
+
+    def read() -> tuple[Any, Any]:
+        imported = steps.import_model(model)
+        return imported.model, steps.passes.run(imported.graph)
+
+    float_model, float_graph = run_step("import", read)
+    graph = run_step(
+        "quantise",
+        lambda: steps.quantise(float_graph, steps.calibrate(float_model, float_graph, arrays)),
+    )
+    macs = sum(task.operator.macs(task, graph) for task in graph.tasks)
+    print(json.dumps({"tasks": len(graph.tasks), "macs": macs}), flush=True)
+    decision = run_step("schedule", lambda: steps.decide(graph, board, schedule))
+    counted = run_step(
+        "count", lambda: steps.count_best(graph, decision.found, steps.identifier(name), board)
+    )
+
+    def emit(folder: Path) -> Path:
+        design = steps.Design(
+            graph=graph,
+            machine=counted.machine,
+            decision=steps.replace(decision, chosen=counted.evaluation),
+            phase_cycles=counted.phase_cycles,
+            timed=True,
+            board=board,
+            clock_mhz=board.clock_mhz,
+            float_model=float_model,
+            quantised_model=steps.export_qdq(graph),
+            samples=arrays,
+            preprocess=steps.DEFAULT_PREPROCESS,
+            timings=counted.timings,
+        )
+        return design.write(folder)
+
+    with tempfile.TemporaryDirectory() as folder:
+        project = run_step("emit", lambda: emit(Path(folder) / "project"))
+        run_step("build", lambda: build(project))
+        one = {key: graph.tensors[key].number.quantise(values[:1, 0]) for key, values in arrays.items()}
+        run_step("simulate", lambda: CsimRunner.of_project(project).trace(one))
+
+        def check() -> None:
+            report = verify.run(project, board="none", samples=1)
+            if not report.passed:
+                raise RuntimeError(f"worlds differ: {report.first_divergence}")
+
+        run_step("verify", check)
+
+
+def measure(name: str, options: argparse.Namespace) -> Result:
+    """One model in a process of its own: its steps, and how it ended."""
+    arguments = [name, "--child", "--board", options.board, "--schedule", options.schedule]
+    arguments += ["--samples", str(options.samples)]
+    result: Result = {"steps": {}}
+    with tempfile.TemporaryDirectory() as cache:
+        try:
+            done = subprocess.run(
+                [sys.executable, __file__, *arguments],
+                stdout=subprocess.PIPE,
+                text=True,
+                timeout=options.timeout,
+                check=False,
+                env={**os.environ, "XDG_CACHE_HOME": cache},
+            )
+            output, ending = done.stdout, f"the process ended with {done.returncode}"
+        except subprocess.TimeoutExpired as error:
+            said = error.stdout or b""
+            output = said.decode() if isinstance(said, bytes) else said
+            ending = f"not done within {options.timeout} s"
+    for line in filter(None, output.splitlines()):
+        found = json.loads(line)
+        if "step" in found:
+            result["steps"][found.pop("step")] = found
+        else:
+            result |= found
+    left = [step for step in STEPS if step not in result["steps"]]
+    if left and not any("error" in step for step in result["steps"].values()):
+        result["steps"][left[0]] = {"error": ending}
+    result["seconds"] = round(sum(step.get("seconds", 0) for step in result["steps"].values()), 2)
+    return result
+
+
+def row(name: str, result: Result) -> str:
+    """One line of the table: seconds and MB of each step."""
+    cells = []
+    for step in STEPS:
+        found = result["steps"].get(step)
+        if found is None:
+            cells.append("-")
+        elif "error" in found:
+            cells.append("fails")
+        else:
+            peak = found["peak_mb"]
+            cells.append(f"{found['seconds']:.1f} ({max(peak['own'], peak['child'])})")
+    size = f"{result.get('macs', 0) / 1e6:,.0f}"
+    return f"| {' | '.join([name, size, str(result.get('tasks', '')), *cells, str(result['seconds'])])} |"
+
+
+def main() -> int:
+    """Measures the models one after the other."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "models", nargs="*", metavar="MODEL", help=f"of {', '.join(MODELS)}; all if not given"
+    )
+    parser.add_argument("--board", default="kv260")
+    parser.add_argument("--schedule", default="auto")
+    parser.add_argument("--samples", type=int, default=8, help="calibration samples")
+    parser.add_argument("--timeout", type=float, default=3600, help="seconds per model")
+    parser.add_argument("--json", type=Path, metavar="F", help="also write everything measured to this file")
+    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if unknown := set(options.models) - set(MODELS):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}")
+    if options.child:
+        run_model(options.models[0], options.board, options.schedule, options.samples)
+        return 0
+    print(f"| model | million MACs | tasks | {' | '.join(STEPS)} | seconds |")
+    print("|---|---:|---:|" + "---:|" * (len(STEPS) + 1))
+    results: Result = {}
+    for name in options.models or list(MODELS):
+        results[name] = measure(name, options)
+        print(row(name, results[name]), flush=True)
+        for step, found in results[name]["steps"].items():
+            if "error" in found:
+                print(f"  {name}, {step}: {found['error']}", file=sys.stderr)
+        if options.json:
+            options.json.write_text(json.dumps(results, indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
