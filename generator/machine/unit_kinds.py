@@ -61,29 +61,27 @@ def build_hardware(graph: TaskGraph, schedule: Schedule) -> dict[str, Hardware]:
     Raises:
         ScheduleError: a task is on a unit of another kind.
     """
-    hardware: dict[str, Hardware] = {}
-    for unit in schedule.units:
-        runs = [
-            Run(
-                index,
-                graph.task(assignment.task),
-                _pace(graph, schedule, phase, assignment.task),
-                assignment.words,
-            )
-            for index, phase in enumerate(schedule.phases)
-            for assignment in phase.assignments
-            if assignment.unit == unit.name
-        ]
-        hardware[unit.name] = KINDS[rank(unit)].build(graph, unit, runs, schedule.lanes, schedule.streamed)
-    return hardware
+    runs: dict[str, list[Run]] = {unit.name: [] for unit in schedule.units}
+    for index, phase in enumerate(schedule.phases):
+        paces = _paces(graph, schedule, phase)
+        for one in phase.assignments:
+            runs[one.unit].append(Run(index, graph.task(one.task), paces[one.task], one.words))
+    return {
+        unit.name: KINDS[rank(unit)].build(graph, unit, runs[unit.name], schedule.lanes, schedule.streamed)
+        for unit in schedule.units
+    }
 
 
-def _pace(graph: TaskGraph, schedule: Schedule, phase: Phase, task: str) -> int:
-    """Cycles over which a task's first operand comes from other units in its phase; 0 if it comes from memory."""
-    producer = graph.producers.get(graph.task(task).inputs[0])
-    if producer is None or producer.name not in phase.tasks:
-        return 0
-    return max(_trips(graph, schedule, phase, producer), _pace(graph, schedule, phase, producer.name))
+def _paces(graph: TaskGraph, schedule: Schedule, phase: Phase) -> dict[str, int]:
+    """Cycles over which each task's first operand comes from other units in its phase; 0 if it comes from memory."""
+    paces: dict[str, int] = {}
+    for task in phase.tasks:
+        producer = graph.producers.get(graph.task(task).inputs[0])
+        if producer is None or producer.name not in paces:
+            paces[task] = 0
+        else:
+            paces[task] = max(_trips(graph, schedule, phase, producer), paces[producer.name])
+    return paces
 
 
 def _trips(graph: TaskGraph, schedule: Schedule, phase: Phase, task: Task) -> int:

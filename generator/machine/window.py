@@ -52,6 +52,7 @@ def groups(channels: int, lanes: int) -> int:
     return -(-channels // lanes)
 
 
+@cache
 def plan_patches(
     work: MacWork | DepthwiseWork | PoolWork,
     lanes: int,

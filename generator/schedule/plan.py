@@ -6,8 +6,10 @@ consumers in the same phase by a link, and to memory for consumers in later phas
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 
 from ..errors import IntarsiaError
 
@@ -64,15 +66,25 @@ class Phase:
     pattern: Pattern
     assignments: tuple[Assignment, ...]
 
-    @property
+    @cached_property
+    def shares_of(self) -> Mapping[str, tuple[Assignment, ...]]:
+        """Task -> the units that make its result, in the order of their words; tasks in topological order."""
+        found: dict[str, list[Assignment]] = {}
+        for assignment in self.assignments:
+            found.setdefault(assignment.task, []).append(assignment)
+        return {
+            task: tuple(sorted(shares, key=lambda share: share.words or (0, 0)))
+            for task, shares in found.items()
+        }
+
+    @cached_property
     def tasks(self) -> tuple[str, ...]:
         """Names of the phase's tasks, in topological order."""
-        return tuple(dict.fromkeys(assignment.task for assignment in self.assignments))
+        return tuple(self.shares_of)
 
     def shares(self, task: str) -> tuple[Assignment, ...]:
         """The units that make a task's result, in the order of their words."""
-        found = (assignment for assignment in self.assignments if assignment.task == task)
-        return tuple(sorted(found, key=lambda assignment: assignment.words or (0, 0)))
+        return self.shares_of[task]
 
 
 @dataclass(frozen=True)
@@ -89,10 +101,15 @@ class Schedule:
     phases: tuple[Phase, ...]
     streamed: bool = False
 
+    @cached_property
+    def units_by_name(self) -> Mapping[str, Unit]:
+        """Name -> unit."""
+        return {unit.name: unit for unit in self.units}
+
     def unit(self, name: str) -> Unit:
         """The unit of that name."""
-        return next(unit for unit in self.units if unit.name == name)
+        return self.units_by_name[name]
 
     def phases_of(self, task: str) -> tuple[int, ...]:
         """Indices of the phases that run a task, or shares of it."""
-        return tuple(index for index, phase in enumerate(self.phases) if task in phase.tasks)
+        return tuple(index for index, phase in enumerate(self.phases) if task in phase.shares_of)

@@ -36,7 +36,7 @@ def run_step(name: str, work: Callable[[], Any]) -> Any:
     try:
         value = work()
         failure = {}
-    except Exception as error:  # of any kind: it is recorded
+    except Exception as error:  # noqa: BLE001  (of any kind: it is recorded)
         failure = {"error": f"{type(error).__name__}: {error}"}
     taken: Result = {"step": name, "seconds": round(time.perf_counter() - start, 2), "peak_mb": peak_mb()}
     print(json.dumps({**taken, **failure}), flush=True)

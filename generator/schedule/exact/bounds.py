@@ -71,9 +71,10 @@ def prices(problem: Problem) -> Prices:
 def least_cycles(problem: Problem, candidate: Candidate) -> int:
     """Cycles that the candidate takes at least, in any schedule."""
     room = problem.capacity_words - candidate.working_words
+    near = {tensor.name: tensor for task in candidate.tasks for tensor in problem.tensors_of[task]}
     boundary = [
         (Fraction(cycles, tensor.words), tensor.words, cycles)
-        for tensor in problem.tensors
+        for tensor in near.values()
         if tensor.placeable and _waits(tensor, candidate)
         for cycles in [_cycles_if_spilled(tensor, candidate)]
     ]

@@ -84,6 +84,15 @@ class Problem:
         validate(self)
 
     @cached_property
+    def tensors_of(self) -> Mapping[str, tuple[Tensor, ...]]:
+        """Task -> the tensors that it makes or reads."""
+        near: dict[str, list[Tensor]] = {task: [] for task in self.tasks}
+        for tensor in self.tensors:
+            for task in filter(None, (tensor.producer, *tensor.consumers)):
+                near[task].append(tensor)
+        return {task: tuple(tensors) for task, tensors in near.items()}
+
+    @cached_property
     def predecessors(self) -> Mapping[str, frozenset[str]]:
         """Task -> the tasks whose tensors it reads."""
         before: dict[str, set[str]] = {task: set() for task in self.tasks}
