@@ -40,6 +40,11 @@ def bram18(width_bits: int, depth: int) -> int:
     return memory(width_bits, depth).bram18
 
 
+def uram(width_bits: int, depth: int) -> int:
+    """UltraRAM blocks of a memory: 72 bits x 4096 words each, of no other shape (UG573)."""
+    return ceil(width_bits / 72) * ceil(depth / 4096)
+
+
 def add(*parts: Resources) -> Resources:
     """Sum of resources."""
     return Resources(
