@@ -144,7 +144,7 @@ class Design:
             f"{kind} {cycles if cycles is not None else 'impossible'}"
             for kind, cycles in schedule["baselines"].items()
         )
-        used = ", ".join(f"{key.upper()} {need[key]}/{have[key]}" for key in ("dsp", "bram18", "lut", "ff"))
+        used = ", ".join(f"{key.upper()} {need[key]}/{have[key]}" for key in need if have[key])
         size = f"{text['macs']:,} MACs in {_count(len(text['tasks']), 'task')}"
         latency = f"{schedule['latency_cycles']:,} cycles = {microseconds:,.1f} us per sample"
         bound = f"lower bound {schedule['lower_bound_cycles']:,}"

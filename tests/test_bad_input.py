@@ -96,7 +96,7 @@ def too_large() -> None:
         (dynamic, ("input 'x'", "no fixed size on axis 2", "Fix it by: python -m onnxruntime.tools")),
         (nan_weight, ("Conv node 'n_c'", "'w' holds NaN", "(1, 0, 2, 0)", "Train or export")),
         (all_padding, ("MaxPool node 'n_y'", "nothing but padding", "Supported: dilations up to")),
-        (too_large, ("does not fit kv260", "BRAM18: needs", "intarsia boards", "--weight-bits")),
+        (too_large, ("does not fit kv260", "BRAM18: needs", "To make it fit, use", "--weight-bits")),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
 )

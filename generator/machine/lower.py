@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ..schedule.plan import Schedule
+from ..schedule.plan import BANKS, Schedule
 from ..task_graph import TaskGraph
 from .builder import CHAIN_DEPTH, Builder
 from .hardware import Hardware, words_of
@@ -46,6 +46,7 @@ def lower(graph: TaskGraph, schedule: Schedule, name: str) -> Machine:
     taps = path.taps()
     first, first_words = path.prefetch()
     ports, bindings, binding = _bind(builder, wiring, memory)
+    in_uram = {f"{builder.ids[unit]}_weights" for unit in schedule.uram if unit != BANKS}
     return Machine(
         name=name,
         lanes=schedule.lanes,
@@ -58,10 +59,11 @@ def lower(graph: TaskGraph, schedule: Schedule, name: str) -> Machine:
         configs=tuple(builder.configs),
         streams=_in_order(builder),
         processes=tuple(builder.processes),
-        parameters=tuple(builder.parameters),
+        parameters=tuple(replace(m, uram=m.name in in_uram) for m in builder.parameters),
         bank_words=memory.bank_words,
         banks=memory.banks,
-        streamed=tuple(builder.streamed),
+        banks_in_uram=BANKS in schedule.uram,
+        streamed=tuple(replace(m, uram=m.name in in_uram) for m in builder.streamed),
         memory_ports=ports,
         bindings=bindings,
         binding=binding,

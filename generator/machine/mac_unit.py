@@ -122,6 +122,11 @@ class MacHardware:
             self.post.stage(index, pixels * row.folds),
         ]
 
+    @property
+    def weight_memory(self) -> tuple[int, int, int]:
+        """Bits of an entry, entries, and copies."""
+        return self.unit.outputs * self.lanes * self.weight_bits, self.weight_entries, self.copies
+
     def resources(self, lanes: int, element_bits: int) -> Resources:
         """One DSP per multiplier; adders in LUTs."""
         multipliers = self.unit.outputs * lanes

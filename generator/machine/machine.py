@@ -56,7 +56,7 @@ class OnChip:
     """A static memory of the top function, and how it is loaded from weights.bin (offset in words).
 
     `copies` is the C++ expression of how many copies of it there are, for more readers than a memory has ports;
-    empty for one.
+    empty for one. `uram`: in UltraRAM.
     """
 
     name: str
@@ -67,6 +67,7 @@ class OnChip:
     element_bytes: int = 0
     offset: int = 0
     copies: str = ""
+    uram: bool = False
 
     @property
     def dimensions(self) -> str:
@@ -96,6 +97,7 @@ class Machine:
         phases: number of phases, with their names in `phase_names`.
         bank_words: size of each on-chip activation bank.
         banks: number of on-chip activation banks.
+        banks_in_uram: True if they are in UltraRAM.
         streamed: memories of weights that are filled while the phase before runs; each exists twice.
         memory_ports: declarations of the region's parameters that are memories.
         bindings: the memories that are bound to them, in the ways that occur.
@@ -116,6 +118,7 @@ class Machine:
     parameters: tuple[OnChip, ...]
     bank_words: int
     banks: int
+    banks_in_uram: bool
     streamed: tuple[OnChip, ...]
     memory_ports: tuple[str, ...]
     bindings: tuple[tuple[str, ...], ...]

@@ -20,6 +20,9 @@ _BRAM_SHAPES = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 1638
 BRAM18_BITS = 18 << 10
 """Bits of one BRAM18."""
 
+URAM_BITS = 72 << 12
+"""Bits of one UltraRAM block."""
+
 NOTHING = Resources(dsp=0, bram18=0, uram=0, lut=0, ff=0)
 
 

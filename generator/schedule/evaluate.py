@@ -9,13 +9,15 @@ from math import ceil
 from ..board import Board, Resources
 from ..cost import PHASE_OVERHEAD, SHARED, costs, pipeline
 from ..machine.hardware import Hardware
-from ..machine.memory import plan_memory
-from ..machine.resources import add, scaled, shared_resources
+from ..machine.mac_unit import MacHardware
+from ..machine.memory import MemoryPlan, plan_memory
+from ..machine.resources import add, bram18, scaled, shared_resources, uram
 from ..machine.unit_kinds import build_hardware
 from ..machine.wiring import wire
 from ..task_graph import TaskGraph
-from .plan import Schedule
+from .plan import BANKS, Schedule
 from .stages import PhaseCost, phase_cost
+from .storage import LargeMemory, move_to_uram
 
 PORTS = 4
 """AXI masters of the kernel: input, output, weights, taps."""
@@ -51,7 +53,8 @@ class Evaluation:
     @property
     def rank(self) -> tuple[int, ...]:
         """Objective: cycles, then memory, then DSP, then logic."""
-        return (self.cycles, self.resources.bram18, self.resources.dsp, self.resources.lut)
+        need = self.resources
+        return (self.cycles, need.uram, need.bram18, need.dsp, need.lut)
 
 
 def evaluate(graph: TaskGraph, schedule: Schedule, board: Board) -> Evaluation:
@@ -74,7 +77,32 @@ def evaluate(graph: TaskGraph, schedule: Schedule, board: Board) -> Evaluation:
     }
     shared = shared_resources(schedule.lanes * bits, memory.banks, memory.bank_words, PORTS)
     parts[SHARED] = scaled(shared, factors.get(SHARED, {}))
-    return Evaluation(schedule, phases, parts, exceeded(add(*parts.values()), board))
+    large = _large_memories(hardware, schedule, memory, schedule.lanes * bits)
+    moved, parts = move_to_uram(
+        parts, large, *(USABLE[n] * getattr(board.resources, n) for n in ("bram18", "uram"))
+    )
+    return Evaluation(replace(schedule, uram=moved), phases, parts, exceeded(add(*parts.values()), board))
+
+
+def _large_memories(
+    hardware: Mapping[str, Hardware], schedule: Schedule, memory: MemoryPlan, word_bits: int
+) -> list[LargeMemory]:
+    """Weights of engines, and the banks of activations, which go to UltraRAM together."""
+    factors = costs().factors
+
+    def large(name: str, part: str, kind: str, width: int, depth: int, copies: int) -> LargeMemory:
+        blocks = Resources(
+            dsp=0, bram18=copies * bram18(width, depth), uram=copies * uram(width, depth), lut=0, ff=0
+        )
+        blocks = scaled(blocks, factors.get(kind, {}))
+        return LargeMemory(name, part, blocks.bram18, blocks.uram)
+
+    weights = [
+        large(name, name, schedule.unit(name).kind, *unit.weight_memory)
+        for name, unit in hardware.items()
+        if isinstance(unit, MacHardware)
+    ]
+    return [*weights, large(BANKS, SHARED, SHARED, word_bits, memory.bank_words, memory.banks)]
 
 
 def dram_words_per_cycle(board: Board, word_bytes: int) -> float:

@@ -13,6 +13,9 @@ from functools import cached_property
 
 from ..errors import IntarsiaError
 
+BANKS = "banks"
+"""In `Schedule.uram`: the banks of activations."""
+
 
 class ScheduleError(IntarsiaError):
     """No schedule of the asked kind exists for this model and board."""
@@ -92,7 +95,8 @@ class Schedule:
     """Units in datapath order (links only lead from earlier to later units), and the phases in time order.
 
     `lanes` is the width of every word: elements per stream word, and multipliers per output of a mac unit. `streamed`
-    says that the weights of each phase come from DRAM while the phase before it runs; else all stay on chip.
+    says that the weights of each phase come from DRAM while the phase before it runs; else all stay on chip. `uram` names
+    what lies in UltraRAM instead of block RAM: units, for their weights, and `BANKS`.
     """
 
     kind: str
@@ -100,6 +104,7 @@ class Schedule:
     units: tuple[Unit, ...]
     phases: tuple[Phase, ...]
     streamed: bool = False
+    uram: tuple[str, ...] = ()
 
     @cached_property
     def units_by_name(self) -> Mapping[str, Unit]:

@@ -8,10 +8,11 @@ from itertools import product
 
 from ..board import Board
 from ..machine.mac_unit import mac_steps
-from ..machine.resources import BRAM18_BITS
+from ..machine.resources import BRAM18_BITS, URAM_BITS
 from ..machine.window import plan_patches
 from ..task_graph import TaskGraph
 from ..work import MacWork
+from .advice import what_would_fit
 from .evaluate import USABLE, Evaluation, best, evaluate
 from .mixed import PhaseCosts, mixed
 from .phases import Engines
@@ -88,7 +89,7 @@ def decide(
     costs = {} if costs is None else costs
     found: dict[str, Evaluation | None] = {}
     impossible: dict[str, str] = {}
-    too_large: dict[str, str] = {}
+    smallest: dict[str, Evaluation] = {}
     kinds = {"dataflow": _dataflows(graph, board, choices), "sequential": _sequentials(graph, board, choices)}
     if kind in ("auto", "mixed"):
         kinds["mixed"] = _mixed(graph, board, choices, costs)
@@ -102,8 +103,8 @@ def decide(
         if not tried:
             impossible[name] = "there are too few layers with weights for several engines"
         elif found[name] is None:
-            smallest = min(tried, key=lambda e: (len(e.excess), e.resources.bram18, e.resources.dsp))
-            too_large[name] = "; ".join(smallest.excess)
+            smallest[name] = min(tried, key=lambda e: (len(e.excess), e.resources.bram18, e.resources.dsp))
+    too_large = {name: "; ".join(evaluation.excess) for name, evaluation in smallest.items()}
     reasons = impossible | too_large
     wanted = [kind] if kind != "auto" else list(found)
     fitting = tuple(evaluation for name in wanted if (evaluation := found[name]) is not None)
@@ -112,10 +113,8 @@ def decide(
         why = ". ".join(f"{name}: {reasons[name]}" for name in wanted)
         if not any(name in too_large for name in wanted):
             raise ScheduleError(f"the datapath cannot run this model. {why}. Try another --schedule")
-        raise ScheduleError(
-            f"the model does not fit {board.name}. {why}. Use a larger board (intarsia boards), fewer weight bits "
-            f"(--weight-bits), or another schedule (--schedule)"
-        )
+        nearest = min(smallest.values(), key=lambda e: (len(e.excess), e.resources.bram18, e.resources.dsp))
+        raise ScheduleError(f"the model does not fit {board.name}. {why}. {what_would_fit(nearest)}")
     baselines = {name: evaluation.cycles if evaluation else None for name, evaluation in found.items()}
     baselines.pop("mixed", None)
     notes = tuple(f"no {name} schedule: {reason}" for name, reason in reasons.items() if name != "mixed")
@@ -140,7 +139,8 @@ def _weights_fit(graph: TaskGraph, board: Board) -> bool:
     bits = sum(
         p.values.size * p.number.bits for t in graph.tasks for r, p in t.parameters.items() if r != "bias"
     )
-    return bits <= USABLE["bram18"] * board.resources.bram18 * BRAM18_BITS
+    bram18 = USABLE["bram18"] * board.resources.bram18 * BRAM18_BITS
+    return bits <= bram18 + USABLE["uram"] * board.resources.uram * URAM_BITS
 
 
 def _fits_word(graph: TaskGraph, lanes: int, outputs: int) -> bool:
