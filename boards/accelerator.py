@@ -29,6 +29,7 @@ import json
 import sys
 import time
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +52,7 @@ class AcceleratorError(Exception):
     """The accelerator cannot be used as asked; the message says why and what to do."""
 
 
-# Numbers: value = raw * 2**exponent.
+# Numbers: value = (raw - zero) * mantissa * 2**exponent.
 
 
 def element_type(number: dict[str, Any]) -> np.dtype[Any]:
@@ -63,22 +64,47 @@ def element_type(number: dict[str, Any]) -> np.dtype[Any]:
 def limits(number: dict[str, Any]) -> tuple[int, int]:
     """Returns the smallest and the largest raw value of a number format."""
     if number["signed"]:
-        return -(1 << (number["bits"] - 1)), (1 << (number["bits"] - 1)) - 1
+        return number.get("narrow", 0) - (1 << (number["bits"] - 1)), (1 << (number["bits"] - 1)) - 1
     return 0, (1 << number["bits"]) - 1
 
 
 def quantise(values: Any, number: dict[str, Any]) -> np.ndarray[Any, Any]:
-    """Rounds floats to raw integers: half to even, then saturating."""
-    scaled = np.ldexp(np.asarray(values, dtype=np.float64), -number["exponent"])
+    """Rounds floats to raw integers, half to even unless the format says otherwise, then saturating."""
+    scaled = np.asarray(values, dtype=np.float64) / scale(number)
     if np.isnan(scaled).any():
         raise AcceleratorError("the input holds NaN, which has no fixed-point value")
-    raw: np.ndarray[Any, Any] = np.clip(np.rint(scaled), *limits(number)).astype(element_type(number))
+    whole = round_values(scaled, number.get("rounding", "HALF_EVEN")) + number.get("zero", 0)
+    raw: np.ndarray[Any, Any] = np.clip(whole, *limits(number)).astype(element_type(number))
     return raw
+
+
+def scale(number: dict[str, Any]) -> float:
+    """Returns the value of one step of a number format."""
+    return float(number.get("mantissa", 1.0) * 2.0 ** number["exponent"])
+
+
+def round_values(values: np.ndarray[Any, Any], mode: str) -> np.ndarray[Any, Any]:
+    """Rounds floats to whole numbers in one of the modes of generator/rounding.py."""
+    size = np.abs(values)
+    by_mode: dict[str, Callable[[], Any]] = {
+        "HALF_EVEN": lambda: np.rint(values),
+        "HALF_ODD": lambda: np.rint(values + 1) - 1,
+        "FLOOR": lambda: np.floor(values),
+        "CEIL": lambda: np.ceil(values),
+        "DOWN": lambda: np.trunc(values),
+        "UP": lambda: np.copysign(np.ceil(size), values),
+        "HALF_DOWN": lambda: np.copysign(np.ceil(size - 0.5), values),
+        "HALF_UP": lambda: np.copysign(np.floor(size + 0.5), values),
+        "SIGN": lambda: np.where(values < 0, -1.0, 1.0),
+    }
+    rounded: np.ndarray[Any, Any] = by_mode[mode]()
+    return rounded
 
 
 def dequantise(raw: Any, number: dict[str, Any]) -> np.ndarray[Any, Any]:
     """Returns the exact values of raw integers."""
-    values: np.ndarray[Any, Any] = np.ldexp(np.asarray(raw, dtype=np.float64), number["exponent"])
+    steps = np.asarray(raw, dtype=np.float64) - number.get("zero", 0)
+    values: np.ndarray[Any, Any] = steps * scale(number)
     return values
 
 

@@ -7,10 +7,10 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from .accumulator_bound import accumulator_bound
 from .exact import exact_type
 from .fixed_point import Floats, Integers
 from .operator import Array
-from .quantise.accumulators import accumulator_bound
 from .requantisation import requantisation
 from .task_graph import Task, TaskGraph, Trace
 
@@ -35,7 +35,9 @@ def run_task(graph: TaskGraph, task: Task, inputs: Sequence[Integers]) -> Intege
     if not task.operator.accumulates:
         return task.operator.evaluate(inputs, task.values)
     kind = _accumulator_type(graph, task, inputs)
-    operands = [values.astype(kind, copy=False) for values in inputs]
+    zeros = [tensor.number.zero for tensor in graph.input_tensors(task)]
+    centred = [raw - zero if zero else raw for raw, zero in zip(inputs, zeros, strict=True)]
+    operands = [values.astype(kind, copy=False) for values in centred]
     accumulators = task.operator.accumulate(operands, _parameters(task, kind))
     return requantisation(graph, task).apply(accumulators, graph.output_tensor(task).channel_axis)
 

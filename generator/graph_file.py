@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 
 from .errors import IntarsiaError
-from .fixed_point import ChannelFormat, FixedPoint, ParameterFormat
+from .fixed_point import ChannelFormat, FixedPoint, ParameterFormat, Rounding
 from .operator import Array, Operator
 from .ops import OPERATORS
 from .task_graph import Parameter, Task, TaskGraph, Tensor
 
 _KIND = "intarsia task graph"
-_VERSION = 1
+_VERSION = 2
 _HEADER = "header"
 _DAMAGE = (ValueError, KeyError, TypeError, IndexError, AttributeError)
 
@@ -140,20 +140,36 @@ def _compact(values: Array) -> Array:
 
 
 def _format(number: FixedPoint | None) -> list[Any] | None:
-    return None if number is None else [number.bits, number.exponent, number.signed]
+    if number is None:
+        return None
+    rounding = number.rounding.name
+    return [
+        number.bits,
+        number.exponent,
+        number.signed,
+        number.mantissa,
+        number.zero,
+        rounding,
+        number.narrow,
+    ]
 
 
 def _read_format(text: list[Any] | None) -> FixedPoint | None:
-    return None if text is None else FixedPoint(*text)
+    if text is None:
+        return None
+    bits, exponent, signed, mantissa, zero, rounding, narrow = text
+    return FixedPoint(bits, exponent, signed, mantissa, zero, Rounding[rounding], narrow)
 
 
 def _parameter_format(number: ParameterFormat | None) -> list[Any] | None:
-    return [number.bits, number.exponents] if isinstance(number, ChannelFormat) else _format(number)
+    if isinstance(number, ChannelFormat):
+        return [number.bits, number.exponents, number.mantissas]
+    return _format(number)
 
 
 def _read_parameter_format(text: list[Any] | None) -> ParameterFormat | None:
     if text is not None and isinstance(text[1], list):
-        return ChannelFormat(text[0], tuple(text[1]))
+        return ChannelFormat(text[0], tuple(text[1]), tuple(text[2]))
     return _read_format(text)
 
 

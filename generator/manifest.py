@@ -95,7 +95,15 @@ def _tensors(machine: Machine, graph: TaskGraph, places: Iterable[TensorPlace]) 
                 "lanes": machine.lanes,
                 "element_bytes": machine.element_bytes,
                 "words": place.words,
-                "format": {"bits": number.bits, "signed": number.signed, "exponent": number.exponent},
+                "format": {
+                    "bits": number.bits,
+                    "signed": number.signed,
+                    "exponent": number.exponent,
+                    "mantissa": number.mantissa,
+                    "zero": number.zero,
+                    "rounding": number.rounding.name,
+                    "narrow": number.narrow,
+                },
             }
         )
     return result

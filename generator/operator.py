@@ -7,6 +7,7 @@ operators (requantisation.py). The same `accumulate` serves the float model: its
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from numpy.typing import NDArray
@@ -57,8 +58,8 @@ class Operator:
         """Exact result for inputs of shape (samples, *tensor shape), before division.
 
         Inputs and parameters are integers, as int64 or as whole floats that hold everything up to `accumulator_bound`, or
-        real numbers; all of one type, in which the operator must stay. `bias`, where present, is in the accumulator's
-        units and is included.
+        real numbers; all of one type, in which the operator must stay. Integers are raw ones less their zero point.
+        `bias`, where present, is in the accumulator's units and is included.
         """
         raise NotImplementedError
 
@@ -87,13 +88,17 @@ class Operator:
         """Largest |accumulator| (before division), or step towards it, for raw inputs up to these magnitudes."""
         raise NotImplementedError
 
-    def aligned(self, inputs: Sequence[FixedPoint]) -> Self:
+    def aligned(self, inputs: Sequence[FixedPoint], output: FixedPoint) -> Self:
         """The operator for raw operands of these formats; differs only where operands must share a unit."""
         return self
 
-    def exponent(self, inputs: Sequence[int]) -> int:
-        """Exponent of the accumulator's unit, from those of the operands; quantised weights add theirs."""
-        return sum(inputs)
+    def unit(self, inputs: Sequence[float]) -> float:
+        """Value of the accumulator's unit, from the operands' scales; quantised weights multiply theirs."""
+        return prod(inputs)
+
+    def output_steps(self, inputs: Sequence[float], output: float) -> float:
+        """The same unit in steps of the output."""
+        return self.unit(inputs) / output
 
     def keeps_format(self) -> bool:
         """True if the output must have the input's number format (the operator only selects values)."""

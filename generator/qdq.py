@@ -2,12 +2,14 @@
 
 With power-of-two scales every dequantised value, product and sum is a float32 number without rounding, as long as
 accumulators stay below 2**24 (quantise/accumulators.py: `float32_exact`). ONNX Runtime without graph optimisations
-then gives the integers of the golden, bit for bit; its AveragePool adds up and divides once, correctly rounded.
+then gives the integers of the golden, bit for bit; its AveragePool adds up and divides once, correctly rounded. Other
+scales, which models that come quantised have, are float32 numbers that it multiplies with rounding (docs/numbers.md).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from .fixed_point import ChannelFormat, FixedPoint, ParameterFormat
 from .operator import Array
+from .qdq_rounding import round_nodes
 from .requantisation import requantisation
+from .rounding import Rounding
 from .task_graph import Task, TaskGraph
 
 OPSET = 21
@@ -36,8 +40,7 @@ def export_qdq(graph: TaskGraph) -> onnx.ModelProto:
         builder.quantise(name, name)
     for task in graph.tasks:
         builder.begin(task)
-        result = builder.clamp(task, task.operator.to_qdq(builder, task, graph))
-        builder.quantise(task.output, result)
+        builder.store(task, task.operator.to_qdq(builder, task, graph))
     return builder.model()
 
 
@@ -97,22 +100,35 @@ class QdqBuilder:
         """Name the nodes that follow after a task."""
         self._prefix = task.name
 
-    def clamp(self, task: Task, tensor: str) -> str:
-        """Append the task's Relu or Clip, if its clamp is narrower than what QuantizeLinear saturates to."""
-        number = self._graph.output_tensor(task).number
+    def store(self, task: Task, real: str) -> None:
+        """Append the task's clamp, where it is narrower than what QuantizeLinear saturates to, and its rounding."""
         found = requantisation(self._graph, task)
-        return self._clip(tensor, number, found.low, found.high)
+        self._round(task.output, real, self._graph.output_tensor(task).number, found.low, found.high)
 
     def quantise(self, tensor: str, real: str) -> None:
-        """Append QuantizeLinear and DequantizeLinear for a tensor whose float values are `real`."""
+        """Append QuantizeLinear and DequantizeLinear for a graph input whose float values are `real`.
+
+        Scales that are no powers of two are no exact float32 numbers as steps, and directed rounding would take an input
+        that is a whole number of steps for one less: such inputs are always rounded half to even.
+        """
         number = self._graph.tensors[tensor].number
-        if tensor in self._graph.inputs:
-            self._prefix = tensor
-            real = self._clip(real, number, number.minimum, number.maximum)
+        self._prefix = tensor
+        if number.mantissa != 1 and number.rounding is not Rounding.SIGN:
+            number = replace(number, rounding=Rounding.HALF_EVEN)
+        self._round(tensor, real, number, number.minimum, number.maximum)
+
+    def _round(self, tensor: str, real: str, number: FixedPoint, low: int, high: int) -> None:
+        """Raw values, within bounds, and their real values again."""
         scale = self.constant(np.array(number.scale, np.float32), f"{tensor}_scale")
-        zero = self.constant(np.zeros((), container(number)), f"{tensor}_zero_point")
+        zero = self.constant(np.array(number.zero, container(number)), f"{tensor}_zero_point")
         raw = self._raw[tensor]
-        self._append("QuantizeLinear", [real, scale, zero], raw, self._unique(f"{tensor}/QuantizeLinear"))
+        if number.rounding is Rounding.HALF_EVEN:
+            operands = [self._clip(real, number, low, high), scale, zero]
+        else:
+            steps = round_nodes(self, self.node("Div", [real, scale]), number.rounding)
+            whole = replace(number, exponent=0, mantissa=1.0)
+            operands = [self._clip(steps, whole, low, high), self.number(1, "one"), zero]
+        self._append("QuantizeLinear", operands, raw, self._unique(f"{tensor}/QuantizeLinear"))
         is_output = tensor in self._graph.outputs and tensor not in self._graph.inputs
         result = tensor if is_output else self._unique(f"{tensor}_dequantised")
         name = self._unique(f"{tensor}/DequantizeLinear")
@@ -139,7 +155,7 @@ class QdqBuilder:
             ir_version=_IR_VERSION,
             producer_name="intarsia",
             producer_version=__version__,
-            doc_string="Quantised: every scale is a power of two, every zero point 0. Run without graph optimisations.",
+            doc_string="Quantised by intarsia. Run without graph optimisations.",
         )
         onnx.checker.check_model(model, full_check=True)
         return model
@@ -152,18 +168,16 @@ class QdqBuilder:
     def _clip(self, tensor: str, number: FixedPoint, low: int, high: int) -> str:
         """Bounds are exact multiples of the scale: clipping before or after rounding is then the same."""
         limits = np.iinfo(container(number))
-        if low == 0 and high == limits.max:
+        if low == number.zero and high == limits.max:
             return self.node("Relu", [tensor])
         bounds = [
-            ""
-            if bound == limit
-            else self.constant(np.array(bound * number.scale, np.float32), f"{self._prefix}/{what}")
+            "" if bound == limit else self.number((bound - number.zero) * number.scale, what)
             for bound, limit, what in ((low, limits.min, "min"), (high, limits.max, "max"))
         ]
         return self.node("Clip", [tensor, *bounds]) if any(bounds) else tensor
 
     def _dequantise(self, raw: str, number: ParameterFormat, prefix: str, result: str) -> str:
-        scales = np.exp2(np.array(number.exponents, np.float32))
+        scales = np.array(number.scales, np.float32)
         per_channel = isinstance(number, ChannelFormat)
         operands = [raw, self.constant(scales if per_channel else scales[0], f"{prefix}_scale")]
         attributes = {"axis": 0} if per_channel else {}

@@ -6,37 +6,54 @@ Golden, QDQ model, range analysis and hardware all read it from here.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .fixed_point import FixedPoint, Integers, divide_half_even
+from .accumulator_bound import WIDEST, accumulator_bound
+from .fixed_point import FixedPoint, Integers, Rounding
+from .rounding import divide
 from .task_graph import Task, TaskGraph
+
+MULTIPLIER_BITS = 31
+_MOST_SHIFT = 60
 
 
 @dataclass(frozen=True)
 class Requantisation:
-    """output = clamp(round_half_even(accumulator / (divisor * 2**shift)), low, high).
+    """output = clamp(round(accumulator * multiplier / (divisor * 2**shift)) + zero, low, high).
 
     Attributes:
         shifts: right shifts, one for all channels or one for each output channel. Negative ones are left shifts;
             they occur only where a divisor leaves more than whole numbers.
-        divisor: odd; powers of two are in the shifts.
+        divisor: odd; powers of two are in the shifts. 1 where a multiplier is not.
         low: the task's clamp in raw output integers, within the range of the format.
         high: likewise.
+        multipliers: as many as shifts; 1 where scales are powers of two, else of up to 31 bits.
+        zero: zero point of the output.
+        rounding: of the output.
     """
 
     shifts: tuple[int, ...]
     divisor: int
     low: int
     high: int
+    multipliers: tuple[int, ...] = (1,)
+    zero: int = 0
+    rounding: Rounding = Rounding.HALF_EVEN
 
     @property
     def per_channel(self) -> bool:
-        """True if channels differ in their shifts."""
+        """True if channels differ in their shifts or multipliers."""
         return len(self.shifts) > 1
+
+    @property
+    def scaled(self) -> bool:
+        """True if there is more to do than to shift or to divide."""
+        return any(multiplier != 1 for multiplier in self.multipliers)
 
     @property
     def left(self) -> int:
@@ -53,46 +70,92 @@ class Requantisation:
         shifts = np.array(self.shifts, dtype=np.int64)
         return np.broadcast_to(shifts - shifts.min(), (channels,))
 
+    def channel_multipliers(self, channels: int) -> Integers:
+        """The multiplier of each output channel."""
+        return np.broadcast_to(np.array(self.multipliers, dtype=np.int64), (channels,))
+
     def apply(self, accumulators: Integers | NDArray[np.floating], channel_axis: int) -> Integers:
         """Raw outputs of exact accumulators of shape (samples, *tensor shape), integers or whole floats.
 
         Whole floats are rounded as they are where that is exact: scaled by powers of two, half to even.
         """
         shift: int | Integers = self.shifts[0]
+        factor: int | Integers = self.multipliers[0]
         if self.per_channel:
             along = [1] * accumulators.ndim
             along[channel_axis + 1] = -1
             shift = np.array(self.shifts, dtype=np.int64).reshape(along)
-        if accumulators.dtype.kind == "f" and self.divisor == 1:
-            scaled = accumulators * np.exp2(-np.asarray(shift, dtype=accumulators.dtype))
-            np.clip(np.rint(scaled, out=scaled), self.low, self.high, out=scaled)
-            return scaled.astype(np.int64)
+            factor = np.array(self.multipliers, dtype=np.int64).reshape(along)
+        plain = self.divisor == 1 and not self.scaled and self.rounding is Rounding.HALF_EVEN
+        if accumulators.dtype.kind == "f" and plain:
+            floats = accumulators * np.exp2(-np.asarray(shift, dtype=accumulators.dtype))
+            np.rint(floats, out=floats)
+            floats += self.zero
+            np.clip(floats, self.low, self.high, out=floats)
+            return floats.astype(np.int64)
         integers = accumulators.astype(np.int64, copy=False)
-        return np.clip(divide_half_even(integers, self.divisor, shift), self.low, self.high)
+        scaled = integers * factor if self.scaled else integers
+        rounded = divide(scaled, self.divisor, shift, self.rounding)
+        return np.clip(rounded + self.zero, self.low, self.high)
 
 
 @lru_cache(maxsize=1024)
 def requantisation(graph: TaskGraph, task: Task) -> Requantisation:
     """The requantisation of a task of a quantised graph: it follows from the formats of operands and output."""
     output = graph.output_tensor(task).number
-    operands = [tensor.number.exponent for tensor in graph.input_tensors(task)]
-    units = accumulator_exponents(task, operands)
-    divisor = task.operator.divisor
-    twos = (divisor & -divisor).bit_length() - 1
     low, high = _clamp_bounds(task, output)
-    return Requantisation(tuple(output.exponent - unit + twos for unit in units), divisor >> twos, low, high)
+    if not task.operator.accumulates:  # what it evaluates is in the output's format already
+        return Requantisation((0,), 1, low, high, zero=output.zero, rounding=output.rounding)
+    ratios = _output_steps(task, [tensor.number.scale for tensor in graph.input_tensors(task)], output.scale)
+    divisor = task.operator.divisor
+    halves, exponents = np.frexp(ratios)
+    if np.all(halves == 0.5) and (divisor > 1 or exponents.max() <= 1):
+        twos = (divisor & -divisor).bit_length() - 1
+        shifts = tuple(int(twos + 1 - exponent) for exponent in exponents)
+        return Requantisation(
+            shifts, divisor >> twos, low, high, (1,) * len(shifts), output.zero, output.rounding
+        )
+    bits = min(MULTIPLIER_BITS, WIDEST - 1 - accumulator_bound(graph, task).bit_length())
+    multipliers, shifts = zip(*(fixed_multiplier(ratio / divisor, bits) for ratio in ratios), strict=True)
+    return Requantisation(shifts, 1, low, high, multipliers, output.zero, output.rounding)
 
 
-def accumulator_exponents(task: Task, operands: list[int]) -> tuple[int, ...]:
-    """Exponents of the accumulator's unit, one for all or one for each output channel.
+def fixed_multiplier(ratio: float, bits: int) -> tuple[int, int]:
+    """(multiplier, shift) with ratio = multiplier / 2**shift, as exactly as `bits` bits allow; the smallest such.
+
+    A ratio of 2**bits or more has a negative shift, which range analysis refuses.
+    """
+    half, exponent = math.frexp(ratio)
+    shift = bits - exponent
+    bits -= max(0, shift - _MOST_SHIFT)
+    shift = min(shift, _MOST_SHIFT)
+    multiplier = round(math.ldexp(half, bits))
+    if multiplier >> bits > 0 and bits > 0:
+        multiplier >>= 1
+        shift -= 1
+    twos = min((multiplier & -multiplier).bit_length() - 1, shift) if multiplier else shift
+    return (multiplier >> twos, shift - twos) if twos > 0 else (multiplier, shift)
+
+
+def accumulator_units(task: Task, operands: Sequence[float]) -> tuple[float, ...]:
+    """Values of the accumulator's unit, one for all or one for each output channel.
 
     Args:
         task: task with quantised parameters.
-        operands: exponents of its inputs.
+        operands: scales of its inputs.
     """
-    weights = (task.parameters[role].number.exponents for role in task.operator.weight_roles)
-    total = np.sum(np.broadcast_arrays([task.operator.exponent(operands)], *weights), axis=0)
-    return tuple(int(unit) for unit in total)
+    return _times_weights(task, task.operator.unit(operands))
+
+
+def _output_steps(task: Task, operands: Sequence[float], output: float) -> tuple[float, ...]:
+    """The accumulator's unit in steps of the output, one for all or one for each output channel."""
+    return _times_weights(task, task.operator.output_steps(operands, output))
+
+
+def _times_weights(task: Task, unit: float) -> tuple[float, ...]:
+    weights = [np.array(task.parameters[role].number.scales) for role in task.operator.weight_roles]
+    total = np.prod(np.broadcast_arrays(np.array([unit]), *weights), axis=0)
+    return tuple(float(one) for one in total)
 
 
 def _clamp_bounds(task: Task, output: FixedPoint) -> tuple[int, int]:

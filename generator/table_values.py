@@ -16,6 +16,7 @@ import onnx
 
 from .fixed_point import FixedPoint, Integers
 from .qdq import export_qdq, quantised_tensor_names
+from .rounding import Rounding
 from .task_graph import Task, TaskGraph, Tensor
 
 _QUIET = 4
@@ -28,6 +29,7 @@ def table_values(task: Task, source: FixedPoint, output: FixedPoint) -> Integers
     raw = np.arange(1 << source.bits, dtype=np.int64)
     raw = np.where(raw > source.maximum, raw - (1 << source.bits), raw)
     shape = (1, len(raw))
+    source = replace(source, rounding=Rounding.HALF_EVEN)  # its values are whole numbers of steps
     tensors = {"x": Tensor("x", shape, 1, source), "y": Tensor("y", shape, 1, output)}
     alone = replace(task, inputs=("x",), output="y", parameters={})
     graph = TaskGraph("table", ("x",), ("y",), tensors, (alone,))

@@ -31,7 +31,8 @@ class Tensor:
     """An activation tensor of one sample.
 
     `shape` is the ONNX shape with the batch axis (axis 0) equal to 1. `channel_axis` is the axis whose
-    elements lie side by side in hardware words; the remaining axes, in order, are the pixels.
+    elements lie side by side in hardware words; the remaining axes, in order, are the pixels. In a float graph a
+    `format` is one that the model itself gives the tensor, and that quantisation keeps.
     """
 
     name: str
@@ -61,11 +62,13 @@ class Tensor:
 class Parameter:
     """A constant operand: real values (format None) or raw integers with their format.
 
-    A `ChannelFormat` belongs to the first axis, that of the output channels.
+    A `ChannelFormat` belongs to the first axis, that of the output channels. Real values that are multiples of steps
+    which the model itself gives each output channel have these as `steps`; quantisation keeps them.
     """
 
     values: NDArray[Any]
     format: ParameterFormat | None = None
+    steps: NDArray[np.float64] | None = None
 
     @property
     def number(self) -> ParameterFormat:

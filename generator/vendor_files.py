@@ -10,6 +10,7 @@ from typing import Any
 from .board import Board, Port
 from .design import Design
 from .emit import argument_words, render
+from .fixed_point import FixedPoint
 
 CONTROL_RANGE = 0x1_0000
 """Bytes of the address map that the control registers get."""
@@ -166,7 +167,13 @@ def _input(design: Design, name: str) -> str:
     tensor = design.graph.tensors[name]
     shape = " x ".join(str(size) for size in ("samples", *tensor.shape[1:]))
     sign = "signed" if tensor.number.signed else "unsigned"
-    return f"`{name}` ({shape}, {tensor.number.bits}-bit {sign}, scale 2^{tensor.number.exponent})"
+    return f"`{name}` ({shape}, {tensor.number.bits}-bit {sign}, {_scale(tensor.number)})"
+
+
+def _scale(number: FixedPoint) -> str:
+    if number.mantissa == 1 and not number.zero:
+        return f"scale 2^{number.exponent}"
+    return f"scale {number.scale:.6g}, zero point {number.zero}"
 
 
 def _figures(design: Design) -> list[tuple[str, str]]:

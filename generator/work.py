@@ -83,12 +83,13 @@ class Combination(Enum):
 
 @dataclass(frozen=True)
 class CombineWork:
-    """Two tensors of one shape, element by element, after left shifts that align their units."""
+    """Two tensors of one shape, element by element, after factors and left shifts that align their units."""
 
     pixels: int
     channels: int
     kind: Combination
     shifts: tuple[int, int] = (0, 0)
+    factors: tuple[int, int] = (1, 1)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 // pool: per-channel maximum or mean of kLanes channels over the positions of a window.
 //
 // The window behind it sends, for each pixel and each word of channels, all positions in turn.
-// Config: kLanes, kMean (a mean occurs in some phase), kMax (a maximum does), input_t, output_t, total_t
-// (shifted sums, and twice a remainder), reciprocal_t, product_t (total times reciprocal), row(phase).
-// Cycles: iterations = pixels * words * positions, II = 1.
+// Config: kLanes, kMean (a mean occurs in some phase), kMax (a maximum does), kScaled (a mean is a product),
+// input_t, output_t, total_t (shifted sums, and twice a remainder), reciprocal_t, product_t (total times
+// reciprocal), row(phase). Cycles: iterations = pixels * words * positions, II = 1.
 #pragma once
 
 #include "requantise.hpp"
@@ -17,11 +17,13 @@ struct pool_row {
     int positions;   // of the window
     bool mean;
     int left;         // left shift of a sum, to steps as fine as the output's
-    int64_t divisor;  // of the shifted sum, in units of the output; 1 for a maximum
-    int64_t reciprocal;
-    int shift;  // quotient = shifted sum * reciprocal >> shift
-    int low;    // clamp, in raw output integers
+    int64_t divisor;  // of the shifted sum, in units of the output; 1 for a maximum, 0 for a product instead
+    int64_t reciprocal;  // or, if the divisor is 0, what the sum is multiplied by
+    int shift;           // quotient = shifted sum * reciprocal >> shift
+    int low;             // clamp, in raw output integers
     int high;
+    int offset;  // of a sum: less the zero points of its inputs
+    int zero;    // zero point of a mean
 };
 
 template <class Config>
@@ -53,8 +55,16 @@ Pool:
             total[v] = mean ? sum : largest;
             total_t result = total[v];
             if (mean) {
-                result = divide_half_even<product_t>(total_t(total[v] << row.left), total_t(row.divisor),
-                                                     reciprocal_t(row.reciprocal), row.shift);
+                const total_t centred = total_t(total[v] + total_t(row.offset));
+                if (Config::kScaled && row.divisor == 0) {
+                    const product_t product = product_t(product_t(centred) * product_t(row.reciprocal));
+                    result = total_t(
+                        clamp(shift_half_even(product, row.shift), row.low - row.zero, row.high - row.zero));
+                } else {
+                    result = divide_half_even<product_t>(total_t(centred << row.left), total_t(row.divisor),
+                                                         reciprocal_t(row.reciprocal), row.shift);
+                }
+                result = total_t(result + total_t(row.zero));
             }
             word[v] = output_t(clamp(result, row.low, row.high));
         }

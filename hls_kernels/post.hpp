@@ -1,11 +1,12 @@
 // post: from sums to output words: adds the bias, rounds and saturates once, clamps, packs kLanes channels a
 // word.
 //
-// Config: kOutputs (sums per fold), kLanes, kBiasEntries, kBiasLanes, sum_t, output_t, row(phase).
-// kOutputs must be a multiple or a divisor of kLanes.
-// Biases: entry (address of the task + word of the pixel) holds kLanes biases in the unit of the sums. If
-// channels differ in their units in some phase, kBiasLanes is 2 * kLanes, and kLanes further shifts follow.
-// Cycles: iterations = pixels * max(output words, folds), II = 1.
+// Config: kOutputs (sums per fold), kLanes, kBiasEntries, kBiasLanes, kDirected (some task does not round
+// half to even), sum_t, wide_t (sums times multipliers), output_t, row(phase). kOutputs must be a multiple or
+// a divisor of kLanes. Biases: entry (address of the task + word of the pixel) holds kLanes biases in the
+// unit of the sums. If channels differ in their units in some phase, kBiasLanes is 2 * kLanes, and kLanes
+// further shifts follow. If scales are no powers of two in some phase, kBiasLanes is 3 * kLanes: multipliers
+// of 31 bits follow, 1 where none is needed. Cycles: iterations = pixels * max(output words, folds), II = 1.
 #pragma once
 
 #include "requantise.hpp"
@@ -21,6 +22,8 @@ struct post_row {
     int shift;       // least right shift of a channel, from its sum's to the output's unit
     int low;         // clamp, in raw output integers
     int high;
+    int zero;      // zero point of the output
+    int rounding;  // a rounding_mode
 };
 
 template <class Config>
@@ -34,10 +37,12 @@ void post(int phase, stream<vec<typename Config::sum_t, Config::kOutputs>>& sums
                   "outputs and lanes must divide one another");
     constexpr int kWordsPerFold = kOutputs > kLanes ? kOutputs / kLanes : 1;
     constexpr int kFoldsPerWord = kLanes > kOutputs ? kLanes / kOutputs : 1;
-    constexpr int kShifts = Config::kBiasLanes - kLanes;  // of an entry, behind its biases
-    static_assert(kShifts == 0 || kShifts == kLanes, "an entry holds biases, or biases and shifts");
+    constexpr int kSections = Config::kBiasLanes / kLanes;  // of an entry
+    static_assert(Config::kBiasLanes % kLanes == 0 && kSections <= 3,
+                  "an entry holds biases, shifts and multipliers");
     constexpr int kPerStep = kOutputs < kLanes ? kOutputs : kLanes;
     using sum_t = typename Config::sum_t;
+    using wide_t = typename Config::wide_t;
     using output_t = typename Config::output_t;
     const post_row row = Config::row(phase);
     vec<sum_t, kOutputs> sum;
@@ -58,8 +63,11 @@ Post:
         for (int p = 0; p < kPerStep; ++p) {
 #pragma HLS UNROLL
             const sum_t exact = sum[from + p] + bias[to + p];
-            const int shift = row.shift + (kShifts > 0 ? int(bias[kLanes + to + p]) : 0);
-            word[to + p] = output_t(clamp(shift_half_even(exact, shift), row.low, row.high));
+            const int shift = row.shift + (kSections > 1 ? int(bias[kLanes + to + p]) : 0);
+            wide_t value = wide_t(exact);
+            if (kSections > 2) value = wide_t(value * wide_t(bias[2 * kLanes + to + p]));
+            const wide_t rounded = shift_by_mode<Config::kDirected>(value, shift, row.rounding);
+            word[to + p] = output_t(clamp(wide_t(rounded + wide_t(row.zero)), row.low, row.high));
         }
         const bool last = step == row.steps - 1;
         if (kFoldsPerWord == 1 || section == kFoldsPerWord - 1 || last) {

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from intarsia import golden
-from intarsia.fixed_point import FixedPoint, divide_half_even
+from intarsia.fixed_point import FixedPoint
 from intarsia.ops.conv import Conv
 from intarsia.ops.dense import Dense
 from intarsia.ops.max_pool import MaxPool
 from intarsia.requantisation import requantisation
+from intarsia.rounding import divide
 from intarsia.task_graph import Parameter, Task, TaskGraph, Tensor
 from intarsia.verify.findings import Batch
 from intarsia.verify.golden_runner import GoldenRunner
@@ -150,7 +151,7 @@ def wrapped(graph: TaskGraph, task: Task, inputs: list[Array]) -> Array:
     number = graph.output_tensor(task).number
     span = number.maximum - number.minimum + 1
     found = requantisation(graph, task)
-    rounded = divide_half_even(values, 1, shift)
+    rounded = divide(values, 1, shift)
     return np.clip((rounded - number.minimum) % span + number.minimum, found.low, found.high)
 
 

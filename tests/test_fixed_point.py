@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intarsia.fixed_point import ChannelFormat, FixedPoint, divide_half_even
+from intarsia.fixed_point import ChannelFormat, FixedPoint
+from intarsia.rounding import divide
 
 LIMIT = 2**62
 
@@ -16,12 +17,12 @@ formats = st.builds(FixedPoint, st.integers(1, 32), st.integers(-30, 30), st.boo
 
 @given(st.integers(-LIMIT + 1, LIMIT - 1), st.integers(1, 1 << 20), st.integers(0, 40))
 def test_division_is_exact_half_even(raw: int, divisor: int, shift: int) -> None:
-    assert divide_half_even(np.array([raw]), divisor, shift)[0] == round(Fraction(raw, divisor << shift))
+    assert divide(np.array([raw]), divisor, shift)[0] == round(Fraction(raw, divisor << shift))
 
 
 @given(st.integers(-(2**40), 2**40), st.integers(1, 1 << 20), st.integers(-20, 0))
 def test_division_with_a_left_shift(raw: int, divisor: int, shift: int) -> None:
-    assert divide_half_even(np.array([raw]), divisor, shift)[0] == round(Fraction(raw << -shift, divisor))
+    assert divide(np.array([raw]), divisor, shift)[0] == round(Fraction(raw << -shift, divisor))
 
 
 @pytest.mark.parametrize("shift", range(63))
@@ -33,7 +34,7 @@ def test_ties_and_their_neighbours(shift: int, divisor: int) -> None:
     halves = [k * denominator // 2 + d for k in range(-7, 8) for d in (-1, 0, 1)]
     raws = [raw for raw in halves if abs(raw) < LIMIT]
     expected = [round(Fraction(raw, denominator)) for raw in raws]
-    assert divide_half_even(np.array(raws, dtype=np.int64), divisor, shift).tolist() == expected
+    assert divide(np.array(raws, dtype=np.int64), divisor, shift).tolist() == expected
 
 
 @given(st.data())
@@ -44,7 +45,7 @@ def test_shifts_may_differ_by_element(data: st.DataObject) -> None:
     expected = [
         round(Fraction(raw, divisor) / Fraction(2) ** shift) for raw, shift in zip(raws, shifts, strict=True)
     ]
-    assert divide_half_even(np.array(raws), divisor, np.array(shifts)).tolist() == expected
+    assert divide(np.array(raws), divisor, np.array(shifts)).tolist() == expected
 
 
 @given(st.integers(2, 10), st.integers(0, 20), st.lists(st.integers(-10, 10), min_size=1, max_size=3))

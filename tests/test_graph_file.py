@@ -83,7 +83,7 @@ def test_other_versions_and_operators_are_refused(tmp_path: Path) -> None:
         arrays = dict(file)
     text = arrays["header"].tobytes()
     for old, new, message in (
-        (b'"version": 1', b'"version": 2', "reads version 1"),
+        (b'"version": 2', b'"version": 3', "reads version 2"),
         (b'"operator": "Conv"', b'"operator": "Warp"', "Warp"),
         (b'"output": "t0"', b'"output": "t9"', "t9"),
     ):

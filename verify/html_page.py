@@ -206,7 +206,9 @@ def _row(report: Report, number: int, layer: Layer, culprit: bool) -> Row:
 
 
 def _format(number: FixedPoint) -> str:
-    """A number format with the exponent set as one: int8 · 2⁻⁶."""
+    """A number format with the exponent set as one, int8 · 2⁻⁶, or with its scale and zero point."""
+    if number.mantissa != 1 or number.zero:
+        return f"int{number.bits} · {number.scale:.4g}, zero {number.zero}"
     kind, _, power = str(number).partition(" * 2^")
     return f"{kind} · 2{power.translate(SUPERSCRIPT)}"
 

@@ -12,7 +12,7 @@ from ..schedule.plan import ScheduleError, Unit
 from ..task_graph import Task, TaskGraph
 from ..work import Combination, CombineWork
 from .builder import Builder
-from .hardware import Stage, sum_bits, words_of
+from .hardware import Stage, rounding_bits, words_of
 from .identifiers import camel_case
 from .machine import Constant
 from .rows import CombineRow
@@ -49,6 +49,8 @@ class CombineHardware:
                     "kKinds",
                     " | ".join(f"k{kind.name.capitalize()}" for kind in sorted(kinds, key=lambda k: k.value)),
                 ),
+                Constant("kScaled", str(self.scaled).lower()),
+                Constant("kDirected", str(any(row.rounding for row in self.rows)).lower()),
                 Constant("input_t", "element_t", is_type=True),
                 Constant("output_t", "element_t", is_type=True),
                 Constant(
@@ -57,6 +59,11 @@ class CombineHardware:
             ),
         )
         builder.process("combine", struct, *inputs, output)
+
+    @property
+    def scaled(self) -> bool:
+        """True if some task multiplies by factors of scales."""
+        return any((row.factor_a, row.factor_b, row.multiplier) != (1, 1, 1) for row in self.rows)
 
     def stages(self, phase: int) -> list[Stage]:
         """One pass over the words."""
@@ -71,7 +78,7 @@ class CombineHardware:
         """Shifters and adders; multipliers where products occur."""
         products = any(row.kind == Combination.PRODUCT.value for row in self.rows)
         return Resources(
-            dsp=lanes * ceil(element_bits / 17) if products else 0,
+            dsp=lanes * (ceil(element_bits / 17) * products + 4 * self.scaled),
             bram18=0,
             uram=0,
             lut=lanes * self.total_bits * 6 + 200,
@@ -92,7 +99,7 @@ def build_combine(
         unit=unit,
         runs=tuple(runs),
         rows=tuple(_row(graph, task, lanes) for task in tasks),
-        total_bits=max(sum_bits(graph, task) for task in tasks),
+        total_bits=max(rounding_bits(graph, task) for task in tasks),
     )
 
 
@@ -102,7 +109,23 @@ def _row(graph: TaskGraph, task: Task, lanes: int) -> CombineRow:
         raise ScheduleError(f"task {task.name!r} ({task.operator.name}) cannot run on a combine unit")
     found = requantisation(graph, task)
     words = words_of(graph, task.output, lanes)
-    return CombineRow(words, work.kind.value, *work.shifts, found.right, found.low, found.high)
+    zero_a, zero_b = (tensor.number.zero for tensor in graph.input_tensors(task))
+    return CombineRow(
+        words=words,
+        kind=work.kind.value,
+        shift_a=work.shifts[0],
+        shift_b=work.shifts[1],
+        shift=found.right,
+        low=found.low,
+        high=found.high,
+        zero_a=zero_a,
+        zero_b=zero_b,
+        factor_a=work.factors[0],
+        factor_b=work.factors[1],
+        multiplier=found.multipliers[0],
+        zero=found.zero,
+        rounding=found.rounding.value,
+    )
 
 
 COMBINE = UnitKind("combine", CombineWork, build_combine)

@@ -135,7 +135,7 @@ def build_depthwise(
         runs=tuple(runs),
         window=size_window(
             works,
-            [0] * len(works),
+            [graph.input_tensors(task)[0].number.zero for task in tasks],
             [words_of(graph, task.inputs[0], lanes) for task in tasks],
             lanes,
             [run.pace for run in runs],

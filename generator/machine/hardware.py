@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from ..accumulator_bound import accumulator_bound
 from ..board import Resources
-from ..quantise.accumulators import accumulator_bound
 from ..requantisation import requantisation
 from ..task_graph import Task, TaskGraph
 from .builder import Builder
@@ -57,12 +57,24 @@ class Hardware(Protocol):
 
 
 def sum_bits(graph: TaskGraph, task: Task) -> int:
-    """Bits of a signed accumulator that never wraps while it is rounded and clamped (hls_kernels/requantise.hpp).
+    """Bits of a signed accumulator that never wraps, and that holds the clamp's bounds.
 
-    It holds the accumulator, the rounding addend of half an output step, their sum, and the clamp's bounds.
+    Where it is rounded itself, not a product of it, it never wraps then either (hls_kernels/requantise.hpp).
     """
-    accumulator = accumulator_bound(graph, task).bit_length()
-    return max(accumulator, requantisation(graph, task).right, graph.output_tensor(task).number.bits) + 2
+    if not requantisation(graph, task).scaled:
+        return rounding_bits(graph, task)
+    return max(accumulator_bound(graph, task).bit_length(), graph.output_tensor(task).number.bits) + 2
+
+
+def rounding_bits(graph: TaskGraph, task: Task) -> int:
+    """Bits of a signed integer that never wraps while the accumulator is multiplied, rounded and clamped.
+
+    It holds the product, the rounding addend of half an output step, their sum, the zero point and the clamp's bounds.
+    """
+    found = requantisation(graph, task)
+    product = (accumulator_bound(graph, task) * max(found.multipliers)).bit_length()
+    output = max(graph.output_tensor(task).number.bits, found.zero.bit_length())
+    return max(product, found.right, output) + 2
 
 
 def words_of(graph: TaskGraph, tensor: str, lanes: int) -> int:

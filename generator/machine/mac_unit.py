@@ -157,7 +157,7 @@ def build_mac(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, str
     works = [_work(graph, task) for task in tasks]
     window = size_window(
         works,
-        [0] * len(works),
+        [graph.input_tensors(task)[0].number.zero for task in tasks],
         [words_of(graph, task.inputs[0], lanes) for task in tasks],
         lanes,
         [run.pace for run in runs],

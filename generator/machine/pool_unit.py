@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
+from ..accumulator_bound import accumulator_bound
 from ..board import Resources
-from ..quantise.accumulators import accumulator_bound
+from ..fixed_point import FixedPoint, Rounding
 from ..requantisation import requantisation
 from ..schedule.plan import ScheduleError, Unit
 from ..task_graph import Task, TaskGraph
@@ -54,6 +55,7 @@ class PoolHardware:
                 Constant("kLanes", "kWordLanes"),
                 Constant("kMean", str(any(means)).lower()),
                 Constant("kMax", str(not all(means)).lower()),
+                Constant("kScaled", str(any(row.divisor == 0 for row in self.pools)).lower()),
                 Constant("input_t", "element_t", is_type=True),
                 Constant("output_t", "element_t", is_type=True),
                 Constant(
@@ -100,7 +102,7 @@ def build_pool(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, st
     window = size_window(
         works,
         [
-            graph.input_tensors(task)[0].number.minimum if work.reduction is Reduction.MAX else 0
+            _padding(graph.input_tensors(task)[0].number, work)
             for task, work in zip(tasks, works, strict=True)
         ],
         [words_of(graph, task.inputs[0], lanes) for task in tasks],
@@ -122,7 +124,7 @@ def build_pool(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, st
         # Signed: one bit more than the magnitude, and one more for twice a remainder; the clamp's bounds fit as well.
         total_bits=max(max([*bounds, *(row.divisor for row, _ in means)]).bit_length(), element_bits) + 2,
         reciprocal_bits=max((row.reciprocal for row, _ in means), default=1).bit_length() + 1,
-        product_bits=max((row.reciprocal * bound for row, bound in means), default=1).bit_length() + 1,
+        product_bits=max((row.reciprocal * bound for row, bound in means), default=1).bit_length() + 2,
     )
 
 
@@ -138,9 +140,34 @@ def _row(graph: TaskGraph, task: Task, work: PoolWork, patch_words: int) -> Pool
     iterations, positions = work.pixels * patch_words, work.window.positions
     if work.reduction is Reduction.MAX:
         return PoolRow(iterations, positions, low=found.low, high=found.high)
-    divisor = found.divisor << found.right
-    reciprocal, shift = invariant_reciprocal(divisor, accumulator_bound(graph, task) << found.left)
-    return PoolRow(iterations, positions, True, found.left, divisor, reciprocal, shift, found.low, found.high)
+    if found.rounding is not Rounding.HALF_EVEN:
+        raise ScheduleError(
+            f"task {task.name!r} ({task.operator.name}) rounds by {found.rounding.name}. Supported for means: half to even"
+        )
+    left, divisor = found.left, found.divisor << found.right
+    if found.scaled:
+        left, divisor, reciprocal, shift = 0, 0, found.multipliers[0], found.right
+    else:
+        reciprocal, shift = invariant_reciprocal(divisor, accumulator_bound(graph, task) << left)
+    offset = -positions * graph.input_tensors(task)[0].number.zero
+    return PoolRow(
+        iterations,
+        positions,
+        True,
+        left,
+        divisor,
+        reciprocal,
+        shift,
+        found.low,
+        found.high,
+        offset,
+        found.zero,
+    )
+
+
+def _padding(number: FixedPoint, work: PoolWork) -> int:
+    """Padding never is the maximum, and counts as zeros in a mean."""
+    return number.minimum if work.reduction is Reduction.MAX else number.zero
 
 
 def invariant_reciprocal(divisor: int, bound: int) -> tuple[int, int]:

@@ -9,10 +9,10 @@ import numpy as np
 
 from ..board import Resources
 from ..fixed_point import Integers
-from ..requantisation import requantisation
-from ..task_graph import TaskGraph
+from ..requantisation import MULTIPLIER_BITS, requantisation
+from ..task_graph import Task, TaskGraph
 from .builder import Builder
-from .hardware import Stage, sum_bits
+from .hardware import Stage, rounding_bits, sum_bits
 from .identifiers import camel_case
 from .machine import Constant
 from .pack import pack_biases
@@ -21,10 +21,16 @@ from .rows import PostRow
 from .run import Run
 from .window import groups
 
+_SCALED = 3
+"""Sections of a bias entry where sums are multiplied."""
+
 
 @dataclass(frozen=True, eq=False)
 class PostProcess:
-    """A post process sized for several tasks; `made` are the output channels that it makes of each of them."""
+    """A post process sized for several tasks; `made` are the output channels that it makes of each of them.
+
+    An entry of the bias memory has 1 to 3 `sections`: biases, further shifts, multipliers.
+    """
 
     graph: TaskGraph
     runs: tuple[Run, ...]
@@ -33,7 +39,8 @@ class PostProcess:
     outputs: int
     entries: int
     sum_bits: int
-    per_channel: bool
+    wide_bits: int
+    sections: int
     lanes: int
 
     @property
@@ -56,10 +63,12 @@ class PostProcess:
                 Constant("kBiasEntries", str(self.entries)),
                 Constant(
                     "kBiasLanes",
-                    "2 * kWordLanes" if self.per_channel else "kWordLanes",
-                    "biases, then further shifts" if self.per_channel else "biases",
+                    f"{self.sections} * kWordLanes" if self.sections > 1 else "kWordLanes",
+                    ", then ".join(("biases", "further shifts", "multipliers")[: self.sections]),
                 ),
+                Constant("kDirected", str(any(row.rounding for row in self.rows)).lower()),
                 self.sum_type,
+                Constant("wide_t", f"integer<{self.wide_bits}>", "what is rounded", is_type=True),
                 Constant("output_t", "element_t", is_type=True),
             ),
         )
@@ -79,23 +88,25 @@ class PostProcess:
     def resources(self) -> Resources:
         """Rounding shifters and the bias memory."""
         return Resources(
-            dsp=0,
-            bram18=bram18((1 + self.per_channel) * self.lanes * self.sum_bits, self.entries),
+            dsp=4 * min(self.lanes, self.outputs) if self.sections == _SCALED else 0,
+            bram18=bram18(self.sections * self.lanes * self.sum_bits, self.entries),
             uram=0,
-            lut=self.lanes * self.sum_bits * 8 + 600,
-            ff=(self.lanes + self.outputs) * self.sum_bits * 3 + 800,
+            lut=self.lanes * self.wide_bits * 8 + 600,
+            ff=(self.lanes + self.outputs) * self.wide_bits * 3 + 800,
         )
 
     def _biases(self) -> list[Integers]:
-        """Bias entries of each task; with the channels' further shifts where some task has them."""
+        """Bias entries of each task; with the channels' further shifts and multipliers where some task has them."""
         blocks = []
         for run, made in zip(self.runs, self.made, strict=True):
             task = run.task
             channels = self.graph.output_tensor(task).channels
-            bias = task.values.get("bias", np.zeros(channels, np.int64))
-            columns = [bias]
-            if self.per_channel:
-                columns.append(requantisation(self.graph, task).further_shifts(channels))
+            found = requantisation(self.graph, task)
+            columns = [
+                folded_bias(self.graph, task),
+                found.further_shifts(channels),
+                found.channel_multipliers(channels),
+            ][: self.sections]
             blocks.append(pack_biases([column[made] for column in columns], self.lanes))
         return blocks
 
@@ -120,11 +131,23 @@ def size_post(
     """
     tasks = [run.task for run in runs]
     found = [requantisation(graph, task) for task in tasks]
+    sections = _SCALED if any(one.scaled for one in found) else 1 + any(one.per_channel for one in found)
     rows: list[PostRow] = []
     entries = 0
     for task, channels, count, numbers in zip(tasks, made, steps, found, strict=True):
         pixels = graph.output_tensor(task).pixels
-        rows.append(PostRow(pixels * count, count, entries, min(numbers.shifts), numbers.low, numbers.high))
+        rows.append(
+            PostRow(
+                iterations=pixels * count,
+                steps=count,
+                biases=entries,
+                shift=min(numbers.shifts),
+                low=numbers.low,
+                high=numbers.high,
+                zero=numbers.zero,
+                rounding=numbers.rounding.value,
+            )
+        )
         entries += groups(channels.stop - channels.start, lanes)
     return PostProcess(
         graph=graph,
@@ -133,7 +156,20 @@ def size_post(
         rows=tuple(rows),
         outputs=outputs,
         entries=entries,
-        sum_bits=max(sum_bits(graph, task) for task in tasks),
-        per_channel=any(numbers.per_channel for numbers in found),
+        sum_bits=max(
+            [sum_bits(graph, task) for task in tasks] + [MULTIPLIER_BITS + 1] * (sections == _SCALED)
+        ),
+        wide_bits=max(rounding_bits(graph, task) for task in tasks),
+        sections=sections,
         lanes=lanes,
     )
+
+
+def folded_bias(graph: TaskGraph, task: Task) -> Integers:
+    """The bias of raw inputs: less what their zero point adds to every sum. Padded inputs are zero points themselves."""
+    (role,) = task.operator.weight_roles
+    weights = task.values[role].astype(np.int64)
+    bias = task.values.get("bias", np.zeros(len(weights), np.int64))
+    zero = graph.input_tensors(task)[0].number.zero
+    folded: Integers = bias - zero * weights.reshape(len(weights), -1).sum(axis=1)
+    return folded

@@ -133,6 +133,8 @@ class PostRow(Row):
     shift: int = 0
     low: int = 0
     high: int = 0
+    zero: int = 0
+    rounding: int = 0
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,8 @@ class PoolRow(Row):
     shift: int = 0
     low: int = 0
     high: int = 0
+    offset: int = 0
+    zero: int = 0
 
 
 @dataclass(frozen=True)
@@ -167,6 +171,13 @@ class CombineRow(Row):
     shift: int = 0
     low: int = 0
     high: int = 0
+    zero_a: int = 0
+    zero_b: int = 0
+    factor_a: int = 1
+    factor_b: int = 1
+    multiplier: int = 1
+    zero: int = 0
+    rounding: int = 0
 
 
 @dataclass(frozen=True)

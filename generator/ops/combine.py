@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import frexp, ldexp, prod
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
@@ -18,15 +19,23 @@ if TYPE_CHECKING:
     from ..qdq import QdqBuilder
     from ..task_graph import Task, TaskGraph, Tensor
 
+_FACTOR_BITS = 30
+"""Of the larger factor: an operand of 16 bits times it stays below 2**47."""
+_MOST_FRACTION = 60
+
 
 @dataclass(frozen=True)
 class Combine(Operator):
     """Y = A op B, element by element, for operands of the same shape.
 
-    `shifts` are left shifts that bring raw operands of different exponents to one unit; `aligned` sets them.
+    `shifts` are left shifts that bring raw operands of different exponents to one unit; `aligned` sets them. Operands
+    whose scales are no powers of two of one another are multiplied by `factors` instead, which bring them to a unit of
+    2**-`fraction` of the output's step.
     """
 
     shifts: tuple[int, int] = (0, 0)
+    factors: tuple[int, int] = (1, 1)
+    fraction: int | None = None
 
     kind: ClassVar[Combination]
 
@@ -48,21 +57,33 @@ class Combine(Operator):
             raise IntarsiaError(f"{first.name!r} and {second.name!r} differ in shape or layout")
         return first.shape, first.channel_axis
 
-    def aligned(self, inputs: Sequence[FixedPoint]) -> Self:
-        """Shifts both operands to the finer of their steps; a product needs none."""
+    def aligned(self, inputs: Sequence[FixedPoint], output: FixedPoint) -> Self:
+        """Brings both operands to one unit; a product needs none."""
         if self.kind is Combination.PRODUCT:
             return self
-        finest = self.exponent([number.exponent for number in inputs])
-        first, second = (number.exponent - finest for number in inputs)
-        return replace(self, shifts=(first, second))
+        if inputs[0].mantissa == inputs[1].mantissa:
+            finest = min(number.exponent for number in inputs)
+            first, second = (number.exponent - finest for number in inputs)
+            return replace(self, shifts=(first, second))
+        steps = [number.scale / output.scale for number in inputs]
+        fraction = min(_FACTOR_BITS - frexp(max(steps))[1], _MOST_FRACTION)
+        first, second = (round(ldexp(step, fraction)) for step in steps)
+        return replace(self, factors=(first, second), fraction=fraction)
 
-    def exponent(self, inputs: Sequence[int]) -> int:
+    def unit(self, inputs: Sequence[float]) -> float:
         """The finer of the operands' steps, or their product."""
-        return sum(inputs) if self.kind is Combination.PRODUCT else min(inputs)
+        return prod(inputs) if self.kind is Combination.PRODUCT else min(inputs)
+
+    def output_steps(self, inputs: Sequence[float], output: float) -> float:
+        """By the fraction, if there is one."""
+        return super().output_steps(inputs, output) if self.fraction is None else ldexp(1.0, -self.fraction)
 
     def accumulate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Array:
         """Exact for integers."""
-        first, second = (values * (1 << shift) for values, shift in zip(inputs, self.shifts, strict=True))
+        first, second = (
+            values * (factor << shift)
+            for values, factor, shift in zip(inputs, self.factors, self.shifts, strict=True)
+        )
         result: Array
         match self.kind:
             case Combination.SUM:
@@ -81,7 +102,10 @@ class Combine(Operator):
         self, magnitudes: Sequence[int], parameters: Mapping[str, Array], inputs: Sequence[Tensor]
     ) -> int:
         """Sum, product or maximum of the aligned magnitudes."""
-        first, second = (size << shift for size, shift in zip(magnitudes, self.shifts, strict=True))
+        first, second = (
+            size * factor << shift
+            for size, factor, shift in zip(magnitudes, self.factors, self.shifts, strict=True)
+        )
         match self.kind:
             case Combination.SUM | Combination.DIFFERENCE:
                 return first + second
@@ -93,7 +117,7 @@ class Combine(Operator):
     def work(self, task: Task, graph: TaskGraph) -> CombineWork:
         """A combine unit."""
         output = graph.output_tensor(task)
-        return CombineWork(output.pixels, output.channels, self.kind, self.shifts)
+        return CombineWork(output.pixels, output.channels, self.kind, self.shifts, self.factors)
 
     def to_qdq(self, builder: QdqBuilder, task: Task, graph: TaskGraph) -> str:
         """The ONNX operator of the same name."""

@@ -13,9 +13,12 @@ from . import (
     fuse_functions,
     remove_no_ops,
     short_names,
+    spread_formats,
 )
 
 PIPELINE = (
+    # Models that come quantised
+    spread_formats,  # before all others: they move and remove tasks between tensors that share a format
     # Clean
     remove_no_ops,
     # Fuse element-wise operators of one tensor

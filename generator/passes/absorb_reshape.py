@@ -12,7 +12,7 @@ import numpy as np
 from ..ops.dense import Dense
 from ..ops.reshape import Reshape
 from ..ops.transpose import Transpose
-from ..task_graph import UNBOUNDED, Parameter, Task, TaskGraph
+from ..task_graph import UNBOUNDED, Task, TaskGraph
 from .draft import Draft
 
 
@@ -28,7 +28,7 @@ def apply(graph: TaskGraph) -> TaskGraph:
 
 def _change_before(draft: Draft, dense: Task) -> Task | None:
     producer = draft.producers.get(dense.inputs[0])
-    if producer is None or producer.clamp != UNBOUNDED:
+    if producer is None or producer.clamp != UNBOUNDED or draft.rounds_between(producer):
         return None
     return producer if isinstance(producer.operator, Reshape | Transpose) else None
 
@@ -39,5 +39,8 @@ def _absorb(draft: Draft, change: Task, dense: Task) -> Task:
     perm = change.operator.perm
     weight = dense.values["weight"]
     permuted = weight.reshape(-1, *draft.tensors[change.output].shape[1:]).transpose(np.argsort(perm))
-    parameters = {**dense.parameters, "weight": Parameter(permuted.reshape(weight.shape))}
+    parameters = {
+        **dense.parameters,
+        "weight": replace(dense.parameters["weight"], values=permuted.reshape(weight.shape)),
+    }
     return draft.merge_into_reader(change, dense, replace(dense, parameters=parameters))

@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from heapq import heappop, heappush
 
+from ..ops.clamp import Clamp
+from ..ops.reshape import Reshape
+from ..ops.transpose import Transpose
 from ..task_graph import Task, TaskGraph, Tensor
 
 
@@ -45,9 +48,20 @@ class Draft:
         return self.readers(tensor)[0] if len(readers) == 1 and tensor not in self.outputs else None
 
     def exclusive_producer(self, task: Task) -> Task | None:
-        """The task that makes the input of `task`, if nothing else needs that tensor."""
+        """The task that makes the input of `task`, if nothing else needs that tensor, nor its rounding."""
         tensor = task.inputs[0]
-        return self.producers.get(tensor) if self.only_reader(tensor) is task else None
+        if self.only_reader(tensor) is not task or self.rounds_between(task):
+            return None
+        return self.producers.get(tensor)
+
+    def rounds_between(self, task: Task) -> bool:
+        """True if the model itself rounds the task's input, and the task cannot work on what it was before.
+
+        A task that does not leave the grid can: a clamp, say, whose result has the same format.
+        """
+        before, after = self.tensors[task.inputs[0]].format, self.tensors[task.output].format
+        stays = isinstance(task.operator, Clamp | Reshape | Transpose) and before == after
+        return before is not None and not stays
 
     def is_needed(self, tensor: str) -> bool:
         """True if a task reads the tensor, or it is a graph output."""
@@ -96,6 +110,6 @@ class Draft:
             operands = [self.tensors[operand] for operand in task.inputs]
             shape, channel_axis = task.operator.infer(operands, task.values)
             if known is None or (known.shape, known.channel_axis) != (shape, channel_axis):
-                self.tensors[name] = Tensor(name, shape, channel_axis)
+                self.tensors[name] = Tensor(name, shape, channel_axis, known.format if known else None)
                 for reader in self._readers[name]:
                     heappush(waiting, (self._places[reader], reader))

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..fixed_point import Floats
 from ..ops.affine import Affine
 from ..ops.convolution import Convolution
 from ..ops.dense import Dense
@@ -43,5 +44,14 @@ def _fold(producer: Task, affine: Task) -> Task:
     bias = producer.values.get("bias", np.zeros(len(weight)))
     scaled = weight * scale.reshape(-1, *[1] * (weight.ndim - 1))
     return replace(
-        producer, parameters={"weight": Parameter(scaled), "bias": Parameter(scale * bias + shift)}
+        producer,
+        parameters={
+            "weight": Parameter(scaled, steps=_scaled_steps(producer.parameters["weight"].steps, scale)),
+            "bias": Parameter(scale * bias + shift),
+        },
     )
+
+
+def _scaled_steps(steps: Floats | None, scale: Floats) -> Floats | None:
+    """Steps of weights whose output channels are multiplied; a channel of zeros keeps its own."""
+    return None if steps is None else steps * np.where(scale == 0, 1, np.abs(scale))

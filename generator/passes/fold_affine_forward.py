@@ -24,7 +24,8 @@ def apply(graph: TaskGraph) -> TaskGraph:
     draft = Draft(graph)
     for output in [task.output for task in reversed(graph.tasks)]:
         task = draft.producers[output]
-        if not isinstance(task.operator, Affine) or task.clamp != UNBOUNDED:
+        rounded = draft.tensors[output].format is not None
+        if not isinstance(task.operator, Affine) or task.clamp != UNBOUNDED or rounded:
             continue
         for reader in draft.readers(output):
             if _takes(reader, task):
@@ -55,4 +56,7 @@ def _fold(draft: Draft, affine: Task, reader: Task) -> Task:
     unfolded = weight if isinstance(reader.operator, Convolution) else weight.reshape(-1, *shape[first:])
     bias = (unfolded * shift).sum(axis=tuple(range(1, unfolded.ndim))) + reader.values.get("bias", 0.0)
     scaled = (unfolded * scale).reshape(weight.shape)
-    return replace(reader, parameters={"weight": Parameter(scaled), "bias": Parameter(bias)})
+    steps = reader.parameters["weight"].steps
+    if steps is not None:  # a factor that differs by input channel leaves no common step
+        steps = steps * abs(scale.flat[0]) if np.unique(np.abs(scale)).size == 1 and scale.all() else None
+    return replace(reader, parameters={"weight": Parameter(scaled, steps=steps), "bias": Parameter(bias)})

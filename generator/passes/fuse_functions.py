@@ -39,9 +39,14 @@ def _roots(graph: TaskGraph) -> dict[str, str]:
     """For each tensor, the one that it is a function of, element by element, as far back as possible."""
     roots = {name: name for name in graph.inputs}
     for task in graph.tasks:
-        sources = {roots[name] for name in task.inputs}
+        sources = {_root_for_readers(graph, roots, name) for name in task.inputs}
         roots[task.output] = sources.pop() if _is_elementwise(task) and len(sources) == 1 else task.output
     return roots
+
+
+def _root_for_readers(graph: TaskGraph, roots: dict[str, str], tensor: str) -> str:
+    """The root of a tensor, for those that read it: itself where the model asks for its rounding."""
+    return tensor if graph.tensors[tensor].format is not None else roots[tensor]
 
 
 def _is_elementwise(task: Task) -> bool:
@@ -91,6 +96,8 @@ def _stays_out(draft: Draft, first: Task, source: str) -> bool:
     """True if the first member is all that reads the source, and the task that makes the source can take it over."""
     producer = draft.producers.get(source)
     if producer is None or draft.only_reader(source) is not first:
+        return False
+    if draft.tensors[source].format is not None:
         return False
     match first.operator:
         case Clamp():

@@ -29,7 +29,8 @@ def _can_go(draft: Draft, task: Task) -> bool:
 
 
 def _changes_nothing(draft: Draft, task: Task) -> bool:
-    if task.clamp != UNBOUNDED:
+    before_number, after_number = (draft.tensors[name].format for name in (task.inputs[0], task.output))
+    if task.clamp != UNBOUNDED or (after_number is not None and before_number != after_number):
         return False
     match task.operator:
         case Reshape():

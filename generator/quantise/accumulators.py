@@ -1,20 +1,21 @@
 """Range analysis: how large each task's accumulator can become, for any input at all.
 
 Nothing wraps because every accumulator is as wide as this bound asks for; a task that would need more than 62
-bits is refused (fixed_point.divide_half_even needs one bit of head room in int64).
+bits is refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from math import frexp
 
+from ..accumulator_bound import WIDEST, accumulator_bound
 from ..errors import IntarsiaError
+from ..fixed_point import Rounding
 from ..requantisation import requantisation
 from ..task_graph import Task, TaskGraph
 
-WIDEST = 62
 _FLOAT32_EXACT = 1 << 24
 
 
@@ -53,14 +54,6 @@ def accumulator_bits(graph: TaskGraph) -> Mapping[str, int]:
     return {name: found.bits for name, found in accumulator_ranges(graph).items()}
 
 
-@lru_cache(maxsize=1024)  # it reads all weights, and schedulers ask for every unit they consider
-def accumulator_bound(graph: TaskGraph, task: Task) -> int:
-    """Largest |accumulator| of a quantised task, over all inputs that the formats allow."""
-    inputs = graph.input_tensors(task)
-    magnitudes = [max(-tensor.number.minimum, tensor.number.maximum) for tensor in inputs]
-    return task.operator.accumulator_bound(magnitudes, task.values, inputs)
-
-
 def _range(graph: TaskGraph, task: Task) -> AccumulatorRange:
     if not task.operator.accumulates:
         bits = graph.output_tensor(task).number.bits
@@ -73,16 +66,17 @@ def _range(graph: TaskGraph, task: Task) -> AccumulatorRange:
             "allowed. Use fewer --weight-bits or --activation-bits, or split the layer"
         )
     found = requantisation(graph, task)
-    widest = max((bound << found.left).bit_length() + 1, (found.divisor << found.right).bit_length())
-    if widest > WIDEST or (min(found.shifts) < 0 and task.operator.divisor == 1):
+    product = (bound << found.left) * max(found.multipliers)
+    widest = max(product.bit_length() + 1, (found.divisor << found.right).bit_length())
+    if widest > WIDEST or (min(found.shifts) < 0 and found.divisor == 1 and found.scaled):
         raise RangeError(
-            f"task {task.name!r} ({task.operator.name}): its {bits}-bit accumulator would be shifted by "
-            f"{_span(found.shifts)} bits to the format of {task.output!r}; that needs {widest} bits, and {WIDEST} are "
-            "allowed, of which none to the left. Check that the model's weights and the calibration samples are of an "
+            f"task {task.name!r} ({task.operator.name}): its {bits}-bit accumulator would need {widest} bits "
+            f"on the way to the format of {task.output!r}, whose step is {graph.output_tensor(task).number.scale:g}; "
+            f"{WIDEST} are allowed. Check that the model's weights and the calibration samples are of an "
             "ordinary size"
         )
-    exact = bound < _FLOAT32_EXACT
-    if task.operator.divisor > 1:
+    exact = bound < _FLOAT32_EXACT and _scales_are_exact(graph, task)
+    if found.divisor > 1:
         # A quotient is rounded once more by float32. It falls on the right side of every rounding border while the
         # quotient is below 2**23 / denominator, because its distance to a border is at least 1 / (2 * denominator);
         # beyond the output's range the side does not matter.
@@ -91,6 +85,12 @@ def _range(graph: TaskGraph, task: Task) -> AccumulatorRange:
     return AccumulatorRange(bound, bits, exact)
 
 
-def _span(shifts: tuple[int, ...]) -> str:
-    low, high = min(shifts), max(shifts)
-    return str(low) if low == high else f"{low} to {high}"
+def _scales_are_exact(graph: TaskGraph, task: Task) -> bool:
+    """True if float32 multiplies and divides by the task's scales without rounding, or if that cannot matter."""
+    tensors = (*graph.input_tensors(task), graph.output_tensor(task))
+    scales = [number.scale for number in (tensor.number for tensor in tensors)]
+    for role in task.operator.weight_roles:
+        scales += task.parameters[role].number.scales
+    nearest = graph.output_tensor(task).number.rounding in (Rounding.HALF_EVEN, Rounding.HALF_ODD)
+    same = task.operator.keeps_format() and nearest
+    return same or all(frexp(scale)[0] == 0.5 for scale in scales)

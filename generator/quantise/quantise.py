@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..circulant import task_block
 from ..errors import IntarsiaError
 from ..fixed_point import FixedPoint
-from ..requantisation import accumulator_exponents
+from ..requantisation import accumulator_units
 from ..task_graph import Task, TaskGraph
 from .accumulators import accumulator_ranges
 from .calibrate import Statistics
@@ -41,7 +43,9 @@ DEFAULT_OPTIONS = QuantiseOptions()
 def quantise(
     graph: TaskGraph, statistics: Statistics, options: QuantiseOptions = DEFAULT_OPTIONS
 ) -> TaskGraph:
-    """The quantised graph: the same tasks, every tensor and parameter with a signed power-of-two format.
+    """The quantised graph: the same tasks, every tensor and parameter with a format.
+
+    Where the model gives a tensor or weights a format, it stays; all others get a signed power-of-two format.
 
     Args:
         graph: float task graph.
@@ -50,29 +54,40 @@ def quantise(
 
     Raises:
         RangeError: an accumulator is too wide.
+        IntarsiaError: the model's own formats contradict each other.
     """
     activations = {
-        name: choose_activation_format(statistics[name], options.activation_bits) for name in graph.tensors
+        name: tensor.format or choose_activation_format(statistics[name], options.activation_bits)
+        for name, tensor in graph.tensors.items()
     }
     formats: dict[str, FixedPoint] = {name: activations[name] for name in graph.inputs}
     tasks = []
     for task in graph.tasks:
         operands = [formats[name] for name in task.inputs]
-        exponents = [number.exponent for number in operands]
         if not task.operator.accumulates:
             output = formats[task.output] = activations[task.output]
             found = task.operator.quantised_parameters(task, operands, output)
             tasks.append(replace(task, parameters=found))
             continue
+        wanted = activations[task.output]
         block = task_block(graph, task)
-        parameters = quantise_parameters(task, operands, options.weight_bits, options.per_channel, block)
-        quantised = replace(task, operator=task.operator.aligned(operands), parameters=parameters)
+        parameters = quantise_parameters(
+            task, operands, wanted, options.weight_bits, options.per_channel, block
+        )
+        aligned = task.operator.aligned(operands, wanted)
+        quantised = replace(task, operator=aligned, parameters=parameters)
         tasks.append(quantised)
         if task.operator.keeps_format():
-            formats[task.output] = formats[task.inputs[0]]
+            if graph.output_tensor(task).format not in (None, operands[0]):
+                raise IntarsiaError(
+                    f"task {task.name!r} ({task.operator.name}): the model quantises its output by {wanted}, its input by "
+                    f"{operands[0]}. Supported: the same scale and zero point, as a maximum changes no value"
+                )
+            formats[task.output] = operands[0]
+        elif graph.output_tensor(task).format is not None:
+            formats[task.output] = wanted
         else:
-            wanted = activations[task.output]
-            finest = finest_exponent(quantised, exponents)
+            finest = finest_exponent(quantised, [number.scale for number in operands])
             formats[task.output] = replace(wanted, exponent=max(wanted.exponent, finest))
     tensors = {name: replace(tensor, format=formats[name]) for name, tensor in graph.tensors.items()}
     result = replace(graph, tensors=tensors, tasks=tuple(tasks))
@@ -80,10 +95,11 @@ def quantise(
     return result
 
 
-def finest_exponent(task: Task, operands: list[int]) -> int:
+def finest_exponent(task: Task, operands: Sequence[float]) -> int:
     """Finest step of an output that shows more than zeros appended to the accumulator, or to its quotient.
 
     A quotient's step is that of the accumulator divided by the divisor, rounded down to a power of two. An accumulator
     is never shifted to the left; where channels have their own units, the coarsest one decides.
     """
-    return max(accumulator_exponents(task, operands)) - (task.operator.divisor - 1).bit_length()
+    coarsest = max(accumulator_units(task, operands))
+    return math.frexp(coarsest)[1] - 1 - (task.operator.divisor - 1).bit_length()
