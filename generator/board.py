@@ -153,7 +153,8 @@ def part_of(board: Board, percent: float) -> Board:
     if not 0 < percent <= WHOLE:
         raise BoardError(f"--budget must be above 0 and at most {WHOLE} percent, not {percent:g}")
     counts = {name: int(count * percent / WHOLE) for name, count in asdict(board.resources).items()}
-    return replace(board, resources=Resources(**counts))
+    name = board.name if percent == WHOLE else f"{percent:g} % of {board.name}"
+    return replace(board, name=name, resources=Resources(**counts))
 
 
 def _read(kind: Any, value: Any, where: str, key: str) -> Any:

@@ -88,10 +88,10 @@ def test_auto_is_never_slower_than_a_pure_schedule(graph: TaskGraph) -> None:
 
 def test_lanes_and_budget_bound_the_search(graph: TaskGraph) -> None:
     board = load_board("pynq-z2")
-    quarter = part_of(board, 25)
-    small = decide(graph, quarter, "mixed", (4,)).chosen
+    half = part_of(board, 50)
+    small = decide(graph, half, "mixed", (4,)).chosen
     assert small.schedule.lanes == 4
-    assert small.resources.dsp <= quarter.resources.dsp == board.resources.dsp // 4
+    assert small.resources.dsp <= half.resources.dsp == board.resources.dsp // 2
     assert decide(graph, board, "mixed", (4, 8)).chosen.cycles <= small.cycles
     with pytest.raises(ScheduleError, match="--lanes must be of 4, 8, 16, 32, not 5"):
         decide(graph, board, "mixed", (5,))
