@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from .errors import IntarsiaError
+from .explore.command import explore as explore_command
 
 if TYPE_CHECKING:
     from intarsia.verify import Report
@@ -102,8 +103,9 @@ def options(
 
 @app.command("compile")
 def compile_command(
-    model: Annotated[Path, typer.Argument(help="A trained float model (.onnx).")],
+    context: typer.Context,
     output: Annotated[Path, typer.Option("-o", "--output", help="Directory of the project to write.")],
+    model: Annotated[Path | None, typer.Argument(help="A trained float model (.onnx).")] = None,
     board: Annotated[str, typer.Option(help="A name from `intarsia boards`, or a .toml file.")] = "kv260",
     calibration: Annotated[
         Path | None, typer.Option(help="Real sample inputs (.npz, .npy), for number ranges.")
@@ -141,38 +143,52 @@ def compile_command(
             help="Depths, intervals and resources from reports: a file of `intarsia import-reports`."
         ),
     ] = None,
+    point: Annotated[
+        str | None,
+        typer.Option(
+            "--from", help="A point of `intarsia explore` in place of all other choices: DIR/points.json#N."
+        ),
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Replace a project in the output directory.")
     ] = False,
 ) -> None:
     """Compile a model into a project: HLS C++, build scripts, driver, and all that verification needs."""
-    _require_free(output, force)
     from . import compile
     from .samples import Preprocess
     from .schedule.search import LANES
     from .terminal import progress_bars
 
-    preprocess = Preprocess(fit=fit.value) if input_scale is None else Preprocess(input_scale, fit.value)
+    if point is not None:
+        from .explore.chosen import compile_options
+
+        _require_alone(context, "--from")
+        options = compile_options(point)
+    elif model is None:
+        raise IntarsiaError("give a MODEL, or a point of `intarsia explore` with --from")
+    else:
+        options = {
+            "model": model,
+            "board": board,
+            "calibration": calibration,
+            "schedule": schedule.value,
+            "weight_bits": weight_bits,
+            "activation_bits": activation_bits,
+            "per_channel": per_channel,
+            "clock_mhz": clock_mhz,
+            "lanes": lanes or LANES,
+            "budget": budget,
+            "preprocess": Preprocess(Preprocess.scale if input_scale is None else input_scale, fit.value),
+        }
+    _require_free(output, force)
     with progress_bars() as progress:
-        design = compile(
-            model,
-            board=board,
-            calibration=calibration,
-            schedule=schedule.value,
-            weight_bits=weight_bits,
-            activation_bits=activation_bits,
-            per_channel=per_channel,
-            clock_mhz=clock_mhz,
-            lanes=lanes or LANES,
-            budget=budget,
-            preprocess=preprocess,
-            fifo_sizing=fifo_sizing,
-            measured_costs=measured_costs,
-            progress=progress,
-        )
+        design = compile(**options, fifo_sizing=fifo_sizing, measured_costs=measured_costs, progress=progress)
         design.write(output, replace=force)
     typer.echo(design.summary())
     typer.echo(f"Written to {output}. Next: intarsia verify {output}")
+
+
+app.command("explore")(explore_command)
 
 
 @app.command()
@@ -454,6 +470,16 @@ def _verify(
 def _exit_by(report: Report) -> None:
     if not report.passed:
         raise typer.Exit(DIVERGED if report.first_divergence else COULD_NOT_RUN)
+
+
+def _require_alone(context: typer.Context, option: str) -> None:
+    """Refuse options that say what `option` says already."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        given = source is not None and source.name == "COMMANDLINE"
+        if given and parameter.name not in ("point", "output", "force", "fifo_sizing", "measured_costs"):
+            name = parameter.opts[0] if parameter.param_type_name == "option" else "MODEL"
+            raise IntarsiaError(f"{name} contradicts {option}, which chooses it already: give one of them")
 
 
 def _require_writable(output: Path) -> None:

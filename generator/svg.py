@@ -36,7 +36,9 @@ def titled(content: str, title: str, **attributes: object) -> str:
     return element("g", element("title", escape(title)) + content, **attributes)
 
 
-def picture(content: str, width: float, height: float, label: str, style: str = "") -> str:
+def picture(
+    content: str, width: float, height: float, label: str, style: str = "", kind: str = "schedule"
+) -> str:
     """A whole SVG document; it scales with the page.
 
     Args:
@@ -45,6 +47,7 @@ def picture(content: str, width: float, height: float, label: str, style: str = 
         height: of the drawing.
         label: what it shows, for those who do not see it.
         style: CSS, for a picture that stands alone.
+        kind: its CSS class.
     """
     sheet = element("style", escape(style)) if style else ""
     return element(
@@ -53,7 +56,7 @@ def picture(content: str, width: float, height: float, label: str, style: str = 
         xmlns="http://www.w3.org/2000/svg",
         viewBox=f"0 0 {_number(width)} {_number(height)}",
         role="img",
-        class_="schedule",
+        class_=kind,
         aria_label=label,
     )
 

@@ -39,7 +39,7 @@ def calibrate(
     """
     total = len(samples[graph.inputs[0]])
     statistics: dict[str, Histogram] = {}
-    for done, tensors in _run(model, graph, samples):
+    for done, tensors in run_batches(model, graph, samples):
         for name, values in tensors.items():
             if not np.isfinite(values).all():
                 raise CalibrationError(
@@ -52,7 +52,7 @@ def calibrate(
     return statistics
 
 
-def _run(
+def run_batches(
     model: onnx.ModelProto, graph: TaskGraph, samples: Mapping[str, Array]
 ) -> Iterator[tuple[int, dict[str, Array]]]:
     """Number of samples done so far and all tensors of the last batch."""

@@ -101,7 +101,7 @@ def decide(
             continue
         found[name] = best(tried)
         if not tried:
-            impossible[name] = "there are too few layers with weights for several engines"
+            impossible[name] = "there are too few layers with weights, or multipliers, for several engines"
         elif found[name] is None:
             smallest[name] = min(tried, key=lambda e: (len(e.excess), e.resources.bram18, e.resources.dsp))
     too_large = {name: "; ".join(evaluation.excess) for name, evaluation in smallest.items()}

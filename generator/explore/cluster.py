@@ -1,0 +1,89 @@
+"""Jobs on a Dask cluster: the same functions, the same results."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ..errors import IntarsiaError
+from .jobs import Job, Result, do
+from .sources import Sources
+
+PATIENCE = "10s"
+"""How long to wait for the scheduler."""
+
+RETRIES = 2
+"""Times that a job is given to another worker after an error that is not the job's own."""
+
+AGAIN = "What was found so far is kept: give the same command again"
+
+
+def run(sources: Sources, jobs: Sequence[Job], address: str) -> Iterator[Result]:
+    """Results as they come. A job whose worker dies goes to another; no result comes twice.
+
+    Args:
+        sources: sent to the cluster once; each worker unpacks and keeps it.
+        jobs: what to do.
+        address: of the Dask scheduler, such as `tcp://host:8786`.
+
+    Raises:
+        IntarsiaError: the extra is not installed, the cluster cannot be reached, or it is lost.
+    """
+    try:
+        from distributed import Client, as_completed
+    except ImportError as error:
+        raise IntarsiaError("--cluster needs Dask: pip install 'intarsia[explore]'") from error
+    try:
+        client = Client(address, timeout=PATIENCE, set_as_default=False)
+    except Exception as error:  # a wrong address raises ValueError, a silent one OSError or TimeoutError, ...
+        raise IntarsiaError(
+            f"cannot reach a Dask scheduler at {address!r}: {_first_line(error)}. Start one with `dask scheduler` and "
+            "workers with `dask worker ADDRESS`, or leave --cluster out"
+        ) from error
+    try:
+        if not client.scheduler_info(n_workers=0)["workers"]:
+            raise IntarsiaError(
+                f"the Dask cluster at {address} has no workers. Start one: dask worker {address}"
+            )
+        # A task, not scattered data: if all workers that hold it die, the scheduler makes it again.
+        packed = client.submit(
+            unpack, pickle.dumps(sources), key=f"intarsia-sources-{sources.digest}", retries=RETRIES
+        )
+        futures = [
+            client.submit(do, packed, job, key=f"intarsia-{sources.digest}-{job.key}", retries=RETRIES)
+            for job in jobs
+        ]
+        try:
+            yield from _results(as_completed(futures))
+        finally:
+            client.cancel([future for future in futures if not future.done()])
+    finally:
+        client.close()
+
+
+def unpack(packed: bytes) -> Sources:
+    """The sources, in a worker."""
+    sources = pickle.loads(packed)
+    assert isinstance(sources, Sources)
+    return sources
+
+
+def _results(completed: Any) -> Iterator[Result]:
+    for future in completed:
+        try:
+            result: Result = future.result()
+        except ImportError as error:
+            raise IntarsiaError(
+                f"a Dask worker cannot import what it needs ({error}). Install the same intarsia on all workers"
+            ) from error
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt | GeneratorExit):
+                raise
+            raise IntarsiaError(f"the Dask cluster failed: {_first_line(error)}. {AGAIN}") from error
+        yield result
+        future.release()
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).split("\n")[0][:300]

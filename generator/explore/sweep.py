@@ -1,0 +1,148 @@
+"""A sweep from model to files. Start reading here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from ..board import Board, load_board
+from ..errors import IntarsiaError
+from ..progress import Progress, silent
+from ..samples import DEFAULT_PREPROCESS, Preprocess
+from . import cluster, processes
+from .choice import Choice
+from .cost import Cost, PhaseOf
+from .files import About, write_files
+from .front import Point, Standing, standings
+from .grid import Grid
+from .jobs import CostPoint, Job, Measure, Result
+from .journal import Journal
+from .quality import Quality
+from .sources import Sources, collect
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A finished sweep.
+
+    Attributes:
+        directory: where its files are.
+        points: in the order of the grid; a point's number is its place.
+        standings: of feasible points, by number.
+        notes: what a user should know, one line each.
+        resumed: jobs whose results were there already.
+        cpu_seconds: CPU time of all jobs, those of earlier runs among them.
+        seconds: wall clock of this run.
+    """
+
+    directory: Path
+    points: tuple[Point, ...]
+    standings: dict[int, Standing]
+    notes: tuple[str, ...]
+    resumed: int
+    cpu_seconds: float
+    seconds: float
+
+    @property
+    def front(self) -> tuple[Point, ...]:
+        """Points that none of the same board beats."""
+        return tuple(
+            p for p in self.points if p.number in self.standings and self.standings[p.number].on_front
+        )
+
+
+def explore_model(
+    model: str | Path,
+    directory: str | Path,
+    grid: Grid | None = None,
+    *,
+    samples: str | Path | None = None,
+    labels: str | Path | None = None,
+    calibration: str | Path | None = None,
+    preprocess: Preprocess = DEFAULT_PREPROCESS,
+    processes: int = 1,
+    address: str | None = None,
+    progress: Progress = silent,
+) -> Sweep:
+    """Schedules, costs and judges every point of a grid, and writes points, front and page; an interrupted sweep goes on.
+
+    Args:
+        model: path of a float ONNX model.
+        directory: where the files go.
+        grid: the points; Grid() if None.
+        samples: sample file to measure accuracy on; without it the noise on synthetic samples serves, and the notes say so.
+        labels: file of the samples' classes, if they are not in the sample file.
+        calibration: sample file for number ranges; `samples` if None.
+        preprocess: how sample files become model inputs.
+        processes: processes on this machine; more than one needs the caller's script to be importable.
+        address: of a Dask scheduler that does the work in their place.
+        progress: told how many jobs are done.
+
+    Raises:
+        IntarsiaError: anything that the user can mend, no point being feasible among it.
+    """
+    begin = time.monotonic()
+    grid = grid or Grid()
+    directory = Path(directory)
+    sources = collect(model, samples, labels, calibration, preprocess, progress)
+    boards = {name: load_board(name) for name in grid.boards}
+    choices = grid.choices()
+    jobs = _jobs(choices, boards)
+    with Journal(directory, {"intarsia": version("intarsia"), "model or samples": sources.digest}) as journal:
+        missing = [job for job in jobs if job.key not in journal.results]
+        resumed = len(jobs) - len(missing)
+        progress("Exploring", resumed, len(jobs))
+        for result in _run(sources, missing, processes, address):
+            journal.append(result)
+            progress("Exploring", len(journal.results.keys() & {job.key for job in jobs}), len(jobs))
+        results = journal.results
+    points = tuple(_point(number, choice, boards, results) for number, choice in enumerate(choices))
+    standing = standings(points)
+    about = About(
+        model=Path(model).absolute(),
+        samples=_absolute(samples),
+        calibration=_absolute(calibration or samples),
+        preprocess=preprocess,
+        digest=sources.digest,
+        boards=boards,
+        notes=sources.notes,
+    )
+    write_files(directory, about, points, standing)
+    if not standing:
+        raise IntarsiaError(
+            f"no point is feasible. The first: {points[0].reason}. {directory / 'points.csv'} has the reason of each"
+        )
+    cpu = sum(results[job.key].cpu_seconds for job in jobs)
+    return Sweep(directory, points, standing, sources.notes, resumed, cpu, time.monotonic() - begin)
+
+
+def _jobs(choices: Sequence[Choice], boards: dict[str, Board]) -> list[Job]:
+    """What is to be done, each once; the longest of the kinds first, so that the end is even."""
+    measures = [Measure(numeric) for numeric in dict.fromkeys(choice.numeric for choice in choices)]
+    costs = {job.key: job for job in (CostPoint(choice, boards[choice.board]) for choice in choices)}
+    return [*measures, *costs.values()]
+
+
+def _run(sources: Sources, jobs: Sequence[Job], count: int, address: str | None) -> Iterator[Result]:
+    if not jobs:
+        return iter(())
+    return cluster.run(sources, jobs, address) if address else processes.run(sources, jobs, count)
+
+
+def _point(number: int, choice: Choice, boards: dict[str, Board], results: dict[str, Result]) -> Point:
+    costed = results[CostPoint(choice, boards[choice.board]).key]
+    measured = results[Measure(choice.numeric).key]
+    cost = quality = None
+    if costed.value is not None:
+        phases = tuple(PhaseOf(p["pattern"], tuple(p["tasks"]), p["cycles"]) for p in costed.value["phases"])
+        cost = Cost(**costed.value | {"phases": phases, "engines": tuple(costed.value["engines"])})
+    if measured.value is not None:
+        quality = Quality(**measured.value)
+    return Point(number, choice, cost, quality, costed.reason or measured.reason)
+
+
+def _absolute(path: str | Path | None) -> Path | None:
+    return Path(path).absolute() if path else None
