@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import multiprocessing
-import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -195,7 +194,7 @@ def test_a_full_disk_leaves_what_can_be_resumed(
     )  # fmt: skip
     assert done.returncode == 2
     assert "give the same command again" in done.stderr
-    assert os.listdir(tmp_path / "sweep") == [NAME]
+    assert [path.name for path in (tmp_path / "sweep").iterdir()] == [NAME]
     finished = again()
     assert finished.resumed > 0
     same_results(found, finished)
@@ -256,7 +255,7 @@ def test_without_labels_noise_counts(lenet_model: Path, tmp_path: Path) -> None:
 
 
 def test_nothing_fits(lenet_model: Path, tmp_path: Path) -> None:
-    grid = Grid(boards=("pynq-z2",), budgets=(1.0,), lanes=(8,))
+    grid = Grid(boards=("pynq-z2",), budgets=(1.0,), lanes=(8,), schedules=("sequential",))
     with pytest.raises(IntarsiaError, match=r"no point is feasible.*does not fit 1 % of pynq-z2"):
         explore_model(lenet_model, tmp_path, grid)
     assert all(row["reason"] for row in points_of(tmp_path)["points"])

@@ -42,7 +42,7 @@ def run(sources: Sources, jobs: Sequence[Job], address: str) -> Iterator[Result]
             "workers with `dask worker ADDRESS`, or leave --cluster out"
         ) from error
     try:
-        if not client.scheduler_info(n_workers=0)["workers"]:
+        if not client.nthreads():
             raise IntarsiaError(
                 f"the Dask cluster at {address} has no workers. Start one: dask worker {address}"
             )

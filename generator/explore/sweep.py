@@ -113,7 +113,7 @@ def explore_model(
     write_files(directory, about, points, standing)
     if not standing:
         raise IntarsiaError(
-            f"no point is feasible. The first: {points[0].reason}. {directory / 'points.csv'} has the reason of each"
+            f"no point is feasible. The last: {points[-1].reason}. {directory / 'points.csv'} has the reason of each"
         )
     cpu = sum(results[job.key].cpu_seconds for job in jobs)
     return Sweep(directory, points, standing, sources.notes, resumed, cpu, time.monotonic() - begin)
