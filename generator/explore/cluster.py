@@ -55,7 +55,7 @@ def run(sources: Sources, jobs: Sequence[Job], address: str) -> Iterator[Result]
             for job in jobs
         ]
         try:
-            yield from _results(as_completed(futures))
+            yield from _results(as_completed(futures, loop=client.loop))
         finally:
             client.cancel([future for future in futures if not future.done()])
     finally:
