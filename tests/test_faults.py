@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import mutations
 import pytest
+from campaign import EDGES, Campaign
 from typer.testing import CliRunner
 
+import intarsia
 from intarsia.__main__ import app
 from intarsia.boards import environment
+from intarsia.samples import load_samples
 
 
 def verify(project: Path, *, board: str = "none") -> tuple[int, dict[str, Any], str]:
@@ -169,3 +174,42 @@ def test_fault_of_the_program_beside_a_board(lenet_project: Path) -> None:
         pytest.skip(str(error))
     change_row(lenet_project, "EngineMac", "fc1", iterations=-1)
     assert_found(lenet_project, "mapping", "fc1", board="emulated")
+
+
+@pytest.fixture(scope="module")
+def campaign(
+    lenet_model: Path, lenet_images: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Campaign]:
+    design = intarsia.compile(lenet_model, board="kv260", calibration=lenet_images)
+    inputs = tuple(design.graph.tensors[name] for name in design.graph.inputs)
+    samples = load_samples(lenet_images, inputs)
+    campaign = Campaign(design, samples, tmp_path_factory.mktemp("campaign"), board=False)
+    yield campaign
+    campaign.close()
+
+
+class TestCampaign:
+    """The same faults in every world; tests/benchmarks/faults.py runs all of them on larger models."""
+
+    @pytest.mark.parametrize(("world", "least"), [("float", 6), ("quantised", 30), ("golden", 30)])
+    def test_every_fault_of_the_models(self, campaign: Campaign, world: str, least: int) -> None:
+        outcomes = list(campaign.run((world,)))
+        assert len(outcomes) >= least
+        assert [one for one in outcomes if not (one.right_layer and one.right_edge)] == []
+
+    def test_some_faults_of_the_emitted_files(self, campaign: Campaign) -> None:
+        kinds = {"one weight", "bias dropped", "stride off by one", "wrap for saturate", "wrong weights file"}
+        outcomes = list(campaign.run(("csim",), frozenset(kinds)))
+        assert {one.fault for one in outcomes} == kinds
+        assert [one for one in outcomes if not (one.right_layer and one.right_edge)] == []
+
+    def test_no_alarm_without_a_fault(self, campaign: Campaign) -> None:
+        report = campaign.check(campaign.worlds)
+        assert report.passed and not report.divergences
+
+    def test_a_verifier_that_sees_nothing_would_fail(self, campaign: Campaign) -> None:
+        """The campaign itself: a fault without effect is none, and a wrong layer is not counted as right."""
+        fault = campaign.faults[0]
+        assert mutations.faults(fault.graph, campaign.truth)[0].graph is not fault.graph
+        outcome = campaign.outcome("none", "csim", fault.layer)
+        assert not outcome.caught and not outcome.right_layer and outcome.edge == EDGES["csim"]

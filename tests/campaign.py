@@ -1,0 +1,447 @@
+"""Injects the faults of mutations.py into every world of a compiled design, and asks the verifier where they are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import mutations
+import numpy as np
+import onnx
+from mutations import Fault
+
+from intarsia import golden
+from intarsia.design import Design
+from intarsia.emit import emit_sources
+from intarsia.machine.lower import lower
+from intarsia.operator import Array
+from intarsia.qdq import export_qdq
+from intarsia.samples import Samples
+from intarsia.simulation.build import build_sources
+from intarsia.task_graph import Task, TaskGraph, Trace
+from intarsia.verify import Report
+from intarsia.verify.board_runner import BoardRunner
+from intarsia.verify.check import check
+from intarsia.verify.csim_runner import CsimRunner
+from intarsia.verify.findings import Batch
+from intarsia.verify.golden_runner import GoldenRunner
+from intarsia.verify.hardware_runner import HardwareRunner
+from intarsia.verify.onnxruntime_runner import FloatRunner, QuantisedRunner
+from intarsia.verify.run import open_worlds
+from intarsia.verify.runner import Runner
+from intarsia.verify.source import batches
+from intarsia.verify.worlds import Worlds
+
+EDGES = {
+    "float": "quantisation",
+    "quantised": "lowering",
+    "golden": "lowering",
+    "csim": "mapping",
+    "board": "deployment",
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One fault in one world, and what the verifier said."""
+
+    fault: str
+    world: str
+    layer: str
+    edge: str
+    found_layer: str
+    found_edge: str
+
+    @property
+    def caught(self) -> bool:
+        """Whether verification failed."""
+        return bool(self.found_edge)
+
+    @property
+    def right_layer(self) -> bool:
+        """Whether it named the layer."""
+        return self.found_layer == self.layer
+
+    @property
+    def right_edge(self) -> bool:
+        """Whether it named the edge."""
+        return self.found_edge == self.edge
+
+
+@dataclass(frozen=True, eq=False)
+class Remembered:
+    """A sound world, asked once for each batch."""
+
+    runner: Runner
+    known: dict[bytes, Mapping[str, Array]]
+
+    @property
+    def name(self) -> str:
+        """Name of the world."""
+        return self.runner.name
+
+    def trace(self, inputs: dict[str, Array]) -> Mapping[str, Array]:
+        """The trace."""
+        key = b"".join(np.ascontiguousarray(values).tobytes() for values in inputs.values())
+        if key not in self.known:
+            self.known[key] = self.runner.trace(inputs)
+        return self.known[key]
+
+
+@dataclass(frozen=True, eq=False)
+class Rewritten:
+    """The golden with another way to run its tasks, all or one of them."""
+
+    graph: TaskGraph
+    run: Callable[[TaskGraph, Task, list[Array]], Array]
+    only: str
+    name: str = "golden"
+
+    def trace(self, inputs: dict[str, Array]) -> Trace:
+        """Raw integers of every tensor."""
+        trace: Trace = dict(inputs)
+        for task in self.graph.tasks:
+            run = self.run if task.name == self.only else golden.run_task
+            trace[task.output] = run(self.graph, task, [trace[name] for name in task.inputs])
+        return trace
+
+
+class Campaign:
+    """One design, its sound worlds, and faults in each of them."""
+
+    def __init__(
+        self, design: Design, samples: Samples, folder: Path, count: int = 6, *, board: bool = True
+    ) -> None:
+        """Write the project and run the sound worlds.
+
+        Args:
+            design: what is verified.
+            samples: real inputs.
+            folder: an empty folder.
+            count: how many samples every fault is tried on, beside the stress vectors.
+            board: whether to run the emulated board, which needs the PYNQ client.
+        """
+        self.design, self.graph, self.folder = design, design.graph, folder
+        self.project = design.write(folder / "project")
+        self.stack = ExitStack()
+        values = {name: array[:count] for name, array in samples.arrays.items()}
+        # No labels: the SQNR then judges the quantisation edge, and says more about few samples than their accuracy.
+        self.batches = list(batches(self.graph, values, None))
+        worlds = open_worlds(self.project, self.graph, "emulated" if board else "none", self.stack)
+        self.truth: Trace = golden.run(
+            self.graph,
+            {name: np.concatenate([batch.raw[name] for batch in self.batches]) for name in self.graph.inputs},
+        )
+        fields = ("golden", "float_model", "quantised", "csim", "board")
+        sound = {field: getattr(worlds, field) for field in fields}
+        self.worlds = replace(
+            worlds, **{field: Remembered(runner, {}) for field, runner in sound.items() if runner is not None}
+        )
+        self.uncached = worlds
+        self.kinds: frozenset[str] | None = None
+
+    def close(self) -> None:
+        """End the emulated board."""
+        self.stack.close()
+
+    @cached_property
+    def faults(self) -> list[Fault]:
+        """The faults of the graph."""
+        return mutations.faults(self.graph, self.truth)
+
+    def check(self, worlds: Worlds, inputs: list[Batch] | None = None) -> Report:
+        """Verify."""
+        return check(self.graph, worlds, inputs or self.batches)
+
+    def outcome(self, fault: str, world: str, layer: str, **runners: Runner) -> Outcome:
+        """What the verifier says of a faulty world."""
+        first = self.check(replace(self.worlds, **runners)).first_divergence  # type: ignore[arg-type]
+        return Outcome(
+            fault, world, layer, EDGES[world], first.layer if first else "", str(first.edge) if first else ""
+        )
+
+    def run(
+        self, worlds: tuple[str, ...] = tuple(EDGES), kinds: frozenset[str] | None = None
+    ) -> Iterator[Outcome]:
+        """Faults in the given worlds, one after the other; of some kinds only, if these are given."""
+        self.kinds = kinds
+        for world in worlds:
+            if world == "float":
+                yield from self._float()
+                continue
+            for fault in self.faults:
+                if world in fault.worlds and self._wanted(fault.name):
+                    yield from self._graph_fault(world, fault)
+            yield from {
+                "quantised": self._quantised,
+                "golden": self._golden,
+                "csim": self._csim,
+                "board": self._board,
+            }[world]()
+
+    def _wanted(self, kind: str) -> bool:
+        return self.kinds is None or kind in self.kinds
+
+    # Faults of graphs
+
+    def _graph_fault(self, world: str, fault: Fault) -> Iterator[Outcome]:
+        if world == "quantised":
+            runner: Runner = self._onnx(export_qdq(fault.graph), QuantisedRunner)
+            yield self.outcome(fault.name, world, fault.layer, quantised=runner)
+        elif world == "golden":
+            yield self.outcome(fault.name, world, fault.layer, golden=GoldenRunner(fault.graph))
+        else:
+            library, weights = self._compiled(fault.graph)
+            yield from self._hardware(world, fault.name, fault.layer, library, weights)
+
+    def _compiled(
+        self, graph: TaskGraph, edit: Callable[[dict[str, str]], None] = lambda sources: None
+    ) -> tuple[Path, bytes]:
+        """Library and weights of a faulty graph on the schedule of the right one."""
+        machine = lower(graph, self.design.decision.chosen.schedule, self.design.name)
+        sources = emit_sources(machine, "test")
+        edit(sources)
+        return build_sources(sources), machine.weights
+
+    def _manifest(self) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads((self.project / "deploy" / "manifest.json").read_text())
+        return content
+
+    def _hardware(
+        self,
+        world: str,
+        fault: str,
+        layer: str,
+        library: Path,
+        weights: bytes,
+        about: dict[str, Any] | None = None,
+        driver: Callable[[str], str] = lambda text: text,
+    ) -> Iterator[Outcome]:
+        """A faulty C-simulation, or an emulated board with it, faulty weights, manifest or driver."""
+        if not self._wanted(fault):
+            return
+        about = about or self._manifest()
+        if world == "csim":
+            csim = HardwareRunner(CsimRunner(about, library, weights), self.graph)
+            yield self.outcome(fault, world, layer, csim=csim)
+            return
+        with tempfile.TemporaryDirectory(dir=self.folder) as name:
+            deploy = Path(shutil.copytree(self.project / "deploy", Path(name) / "deploy"))
+            digest = hashlib.sha256(weights).hexdigest()
+            about["weights"]["sha256"] = about["sha256"]["weights.bin"] = digest
+            (deploy / "manifest.json").write_text(json.dumps(about))
+            (deploy / "weights.bin").write_bytes(weights)
+            text = (deploy / "accelerator.py").read_text()
+            (deploy / "accelerator.py").write_text(driver(text))
+            with BoardRunner(Path(name), library, timeout_s=120) as runner:
+                yield self.outcome(fault, world, layer, board=HardwareRunner(runner, self.graph))
+
+    # Faults of single worlds
+
+    def _onnx(self, model: onnx.ModelProto, kind: type[Any]) -> Runner:
+        with tempfile.NamedTemporaryFile(suffix=".onnx", dir=self.folder) as file:
+            onnx.save(model, file.name)
+            runner: Runner = kind(Path(file.name), self.graph)
+        return runner
+
+    def _ends(self) -> list[Task]:
+        """The first and the last task."""
+        return [self.graph.tasks[0], self.graph.tasks[-1]][: len(self.graph.tasks)]
+
+    def _float(self) -> Iterator[Outcome]:
+        """A framework that computes something else: gross faults, as only these exceed a budget."""
+        for task in self._ends():
+            for name, nodes in FLOAT_FAULTS.items():
+                model = onnx.ModelProto()
+                model.CopyFrom(self.design.float_model)
+                _behind(model, task.output, nodes)
+                runner = self._onnx(model, FloatRunner)
+                yield self.outcome(name, "float", task.name, float_model=runner)
+
+    def _quantised(self) -> Iterator[Outcome]:
+        """Rounding down before QuantizeLinear: it has nothing left to round."""
+        layer = self._rounding_layer(mutations.floor)
+        if layer is None:
+            return
+        model = export_qdq(self.graph)
+        output = self.graph.task(layer).output
+        quantise = next(
+            node
+            for node in model.graph.node
+            if node.op_type == "QuantizeLinear" and node.output[0].startswith(f"{output}_quantised")
+        )
+        place = list(model.graph.node).index(quantise)
+        scale = quantise.input[1]
+        for node in (
+            onnx.helper.make_node("Mul", ["floored", scale], ["rounded down"]),
+            onnx.helper.make_node("Floor", ["in steps"], ["floored"]),
+            onnx.helper.make_node("Div", [quantise.input[0], scale], ["in steps"]),
+        ):
+            model.graph.node.insert(place, node)
+        quantise.input[0] = "rounded down"
+        runner = self._onnx(model, QuantisedRunner)
+        yield self.outcome("floor for round", "quantised", layer, quantised=runner)
+
+    def _rounding_layer(self, cast: mutations.Cast) -> str | None:
+        return mutations.first_layer_hurt(self.graph, self.truth, mutations.run_task_rounding(cast))
+
+    def _golden(self) -> Iterator[Outcome]:
+        for name, run in ARITHMETIC.items():
+            if layer := mutations.first_layer_hurt(self.graph, self.truth, run):
+                yield self.outcome(name, "golden", layer, golden=Rewritten(self.graph, run, layer))
+
+    def _kernel_faults(self, world: str) -> Iterator[Outcome]:
+        """The emitted kernels round or saturate in another way, all tasks alike: the first that shows it is named."""
+        for name, (file, old, new) in KERNELS.items():
+            layer = mutations.first_layer_hurt(self.graph, self.truth, ARITHMETIC[name])
+            if layer is None or not self._wanted(name):
+                continue
+
+            def edit(sources: dict[str, str], file: str = file, old: str = old, new: str = new) -> None:
+                sources[file] = replaced(sources[file], old, new)
+
+            library, weights = self._compiled(self.graph, edit)
+            yield from self._hardware(world, name, layer, library, weights)
+
+    def _mislabelled(self) -> tuple[dict[str, Any], str] | None:
+        """A manifest in which two taps of one size have changed places, and the earlier of both layers."""
+        about = self._manifest()
+        taps = {spec["tensor"]: spec for spec in about["taps"]}
+        tasks = [task for task in self.graph.tasks if task.output in taps]
+        for number, task in enumerate(tasks):
+            for other in tasks[number + 1 :]:
+                mine, theirs = taps[task.output], taps[other.output]
+                same = all(mine[key] == theirs[key] for key in ("shape", "words", "lanes", "select"))
+                if same and not np.array_equal(self.truth[task.output], self.truth[other.output]):
+                    mine["word_offset"], theirs["word_offset"] = theirs["word_offset"], mine["word_offset"]
+                    return about, task.name
+        return None
+
+    def _weighted(self) -> str:
+        """The first task with weights."""
+        return next(task.name for task in self.graph.tasks if task.operator.weight_roles)
+
+    def _csim(self) -> Iterator[Outcome]:
+        yield from self._kernel_faults("csim")
+        library, weights = self._compiled(self.graph)
+        yield from self._common(world="csim", library=library, weights=weights)
+
+    def _common(self, world: str, library: Path, weights: bytes) -> Iterator[Outcome]:
+        if found := self._mislabelled():
+            about, layer = found
+            yield from self._hardware(world, "tap mislabelled", layer, library, weights, about)
+        swapped = np.frombuffer(weights, np.uint8).reshape(-1, 2)[:, ::-1].tobytes()
+        yield from self._hardware(world, "byte order of weights", self._weighted(), library, swapped)
+        other = np.random.default_rng(1).permutation(np.frombuffer(weights, np.uint8)).tobytes()
+        yield from self._hardware(world, "wrong weights file", self._weighted(), library, other)
+
+    def _board(self) -> Iterator[Outcome]:
+        yield from self._kernel_faults("board")
+        library, weights = self._compiled(self.graph)
+        yield from self._common(world="board", library=library, weights=weights)
+        readers = [task.name for task in self.graph.tasks if set(task.inputs) & set(self.graph.inputs)]
+        for name, (old, new) in DRIVER.items():
+            yield from self._hardware(
+                "board",
+                name,
+                readers[0],
+                library,
+                weights,
+                driver=lambda text, old=old, new=new: replaced(text, old, new),  # type: ignore[misc]
+            )
+
+
+def replaced(text: str, old: str, new: str) -> str:
+    """The text with its one occurrence of `old` replaced."""
+    assert text.count(old) == 1, f"{text.count(old)} times {old!r}"
+    return text.replace(old, new)
+
+
+def _behind(model: onnx.ModelProto, tensor: str, nodes: Callable[[str, str], list[onnx.NodeProto]]) -> None:
+    """Insert nodes behind the node that makes a tensor, for all who read it."""
+    place, maker = next((i, node) for i, node in enumerate(model.graph.node) if tensor in node.output)
+    before = f"{tensor} before the fault"
+    maker.output[list(maker.output).index(tensor)] = before
+    for offset, node in enumerate(nodes(before, tensor)):
+        model.graph.node.insert(place + 1 + offset, node)
+
+
+def _constant(name: str, value: Any) -> onnx.NodeProto:
+    return onnx.helper.make_node("Constant", [], [name], value=onnx.numpy_helper.from_array(value))
+
+
+FLOAT_FAULTS: Mapping[str, Callable[[str, str], list[onnx.NodeProto]]] = {
+    "sign lost": lambda x, y: [onnx.helper.make_node("Neg", [x], [y])],
+    "half the value": lambda x, y: [
+        _constant(f"{y} half", np.array(0.5, np.float32)),
+        onnx.helper.make_node("Mul", [x, f"{y} half"], [y]),
+    ],
+    "nothing": lambda x, y: [onnx.helper.make_node("Sub", [x, x], [y])],
+}
+
+ARITHMETIC = {
+    "floor for round": mutations.run_task_rounding(mutations.floor),
+    "half up for half to even": mutations.run_task_rounding(mutations.half_up),
+    "wrap for saturate": mutations.run_task_wrapping,
+    "one operand read twice": mutations.run_task_on_one_operand,
+}
+
+KERNELS = {
+    "floor for round": (
+        "intarsia/requantise.hpp",
+        "Wide(Wide(value + half - Wide(1) + odd) >> shift)",
+        "Wide((value + Wide(0) * (half + odd)) >> shift)",
+    ),
+    "half up for half to even": (
+        "intarsia/requantise.hpp",
+        "Wide(value + half - Wide(1) + odd)",
+        "Wide(value + half + Wide(0) * odd)",
+    ),
+    "wrap for saturate": (
+        "intarsia/post.hpp",
+        "output_t(clamp(shift_half_even(exact, shift), row.low, row.high))",
+        "output_t(clamp(shift_half_even(exact, shift), row.low, 0x3fffffff))",
+    ),
+    "one operand read twice": (
+        "intarsia/combine.hpp",
+        "total_t(total_t(y[v]) << row.shift_b)",
+        "total_t(total_t(x[v] + 0 * y[v]) << row.shift_b)",
+    ),
+}
+
+DRIVER = {
+    "byte order of inputs": (
+        "    return packed.reshape(-1).view(np.uint8)\n",
+        "    return np.ascontiguousarray(packed.reshape(-1).view(np.uint8).reshape(-1, 2)[:, ::-1]).reshape(-1)\n",
+    ),
+    "truncated DMA": (
+        'view[...] = packed[spec["tensor"]][first : first + rows]',
+        'half = view.shape[1] // 2; view[:, :half] = packed[spec["tensor"]][first : first + rows, :half]',
+    ),
+    "stale buffer": (
+        "self._run_once({name: row * strides[name] for name in moving}, tap)",
+        (
+            "self._run_once({name: max(0, row - (name in {s['argument'] for s in self.manifest['inputs']})) "
+            "* strides[name] for name in moving}, tap)"
+        ),
+    ),
+    "results not fetched": (
+        "            self._buffers[name].sync_from_device()\n",
+        "            pass\n",
+    ),
+    "register written twice": (
+        "        self._mmio.write(CTRL, AP_START)\n",
+        (
+            "        self._mmio.write(self._arguments['tap']['offset'], b'\\0\\0\\0\\0')\n"
+            "        self._mmio.write(CTRL, AP_START)\n"
+        ),
+    ),
+}

@@ -1,0 +1,333 @@
+"""Known faults for the verifier to find, for any quantised graph: which task is hurt is chosen by what its samples excite.
+
+A fault of a graph is a graph that computes something else in one task. It can be put into every world: exported as QDQ
+model, run as the golden, emitted as C++, given to an emulated board.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from intarsia import golden
+from intarsia.fixed_point import ChannelFormat, divide_half_even
+from intarsia.operator import Array
+from intarsia.ops.combine import Combine, Sub
+from intarsia.ops.convolution import Convolution
+from intarsia.ops.dense import Dense
+from intarsia.ops.max_pool import MaxPool
+from intarsia.requantisation import requantisation
+from intarsia.task_graph import UNBOUNDED, Parameter, Task, TaskGraph, Trace
+
+ALL = frozenset({"quantised", "golden", "csim", "board"})
+INTEGER = ALL - {"quantised"}
+"""Worlds that keep what the QDQ model, whose operators are float ones, does not have: tables, shifts."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A changed graph, the layer that it hurts, and the worlds where it makes sense."""
+
+    name: str
+    layer: str
+    graph: TaskGraph
+    worlds: frozenset[str] = ALL
+
+
+Change = Callable[[TaskGraph, Task], Iterator[Task]]
+"""Faulty versions of a task, the likeliest to be seen first; none where the fault does not apply."""
+
+
+def faults(graph: TaskGraph, trace: Trace) -> list[Fault]:
+    """Each kind of fault at the first and at the last task that it applies to and whose result it changes.
+
+    Args:
+        graph: a quantised graph.
+        trace: what the golden gives for the inputs that will be verified: a fault that changes nothing there is none.
+    """
+    found = []
+    for name, (change, worlds) in CHANGES.items():
+        hurt = [(task, other) for task in graph.tasks if (other := _visible(graph, task, change, trace))]
+        for task, other in hurt[:1] + hurt[1:][-1:]:
+            tasks = tuple(other if one is task else one for one in graph.tasks)
+            found.append(Fault(name, task.name, replace(graph, tasks=tasks), worlds))
+    return found
+
+
+def _visible(graph: TaskGraph, task: Task, change: Change, trace: Trace) -> Task | None:
+    """The first version of the task that gives something else for the inputs of the trace."""
+    for other in change(graph, task):
+        changed = replace(graph, tasks=tuple(other if one is task else one for one in graph.tasks))
+        result = golden.run_task(changed, other, [trace[name] for name in other.inputs])
+        if not np.array_equal(result, trace[task.output]):
+            return other
+    return None
+
+
+def _with(task: Task, role: str, values: Array) -> Task:
+    parameter = replace(task.parameters[role], values=np.ascontiguousarray(values))
+    return replace(task, parameters={**task.parameters, role: parameter})
+
+
+def _weight(task: Task) -> Parameter | None:
+    return task.parameters.get("weight")
+
+
+def _one_weight(graph: TaskGraph, task: Task) -> Iterator[Task]:
+    if weight := _weight(task):
+        order = np.argsort(-np.abs(weight.values.reshape(-1)), kind="stable")[:32]
+        for place in order:
+            values = weight.values.copy()
+            values.reshape(-1)[place] //= 2
+            yield _with(task, "weight", values)
+
+
+def _one_bias(graph: TaskGraph, task: Task) -> Iterator[Task]:
+    if bias := task.parameters.get("bias"):
+        step = 1 << max(0, requantisation(graph, task).right)
+        for place in range(min(16, bias.values.size)):
+            values = bias.values.copy()
+            values.reshape(-1)[place] += step
+            yield _with(task, "bias", values)
+
+
+def _bias_dropped(graph: TaskGraph, task: Task) -> Iterator[Task]:
+    if bias := task.parameters.get("bias"):
+        yield _with(task, "bias", np.zeros_like(bias.values))
+
+
+def _kernel_transposed(graph: TaskGraph, task: Task) -> Iterator[Task]:
+    weight = _weight(task)
+    if (
+        weight is not None
+        and weight.values.ndim == 4
+        and weight.values.shape[2] == weight.values.shape[3] > 1
+    ):
+        yield _with(task, "weight", weight.values.swapaxes(2, 3))
+
+
+def _kernel_flipped(graph: TaskGraph, task: Task) -> Iterator[Task]:
+    weight = _weight(task)
+    if weight is not None and weight.values.ndim == 4 and weight.values.shape[3] > 1:
+        yield _with(task, "weight", weight.values[..., ::-1])
+
+
+def _outputs_permuted(graph: TaskGraph, task: Task) -> Iterator[Task]:
+    weight = _weight(task)
+    if weight is not None and len(weight.values) > 1:
+        yield _with(task, "weight", weight.values[::-1])
+
+
+def _inputs_permuted(graph: TaskGraph, task: Task) -> Iterator[Task]:
+    weight = _weight(task)
+    if weight is not None and weight.values.ndim > 1 and weight.values.shape[1] > 1:
+        yield _with(task, "weight", weight.values[:, ::-1])
+
+
+def _matrix_transposed(graph: TaskGraph, task: Task) -> Iterator[Task]:
+    weight = _weight(task)
+    if weight is not None and weight.values.ndim == 2 and min(weight.values.shape) > 1:
+        yield _with(task, "weight", weight.values.T.reshape(weight.values.shape))
+
+
+def _address_off_by_one(graph: TaskGraph, task: Task) -> Iterator[Task]:
+    if weight := _weight(task):
+        yield _with(task, "weight", np.roll(weight.values.reshape(-1), 1).reshape(weight.values.shape))
+
+
+def _low_bit_lost(graph: TaskGraph, task: Task) -> Iterator[Task]:
+    if weight := _weight(task):
+        yield _with(task, "weight", weight.values & ~1)
+
+
+def _exponent(graph: TaskGraph, task: Task, channels: slice) -> Iterator[Task]:
+    """Weights of these output channels stand for twice what they did; biases are in the accumulator's unit."""
+    parameters = dict(task.parameters)
+    for role in (*task.operator.weight_roles, "bias"):
+        if role in parameters:
+            number = parameters[role].number
+            if isinstance(number, ChannelFormat):
+                powers = list(number.exponents)
+                powers[channels] = [power + 1 for power in powers[channels]]
+                other = ChannelFormat(number.bits, tuple(powers))
+                parameters[role] = replace(parameters[role], format=other)
+            elif channels != slice(None):
+                return
+            else:
+                other_whole = replace(number, exponent=number.exponent + 1)
+                parameters[role] = replace(parameters[role], format=other_whole)
+    if task.operator.weight_roles:
+        yield replace(task, parameters=parameters)
+
+
+def _wrong_exponent(graph: TaskGraph, task: Task) -> Iterator[Task]:
+    yield from _exponent(graph, task, slice(None))
+
+
+def _wrong_exponent_of_a_channel(graph: TaskGraph, task: Task) -> Iterator[Task]:
+    for channel in range(8):
+        yield from _exponent(graph, task, slice(channel, channel + 1))
+
+
+def _padding_shifted(graph: TaskGraph, task: Task) -> Iterator[Task]:
+    operator = task.operator
+    if isinstance(operator, Convolution | MaxPool):
+        top, left, bottom, right = operator.pads
+        if bottom:
+            yield replace(task, operator=replace(operator, pads=(top + 1, left, bottom - 1, right)))
+        if right:
+            yield replace(task, operator=replace(operator, pads=(top, left + 1, bottom, right - 1)))
+
+
+def _stride_off_by_one(graph: TaskGraph, task: Task) -> Iterator[Task]:
+    """As many results as before: beyond the image there are zeros."""
+    operator = task.operator
+    if isinstance(operator, Convolution):
+        height, width = graph.output_tensor(task).shape[-2:]
+        if graph.output_tensor(task).shape[2:] != (height, width) or min(height, width) < 2:
+            return
+        top, left, bottom, right = operator.pads
+        stride = operator.stride[0], operator.stride[1] + 1
+        yield replace(
+            task, operator=replace(operator, stride=stride, pads=(top, left, bottom, right + width - 1))
+        )
+
+
+def _relu_lost(graph: TaskGraph, task: Task) -> Iterator[Task]:
+    if task.clamp != UNBOUNDED:
+        yield replace(task, clamp=UNBOUNDED)
+
+
+def _clamped_too_early(graph: TaskGraph, task: Task) -> Iterator[Task]:
+    """A third of the output range."""
+    number = graph.output_tensor(task).number
+    yield replace(task, clamp=(task.clamp[0], min(task.clamp[1], number.maximum // 3 * number.scale)))
+
+
+def _window_short(graph: TaskGraph, task: Task) -> Iterator[Task]:
+    """A pool that leaves out the last column of its windows, where as many windows fit as before."""
+    operator = task.operator
+    if isinstance(operator, MaxPool) and not any(operator.pads) and operator.kernel[1] > 1:
+        spare = graph.input_tensors(task)[0].shape[-1] - operator.kernel[1]
+        if (spare + 1) // operator.stride[1] == spare // operator.stride[1]:
+            yield replace(
+                task, operator=replace(operator, kernel=(operator.kernel[0], operator.kernel[1] - 1))
+            )
+
+
+def _swapped_operands(graph: TaskGraph, task: Task) -> Iterator[Task]:
+    if isinstance(task.operator, Sub):
+        operator = replace(task.operator, shifts=task.operator.shifts[::-1])
+        yield replace(task, operator=operator, inputs=task.inputs[::-1])
+
+
+def _operand_scale_lost(graph: TaskGraph, task: Task) -> Iterator[Task]:
+    if isinstance(task.operator, Combine) and any(task.operator.shifts):
+        yield replace(task, operator=replace(task.operator, shifts=(0, 0)))
+
+
+def _one_table_entry(graph: TaskGraph, task: Task) -> Iterator[Task]:
+    if "table" in task.parameters:
+        table = task.parameters["table"].values
+        number = graph.output_tensor(task).number
+        for entry in range(len(table)):
+            values = table.copy()
+            values[entry] += 1 if values[entry] < number.maximum else -1
+            yield _with(task, "table", values)
+
+
+def _table_shifted(graph: TaskGraph, task: Task) -> Iterator[Task]:
+    if "table" in task.parameters:
+        yield _with(task, "table", np.roll(task.parameters["table"].values, 1))
+
+
+CHANGES: Mapping[str, tuple[Change, frozenset[str]]] = {
+    "one weight": (_one_weight, ALL),
+    "one bias": (_one_bias, ALL),
+    "bias dropped": (_bias_dropped, ALL),
+    "kernel transposed": (_kernel_transposed, ALL),
+    "kernel flipped": (_kernel_flipped, ALL),
+    "output channels permuted": (_outputs_permuted, ALL),
+    "input channels permuted": (_inputs_permuted, ALL),
+    "matrix transposed": (_matrix_transposed, ALL),
+    "weight address off by one": (_address_off_by_one, ALL),
+    "lowest bit of weights lost": (_low_bit_lost, ALL),
+    "wrong exponent": (_wrong_exponent, ALL),
+    "wrong exponent of a channel": (_wrong_exponent_of_a_channel, ALL),
+    "padding shifted by one": (_padding_shifted, ALL),
+    "stride off by one": (_stride_off_by_one, ALL),
+    "ReLU lost": (_relu_lost, ALL),
+    "clamped too early": (_clamped_too_early, ALL),
+    "window a column short": (_window_short, ALL),
+    "operands swapped": (_swapped_operands, ALL),
+    "operand not aligned": (_operand_scale_lost, INTEGER),
+    "one table entry": (_one_table_entry, INTEGER),
+    "table shifted by one": (_table_shifted, INTEGER),
+}
+
+
+Cast = Callable[[Array, int], Array]
+"""A rounded division by 2**shift that is not the right one."""
+
+
+def floor(values: Array, shift: int) -> Array:
+    """Rounds down."""
+    return values >> shift
+
+
+def half_up(values: Array, shift: int) -> Array:
+    """Rounds ties up."""
+    return (values + ((1 << shift) >> 1)) >> shift
+
+
+def run_task_rounding(cast: Cast) -> Callable[[TaskGraph, Task, list[Array]], Array]:
+    """`golden.run_task` with another rounding of shifts; divisions by other numbers stay right."""
+
+    def run(graph: TaskGraph, task: Task, inputs: list[Array]) -> Array:
+        found = requantisation(graph, task) if task.operator.accumulates else None
+        if found is None or found.divisor != 1 or found.left:
+            return golden.run_task(graph, task, inputs)
+        sums = task.operator.accumulate(inputs, task.values)
+        shifts = np.broadcast_to(found.shifts, (graph.output_tensor(task).channels,))
+        axis = graph.output_tensor(task).channel_axis + 1
+        parts = [
+            cast(part, int(shift)) if shift else part
+            for part, shift in zip(np.moveaxis(sums, axis, 0), shifts, strict=True)
+        ]
+        return np.clip(np.moveaxis(np.stack(parts), 0, axis), found.low, found.high)
+
+    return run
+
+
+def run_task_wrapping(graph: TaskGraph, task: Task, inputs: list[Array]) -> Array:
+    """`golden.run_task`, but a matrix product keeps only the low bits of what is above its format."""
+    if not isinstance(task.operator, Convolution | Dense):
+        return golden.run_task(graph, task, inputs)
+    found = requantisation(graph, task)
+    number = graph.output_tensor(task).number
+    shape = [1] * (graph.output_tensor(task).channel_axis + 1) + [-1]
+    shifts = np.array(found.shifts).reshape(
+        shape + [1] * (len(graph.output_tensor(task).shape) + 1 - len(shape))
+    )
+    sums = divide_half_even(task.operator.accumulate(inputs, task.values), found.divisor, shifts)
+    span = number.maximum - number.minimum + 1
+    return (np.maximum(sums, found.low) - number.minimum) % span + number.minimum
+
+
+def run_task_on_one_operand(graph: TaskGraph, task: Task, inputs: list[Array]) -> Array:
+    """`golden.run_task`, but a sum or product reads its first operand twice."""
+    if isinstance(task.operator, Combine):
+        inputs = [inputs[0], inputs[0]]
+    return golden.run_task(graph, task, inputs)
+
+
+def first_layer_hurt(
+    graph: TaskGraph, trace: Trace, run: Callable[[TaskGraph, Task, list[Array]], Array]
+) -> str | None:
+    """The first task that gives something else for right inputs, if all tasks are run so; None if there is none."""
+    for task in graph.tasks:
+        if not np.array_equal(run(graph, task, [trace[name] for name in task.inputs]), trace[task.output]):
+            return task.name
+    return None
