@@ -268,7 +268,7 @@ class Campaign:
 
     def _quantised(self) -> Iterator[Outcome]:
         """Rounding down before QuantizeLinear: it has nothing left to round."""
-        layer = self._rounding_layer(mutations.floor)
+        layer = mutations.first_layer_hurt(self.graph, self.truth, mutations.run_task_rounding_down)
         if layer is None:
             return
         model = export_qdq(self.graph)
@@ -289,9 +289,6 @@ class Campaign:
         quantise.input[0] = "rounded down"
         runner = self._onnx(model, QuantisedRunner)
         yield self.outcome("floor for round", "quantised", layer, quantised=runner)
-
-    def _rounding_layer(self, cast: mutations.Cast) -> str | None:
-        return mutations.first_layer_hurt(self.graph, self.truth, mutations.run_task_rounding(cast))
 
     def _golden(self) -> Iterator[Outcome]:
         for name, run in ARITHMETIC.items():
@@ -388,8 +385,8 @@ FLOAT_FAULTS: Mapping[str, Callable[[str, str], list[onnx.NodeProto]]] = {
 }
 
 ARITHMETIC = {
-    "floor for round": mutations.run_task_rounding(mutations.floor),
-    "half up for half to even": mutations.run_task_rounding(mutations.half_up),
+    "floor for round": mutations.run_task_rounding_down,
+    "half up for half to even": mutations.run_task_rounding_up,
     "wrap for saturate": mutations.run_task_wrapping,
     "one operand read twice": mutations.run_task_on_one_operand,
 }
@@ -407,13 +404,13 @@ KERNELS = {
     ),
     "wrap for saturate": (
         "intarsia/post.hpp",
-        "output_t(clamp(shift_half_even(exact, shift), row.low, row.high))",
-        "output_t(clamp(shift_half_even(exact, shift), row.low, 0x3fffffff))",
+        "clamp(wide_t(rounded + wide_t(row.zero)), row.low, row.high)",
+        "clamp(wide_t(rounded + wide_t(row.zero)), row.low, 0x3fffffff)",
     ),
     "one operand read twice": (
         "intarsia/combine.hpp",
-        "total_t(total_t(y[v]) << row.shift_b)",
-        "total_t(total_t(x[v] + 0 * y[v]) << row.shift_b)",
+        "total_t(total_t(y[v] - row.zero_b) << row.shift_b)",
+        "total_t(total_t(x[v] + 0 * y[v] - row.zero_b) << row.shift_b)",
     ),
 }
 

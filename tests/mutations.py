@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from intarsia import golden
-from intarsia.fixed_point import ChannelFormat, divide_half_even
+from intarsia.fixed_point import ChannelFormat, Rounding
 from intarsia.operator import Array
 from intarsia.ops.combine import Combine, Sub
 from intarsia.ops.convolution import Convolution
@@ -268,52 +268,47 @@ CHANGES: Mapping[str, tuple[Change, frozenset[str]]] = {
 }
 
 
-Cast = Callable[[Array, int], Array]
-"""A rounded division by 2**shift that is not the right one."""
+Run = Callable[[TaskGraph, Task, list[Array]], Array]
+"""A `golden.run_task` that is not the right one."""
 
 
-def floor(values: Array, shift: int) -> Array:
-    """Rounds down."""
-    return values >> shift
+def _sums(graph: TaskGraph, task: Task, inputs: list[Array]) -> Array:
+    """Exact accumulators in int64."""
+    numbers = [tensor.number for tensor in graph.input_tensors(task)]
+    centred = [raw - number.zero for raw, number in zip(inputs, numbers, strict=True)]
+    return task.operator.accumulate(centred, task.values)
 
 
-def half_up(values: Array, shift: int) -> Array:
-    """Rounds ties up."""
-    return (values + ((1 << shift) >> 1)) >> shift
+def run_task_rounding_down(graph: TaskGraph, task: Task, inputs: list[Array]) -> Array:
+    """Floor instead of half to even."""
+    if not task.operator.accumulates:
+        return golden.run_task(graph, task, inputs)
+    found = replace(requantisation(graph, task), rounding=Rounding.FLOOR)
+    return found.apply(_sums(graph, task, inputs), graph.output_tensor(task).channel_axis)
 
 
-def run_task_rounding(cast: Cast) -> Callable[[TaskGraph, Task, list[Array]], Array]:
-    """`golden.run_task` with another rounding of shifts; divisions by other numbers stay right."""
-
-    def run(graph: TaskGraph, task: Task, inputs: list[Array]) -> Array:
-        found = requantisation(graph, task) if task.operator.accumulates else None
-        if found is None or found.divisor != 1 or found.left:
-            return golden.run_task(graph, task, inputs)
-        sums = task.operator.accumulate(inputs, task.values)
-        shifts = np.broadcast_to(found.shifts, (graph.output_tensor(task).channels,))
-        axis = graph.output_tensor(task).channel_axis + 1
-        parts = [
-            cast(part, int(shift)) if shift else part
-            for part, shift in zip(np.moveaxis(sums, axis, 0), shifts, strict=True)
-        ]
-        return np.clip(np.moveaxis(np.stack(parts), 0, axis), found.low, found.high)
-
-    return run
+def run_task_rounding_up(graph: TaskGraph, task: Task, inputs: list[Array]) -> Array:
+    """Ties go up instead of to even, where there is no more to do than to shift."""
+    found = requantisation(graph, task)
+    if not task.operator.accumulates or found.scaled or found.divisor != 1 or min(found.shifts) < 0:
+        return golden.run_task(graph, task, inputs)
+    axis = graph.output_tensor(task).channel_axis
+    halves = [(1 << shift) >> 1 for shift in found.shifts]
+    along = [-1 if place == axis + 1 else 1 for place in range(len(graph.output_tensor(task).shape) + 1)]
+    sums = _sums(graph, task, inputs) + np.array(halves).reshape(along if len(halves) > 1 else -1)
+    return replace(found, rounding=Rounding.FLOOR).apply(sums, axis)
 
 
 def run_task_wrapping(graph: TaskGraph, task: Task, inputs: list[Array]) -> Array:
-    """`golden.run_task`, but a matrix product keeps only the low bits of what is above its format."""
+    """A matrix product keeps only the low bits of what is above its format."""
     if not isinstance(task.operator, Convolution | Dense):
         return golden.run_task(graph, task, inputs)
     found = requantisation(graph, task)
-    number = graph.output_tensor(task).number
-    shape = [1] * (graph.output_tensor(task).channel_axis + 1) + [-1]
-    shifts = np.array(found.shifts).reshape(
-        shape + [1] * (len(graph.output_tensor(task).shape) + 1 - len(shape))
-    )
-    sums = divide_half_even(task.operator.accumulate(inputs, task.values), found.divisor, shifts)
-    span = number.maximum - number.minimum + 1
-    return (np.maximum(sums, found.low) - number.minimum) % span + number.minimum
+    tensor = graph.output_tensor(task)
+    sums = _sums(graph, task, inputs)
+    wide = replace(found, low=found.low, high=1 << 40).apply(sums, tensor.channel_axis)
+    span = tensor.number.maximum - tensor.number.minimum + 1
+    return (wide - tensor.number.minimum) % span + tensor.number.minimum
 
 
 def run_task_on_one_operand(graph: TaskGraph, task: Task, inputs: list[Array]) -> Array:
