@@ -1,18 +1,20 @@
-"""Drives one intarsia accelerator through PYNQ.
+"""Drives one intarsia accelerator.
 
-This one file is the whole driver. It stands beside `manifest.json` and `weights.bin` in the deploy folder of a project
-and needs only NumPy and PYNQ: 3.1 on the board, or 4.0 on the board or on another computer (set PYNQ_REMOTE_DEVICES to
-the address of the board).
+This file, and the one beside it that reaches the board (`pynq_device.py` or `xrt_device.py`), are the whole driver. They
+stand beside `manifest.json` and `weights.bin` in the deploy folder of a project. They need NumPy, and PYNQ 3.1 on the
+board, PYNQ 4.0 on the board or on another computer (set PYNQ_REMOTE_DEVICES to the address of the board), or XRT's pyxrt.
 
     from accelerator import Accelerator
 
     with Accelerator("lenet5.bit") as lenet5:
+        lenet5.self_test()       # the golden vectors of the project
         y = lenet5(x)            # a batch of float samples in, float results out
         raw = lenet5.run(q)      # the same with the integers of the hardware
         layers = lenet5.taps(q, group=1)
 
 or, from a shell, with integer arrays in .npz files that are keyed by tensor name:
 
+    python accelerator.py --bitstream lenet5.bit --self-test
     python accelerator.py --bitstream lenet5.bit --inputs in.npz --outputs out.npz [--taps]
 
 Everything about the design comes from the manifest. A tensor lies in DRAM pixel by pixel: the batch axis is dropped, the
@@ -25,6 +27,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import hashlib
+import importlib.util
+import io
 import json
 import sys
 import time
@@ -38,14 +42,11 @@ import numpy as np
 if TYPE_CHECKING:
     from typing import Self
 
-# Bits of the control register, at offset 0 of the control bundle.
-CTRL = 0x00
-AP_START, AP_DONE, AP_IDLE, AP_READY = 1, 2, 4, 8
-
 # Samples go to the board in chunks whose buffers stay below this, because contiguous memory is scarce on a board.
 CHUNK_BYTES = 16 << 20
-# Each sample starts on a cache line of its own.
-SAMPLE_ALIGNMENT = 64
+# What result buffers hold before a launch with taps. A word of results that happens to be just this counts as unwritten.
+UNWRITTEN = 0xA5
+BUILD_SUMS = "SHA256SUMS"
 
 
 class AcceleratorError(Exception):
@@ -260,34 +261,40 @@ class Accelerator:
     """
 
     def __init__(
-        self, bitstream: str | Path, manifest: str | Path | None = None, timeout_s: float = 10.0
+        self,
+        bitstream: str | Path,
+        manifest: str | Path | None = None,
+        timeout_s: float = 10.0,
+        device: Any = None,
     ) -> None:
         """Checks the files and configures the board.
 
         Args:
-            bitstream: The .bit file; its .hwh must stand beside it.
+            bitstream: The .bit file, with its .hwh beside it; for XRT the .xclbin file.
             manifest: The manifest; by default the one beside the bitstream, else the one beside this file.
             timeout_s: How long one launch may take.
+            device: Which board, where there are several: its number, or a device object of PYNQ or pyxrt. By default the
+                first.
 
         Raises:
             AcceleratorError: If a file is missing, was changed, or belongs to another build, or the board refuses.
         """
-        bitstream = Path(bitstream)
-        self.manifest_path = _find_manifest(bitstream) if manifest is None else Path(manifest)
+        self.bitstream = Path(bitstream)
+        self.manifest_path = _find_manifest(self.bitstream) if manifest is None else Path(manifest)
         self.manifest = read_manifest(self.manifest_path)
         self.timeout_s = timeout_s
         self.launches = 0
+        self.seconds = 0.0
+        """How long the last launch took, by the clock of the computer that this driver runs on."""
         self._arguments = {argument["name"]: argument for argument in self.manifest["arguments"]}
-        self._written: dict[str, int] = {}
         self._buffers: dict[str, Any] = {}
-        self._addresses: dict[str, int] = {}
-        self._stuck = False
-        self._check_files(bitstream)
-        weights = self._read_weights()
-        self._overlay = _load_overlay(bitstream)
-        self._mmio = self._find_kernel()
-        if weights is not None:
-            self._allocate(self.manifest["weights"]["argument"], weights)
+        self._unusable = ""
+        self._check_files()
+        self._weights = self._read_weights()
+        self._module = _device_module(self.manifest.get("runtime", "pynq"))
+        self._which = device
+        self._device: Any = None
+        self._open()
 
     def __enter__(self) -> Self:
         return self
@@ -299,15 +306,26 @@ class Accelerator:
         """Frees the buffers on the board; the accelerator cannot be used afterwards."""
         for buffer in self._buffers.values():
             with contextlib.suppress(Exception):  # a lost board must not hide why it was lost
-                buffer.freebuffer()
+                buffer.free()
         self._buffers.clear()
-        self._addresses.clear()
-        self._stuck = True
+        self._unusable = self._unusable or "it was closed"
+
+    def reload(self) -> None:
+        """Loads the bitstream again, which frees a stuck kernel; buffers and weights are set up anew."""
+        self.close()
+        self._unusable = ""
+        self.launches = 0
+        self._open()
 
     @property
     def groups(self) -> list[int]:
         """The tap groups: one launch writes the tensors of one group."""
         return sorted({spec["select"] for spec in self.manifest["taps"]})
+
+    @property
+    def expected_seconds(self) -> float:
+        """How long the kernel should take for one sample, from the cycles in the manifest; 0 if they are unknown."""
+        return float(self.manifest.get("cycles", 0)) / (float(self.manifest["clock_mhz"]) * 1e6)
 
     def __call__(self, x: Any) -> Any:
         """Runs float samples.
@@ -345,8 +363,7 @@ class Accelerator:
         """Runs raw integer samples and reads the inner tensors of one tap group as well as the outputs."""
         if group not in self.groups:
             raise AcceleratorError(f"there is no tap group {group}; the groups are {self.groups}")
-        specs = [spec for spec in self.manifest["taps"] if spec["select"] == group]
-        return self._launch(self._by_name(raw), group, [*self.manifest["outputs"], *specs])
+        return self._launch(self._by_name(raw), group, [*self.manifest["outputs"], *self._tapped(group)])
 
     def trace(self, raw: Any) -> dict[str, np.ndarray[Any, Any]]:
         """Runs raw integer samples once per tap group and returns every tensor the hardware can show.
@@ -370,7 +387,57 @@ class Accelerator:
             results.update(found)
         return results
 
+    def self_test(self) -> int:
+        """Runs the golden vectors of the project and compares every integer.
+
+        Returns:
+            How many samples were compared.
+
+        Raises:
+            AcceleratorError: If there are no golden vectors, or an output is wrong; says the first wrong element.
+        """
+        inputs, expected = self._golden()
+        found = self.run(inputs)
+        for name, wanted in expected.items():
+            wrong = np.argwhere(found[name] != wanted)
+            if len(wrong):
+                where = tuple(int(i) for i in wrong[0])
+                raise AcceleratorError(
+                    f"self-test: {len(wrong)} of {wanted.size} elements of output '{name}' are wrong, the first at "
+                    f"{where}: {found[name][where]}, not {wanted[where]}. `intarsia verify` with the address of this "
+                    "board says which layer is the first to differ"
+                )
+        return len(next(iter(expected.values())))
+
+    def diagnose(self, raw: Any) -> str:
+        """Says how far a stuck kernel gets with one sample.
+
+        Every tap group is run on a freshly loaded bitstream, with a time limit; what the kernel has written by then
+        shows where it stands. The accelerator is loaded once more at the end, and can be used again.
+        """
+        sample = {name: np.asarray(value) for name, value in self._by_name(raw).items()}
+        done: dict[str, str] = {}
+        for group in self.groups:
+            self.reload()
+            try:
+                self.taps(sample, group)
+                done |= {spec["tensor"]: "complete" for spec in self._tapped(group)}
+            except AcceleratorError:
+                done |= self._progress(group)
+        self.reload()
+        return self._where(done)
+
     # The rest is how.
+
+    def _open(self) -> None:
+        try:
+            self._device = self._module.Device(self.bitstream, self.manifest, self._which)
+            if self._weights is not None:
+                self._allocate(self.manifest["weights"]["argument"], self._weights)
+        except self._module.DeviceError as error:
+            raise AcceleratorError(str(error)) from error
+        except Exception as error:
+            raise AcceleratorError(f"cannot set up the board: {_reason(error)}") from error
 
     def _by_name(self, values: Any) -> dict[str, Any]:
         names = [spec["tensor"] for spec in self.manifest["inputs"]]
@@ -385,16 +452,44 @@ class Accelerator:
             raise AcceleratorError(f"input '{missing[0]}' is missing; given: {', '.join(values) or 'none'}")
         return values
 
-    def _check_files(self, bitstream: Path) -> None:
-        for path in (bitstream, bitstream.with_suffix(".hwh")):
+    def _check_files(self) -> None:
+        files = [self.bitstream]
+        if self.manifest.get("runtime", "pynq") == "pynq":
+            files.append(self.bitstream.with_suffix(".hwh"))
+        for path in files:
             if not path.is_file():
                 raise AcceleratorError(
-                    f"there is no file {path}; the .bit and its .hwh must stand side by side"
+                    f"there is no file {path}"
+                    + ("; the .bit and its .hwh must stand side by side" if len(files) > 1 else "")
                 )
+        folder = self.manifest_path.parent
         for name, wanted in self.manifest.get("sha256", {}).items():
-            path = self.manifest_path.parent / name
+            path = folder / name
             if path.is_file():
                 _check_hash(path, path.read_bytes(), wanted)
+        self._check_build()
+
+    def _check_build(self) -> None:
+        """Compares the files with the list that the build wrote beside them, if there is one.
+
+        The list holds the manifest too, so it also tells a bitstream that was built before the last compilation.
+        """
+        sums = self.bitstream.with_name(BUILD_SUMS)
+        if not sums.is_file():
+            return
+        names = {"manifest.json": self.manifest_path}
+        for line in sums.read_text(encoding="utf-8").splitlines():
+            wanted, _, name = line.partition("  ")
+            path = names.get(name, self.bitstream.with_name(name))
+            if not path.is_file():
+                raise AcceleratorError(
+                    f"there is no file {path}, which {sums} lists: copy the deploy folder again"
+                )
+            if hashlib.sha256(path.read_bytes()).hexdigest() != wanted:
+                raise AcceleratorError(
+                    f"{path} is not the file that {sums} lists: the files are not of one build. Build the bitstream "
+                    "again, or copy the whole deploy folder again"
+                )
 
     def _read_weights(self) -> np.ndarray[Any, Any] | None:
         weights = self.manifest.get("weights")
@@ -412,25 +507,24 @@ class Accelerator:
         _check_hash(path, data, weights["sha256"])
         return np.frombuffer(data, np.uint8)
 
-    def _find_kernel(self) -> Any:
-        instance = self.manifest["instance"]
-        blocks = self._overlay.ip_dict
-        if instance not in blocks:
-            raise AcceleratorError(
-                f"the .hwh has no block '{instance}', only {', '.join(sorted(blocks))}: it belongs to another design"
-            )
-        registers = blocks[instance].get("registers") or {}
-        offsets = {register["address_offset"] for register in registers.values()}
-        for name, argument in self._arguments.items():
-            if offsets and argument["offset"] not in offsets:
-                raise AcceleratorError(
-                    f"the .hwh of '{instance}' has no register at {argument['offset']:#x}, where the manifest puts "
-                    f"argument '{name}': bitstream and manifest come from different builds"
-                )
-        block = self._overlay
-        for part in instance.split("/"):
-            block = getattr(block, part)
-        return block.mmio
+    def _golden(self) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, np.ndarray[Any, Any]]]:
+        golden = self.manifest.get("golden")
+        if not golden:
+            raise AcceleratorError(f"{self.manifest_path} names no golden vectors")
+        path = self.manifest_path.parent / golden["file"]
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise AcceleratorError(f"cannot read the golden vectors {path}: {error.strerror}") from error
+        _check_hash(path, data, golden["sha256"])
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        inputs = {name.removeprefix("in:"): array for name, array in arrays.items() if name[:3] == "in:"}
+        expected = {name.removeprefix("out:"): array for name, array in arrays.items() if name[:4] == "out:"}
+        return inputs, expected
+
+    def _tapped(self, group: int) -> list[dict[str, Any]]:
+        return [spec for spec in self.manifest["taps"] if spec["select"] == group]
 
     def _launch(
         self, raw: dict[str, Any], tap: int, wanted: list[dict[str, Any]]
@@ -440,9 +534,9 @@ class Accelerator:
         The samples of a chunk lie one after the other in each buffer, so a chunk costs one transfer per buffer, and a
         launch only moves the pointers on.
         """
-        if self._stuck:
+        if self._unusable:
             raise AcceleratorError(
-                "the accelerator was closed or is stuck: make a new one, which loads the bitstream again"
+                f"the accelerator cannot be used, {self._unusable}: make a new one, or call reload()"
             )
         packed = {}
         for spec in self.manifest["inputs"]:
@@ -454,25 +548,30 @@ class Accelerator:
             raise AcceleratorError(f"the inputs must have as many samples as each other, not {counts}")
 
         moving = {spec["argument"] for spec in (*self.manifest["inputs"], *wanted)}
-        strides = {
-            name: -(-self._arguments[name]["bytes"] // SAMPLE_ALIGNMENT) * SAMPLE_ALIGNMENT for name in moving
-        }
+        step = self._device.alignment
+        strides = {name: -(-self._arguments[name]["bytes"] // step) * step for name in moving}
         chunk = min(count, max(1, CHUNK_BYTES // sum(strides.values())))
         parts: dict[str, list[np.ndarray[Any, Any]]] = {spec["tensor"]: [] for spec in wanted}
         try:
+            self._device.check()
             for name, argument in self._arguments.items():
                 if argument["kind"] == "pointer":
                     self._reserve(name, strides[name] * chunk if name in moving else argument["bytes"])
             for first in range(0, count, chunk):
                 rows = min(chunk, count - first)
                 self._send(packed, strides, first, rows)
+                if tap:
+                    self._mark({spec["argument"] for spec in wanted})
                 for row in range(rows):
                     self._run_once({name: row * strides[name] for name in moving}, tap)
                 self._receive(wanted, strides, rows, parts)
         except AcceleratorError:
             raise
+        except self._module.DeviceError as error:
+            self._unusable = "it lost the board"
+            raise AcceleratorError(str(error)) from error
         except Exception as error:
-            self._stuck = True
+            self._unusable = "it lost the board"
             raise AcceleratorError(
                 f"lost the board after {self.launches} launches: {_reason(error)}"
             ) from error
@@ -483,104 +582,113 @@ class Accelerator:
             view = self._rows(spec, strides, rows)
             view[...] = packed[spec["tensor"]][first : first + rows]
         for name in {spec["argument"] for spec in self.manifest["inputs"]}:
-            self._buffers[name].sync_to_device()
+            self._buffers[name].to_device()
+
+    def _mark(self, names: set[str]) -> None:
+        """Fills result buffers with a pattern, so that a stuck launch shows how far it came."""
+        for name in names:
+            self._buffers[name].bytes[:] = UNWRITTEN
+            self._buffers[name].to_device()
 
     def _receive(
         self, wanted: list[dict[str, Any]], strides: dict[str, int], rows: int, parts: dict[str, list[Any]]
     ) -> None:
         for name in {spec["argument"] for spec in wanted}:
-            self._buffers[name].sync_from_device()
+            self._buffers[name].from_device()
         for spec in wanted:
             parts[spec["tensor"]].append(unpack(self._rows(spec, strides, rows), spec))
 
     def _rows(self, spec: dict[str, Any], strides: dict[str, int], rows: int) -> np.ndarray[Any, Any]:
         """A view of one tensor in the buffer of its argument, one row per sample."""
         stride = strides[spec["argument"]]
-        whole = np.asarray(self._buffers[spec["argument"]])[: rows * stride].reshape(rows, stride)
+        whole = self._buffers[spec["argument"]].bytes[: rows * stride].reshape(rows, stride)
         start = spec["word_offset"] * self.manifest["word_bytes"]
-        return whole[:, start : start + sample_bytes(spec)]
+        view: np.ndarray[Any, Any] = whole[:, start : start + sample_bytes(spec)]
+        return view
 
     def _run_once(self, offsets: dict[str, int], tap: int) -> None:
-        values = {}
+        values: dict[str, Any] = {}
         for name, argument in self._arguments.items():
             if argument["kind"] == "pointer":
-                values[name] = self._addresses[name] + offsets.get(name, 0)
+                values[name] = (self._buffers[name], offsets.get(name, 0))
             elif argument.get("direction", "in") == "in":
                 roles = {"load_weights": int(self.launches == 0), "tap": tap}
                 values[name] = roles.get(name, int(argument.get("value", 0)))
-        self._write_arguments(values)
-        self._mmio.write(CTRL, AP_START)
-        self._wait()
+        start = time.monotonic()
+        state = self._device.launch(values, self.timeout_s)
+        self.seconds = time.monotonic() - start
+        if state:
+            self._unusable = "its kernel is stuck"
+            raise AcceleratorError(self._timeout_text(state, tap))
         self.launches += 1
 
-    def _write_arguments(self, values: dict[str, int]) -> None:
-        """Writes the registers from the first to the last that changes, in one access: a board may be far away.
+    def _timeout_text(self, state: str, tap: int) -> str:
+        expected = self.expected_seconds
+        text = (
+            f"{self.manifest['instance']} did not finish launch {self.launches + 1} in {self.timeout_s:g} s"
+        )
+        text += f" (the schedule says {expected * 1e3:.3g} ms)" if expected else ""
+        text += f". {state}"
+        if tap:
+            with contextlib.suppress(Exception):
+                text += ". " + self._where(self._progress(tap))
+        elif self.groups:
+            text += ". diagnose(sample) says how far it gets"
+        return text
 
-        Unused words in between ignore writes. PYNQ takes bytes or Python ints, and mistakes NumPy integers.
-        """
-        changed = [
-            self._arguments[name] for name, value in values.items() if self._written.get(name) != value
-        ]
-        if not changed:
-            return
-        start = min(argument["offset"] for argument in changed)
-        end = max(argument["offset"] + _register_bytes(argument) for argument in changed)
-        image = bytearray(end - start)
-        for name, value in values.items():
-            argument = self._arguments[name]
-            if start <= argument["offset"] < end:
-                position, size = argument["offset"] - start, _register_bytes(argument)
-                image[position : position + size] = int(value).to_bytes(size, "little", signed=value < 0)
-        self._mmio.write(start, bytes(image))
-        self._written = values
-
-    def _wait(self) -> None:
-        start = time.monotonic()
-        while True:
-            control = int(self._mmio.read(CTRL))
-            if control & AP_DONE or control & (AP_START | AP_IDLE) == AP_IDLE:
-                return
-            elapsed = time.monotonic() - start
-            if elapsed > self.timeout_s:
-                self._stuck = True
-                raise AcceleratorError(self._timeout_text(control))
-            if elapsed > 0.001:
-                time.sleep(min(elapsed / 8, 0.01))
-
-    def _timeout_text(self, control: int) -> str:
-        bits = {"ap_start": AP_START, "ap_done": AP_DONE, "ap_idle": AP_IDLE, "ap_ready": AP_READY}
-        state = " ".join(f"{name}={int(bool(control & bit))}" for name, bit in bits.items())
-        if control in (0, 0xFFFFFFFF):
-            advice = (
-                "no kernel answers: check that the clock runs and that the bitstream belongs to this manifest"
+    def _progress(self, group: int) -> dict[str, str]:
+        """How much of each tensor of a group is written in the sample that stuck, the first with unwritten words."""
+        result = {}
+        for name in {spec["argument"] for spec in self._tapped(group)}:
+            self._buffers[name].from_device()
+        for spec in self._tapped(group):
+            size, stride = sample_bytes(spec), self._arguments[spec["argument"]]["bytes"]
+            stride = -(-stride // self._device.alignment) * self._device.alignment
+            whole = self._buffers[spec["argument"]].bytes
+            start = spec["word_offset"] * self.manifest["word_bytes"]
+            rows = whole[: len(whole) // stride * stride].reshape(-1, stride)[:, start : start + size]
+            words = (rows != UNWRITTEN).reshape(len(rows), -1, self.manifest["word_bytes"]).any(axis=2)
+            short = np.flatnonzero(~words.all(axis=1))
+            written = int(words[short[0]].sum()) if short.size else words.shape[1]
+            result[spec["tensor"]] = (
+                "complete" if written == words.shape[1] else f"{written} of {words.shape[1]} words"
             )
-        else:
-            advice = (
-                "the kernel still runs: give a longer timeout_s; if that does not help it is stuck: check its memory "
-                "ports and FIFO depths in C-simulation, then make a new Accelerator, which loads the bitstream again"
-            )
-        name = self.manifest["instance"]
-        return f"{name} did not finish launch {self.launches + 1} in {self.timeout_s:g} s. CTRL = {control:#x} ({state}): {advice}"
+        return result
+
+    def _where(self, done: dict[str, str]) -> str:
+        phases = self.manifest.get("phases") or [{"tensors": list(done)}]
+        for number, phase in enumerate(phases):
+            short = [
+                (name, done[name]) for name in phase["tensors"] if done.get(name, "complete") != "complete"
+            ]
+            if short:
+                written = ", ".join(f"'{name}' ({share} written)" for name, share in short)
+                return f"It stands in phase {number} of {len(phases)}: {written}"
+        return f"All {len(done)} tensors that the taps show were written"
 
     def _reserve(self, name: str, size: int) -> None:
         """Makes sure that a pointer argument has a buffer of at least `size` bytes."""
-        if name not in self._buffers or self._buffers[name].nbytes < size:
+        if name not in self._buffers or self._buffers[name].bytes.nbytes < size:
             self._allocate(name, np.zeros(size, np.uint8))
 
     def _allocate(self, name: str, content: np.ndarray[Any, Any]) -> None:
-        from pynq import allocate
-
         if name in self._buffers:
-            self._buffers.pop(name).freebuffer()
-        buffer = allocate(shape=content.shape, dtype=np.uint8)
-        buffer[:] = content
-        buffer.sync_to_device()
+            self._buffers.pop(name).free()
+        buffer = self._device.allocate(name, content.nbytes)
+        buffer.bytes[:] = content
+        buffer.to_device()
         self._buffers[name] = buffer
-        self._addresses[name] = int(buffer.device_address)
 
 
-def _register_bytes(argument: dict[str, Any]) -> int:
-    return 8 if argument["bits"] > 32 else 4
+def _device_module(runtime: str) -> Any:
+    """The module that reaches the board: the file beside this one, wherever this one was copied to."""
+    path = Path(__file__).resolve().with_name(f"{runtime}_device.py")
+    specification = importlib.util.spec_from_file_location(f"{__name__}_{runtime}", path)
+    if specification is None or specification.loader is None or not path.is_file():
+        raise AcceleratorError(f"there is no file {path}: copy the whole deploy folder again")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
 
 
 def _find_manifest(bitstream: Path) -> Path:
@@ -595,23 +703,6 @@ def _check_hash(path: Path, data: bytes, wanted: str) -> None:
             f"{path} is not the file the manifest was made with (sha256 {found[:12]}..., wanted {wanted[:12]}...): "
             "copy the whole deploy folder again"
         )
-
-
-def _load_overlay(bitstream: Path) -> Any:
-    try:
-        from pynq import Overlay
-    except ImportError as error:
-        raise AcceleratorError(f"PYNQ cannot be imported by {sys.executable}: {error}") from error
-    try:
-        overlay = Overlay(str(bitstream), download=False)
-        if overlay.device.has_capability("REMOTE"):
-            # PYNQ.remote 4.0 does not send a file whose name the board already knows, even when it has changed.
-            digest = hashlib.sha256(bitstream.read_bytes()).hexdigest()
-            overlay.binfile_name = f"{bitstream.stem}_{digest[:16]}.bin"
-        overlay.download()
-    except Exception as error:
-        raise AcceleratorError(f"cannot load {bitstream}: {_reason(error)}") from error
-    return overlay
 
 
 def _reason(error: Exception) -> str:
@@ -630,29 +721,39 @@ def save_arrays(path: Path, arrays: dict[str, np.ndarray[Any, Any]]) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line: 0 if all went well, 2 if the accelerator could not run."""
+    """The command line: 0 if all went well, 1 if the self-test found a wrong result, 2 if the accelerator could not run."""
     parser = argparse.ArgumentParser(description="Run raw integer samples on an intarsia accelerator.")
-    parser.add_argument("--bitstream", required=True, type=Path, help=".bit file, with its .hwh beside it")
-    parser.add_argument("--inputs", required=True, type=Path, help=".npz with one array per input tensor")
-    parser.add_argument(
-        "--outputs", required=True, type=Path, help=".npz to write, with one array per tensor"
-    )
+    parser.add_argument("--bitstream", required=True, type=Path, help=".bit (with its .hwh) or .xclbin file")
+    parser.add_argument("--self-test", action="store_true", help="run the golden vectors and compare")
+    parser.add_argument("--inputs", type=Path, help=".npz with one array per input tensor")
+    parser.add_argument("--outputs", type=Path, help=".npz to write, with one array per tensor")
     parser.add_argument("--taps", action="store_true", help="also write every tensor that can be tapped")
     parser.add_argument(
         "--manifest", type=Path, help="default: manifest.json beside the bitstream or this file"
     )
     parser.add_argument("--timeout", type=float, default=10.0, help="seconds that one launch may take (10)")
+    parser.add_argument(
+        "--device", type=int, default=None, help="number of the board, where there are several"
+    )
     options = parser.parse_args(arguments)
+    if (options.inputs is None) != (options.outputs is None) or not (options.self_test or options.inputs):
+        parser.error("give --self-test, or --inputs and --outputs")
     try:
-        with np.load(options.inputs) as archive:
-            raw = {name: archive[name] for name in archive.files}
-        with Accelerator(options.bitstream, options.manifest, options.timeout) as accelerator:
-            results = accelerator.trace(raw) if options.taps else accelerator.run(raw)
-        given = {spec["tensor"]: raw[spec["tensor"]] for spec in accelerator.manifest["inputs"]}
-        save_arrays(options.outputs, {**given, **results})  # with its inputs, a trace that can be verified
+        raw = {}
+        if options.inputs:
+            with np.load(options.inputs) as archive:
+                raw = {name: archive[name] for name in archive.files}
+        place = (options.bitstream, options.manifest, options.timeout, options.device)
+        with Accelerator(*place) as accelerator:
+            if options.self_test:
+                print(f"self-test passed: {accelerator.self_test()} samples, every integer right")
+            if options.inputs:
+                results = accelerator.trace(raw) if options.taps else accelerator.run(raw)
+                given = {spec["tensor"]: raw[spec["tensor"]] for spec in accelerator.manifest["inputs"]}
+                save_arrays(options.outputs, {**given, **results})  # with its inputs, a trace to be verified
     except AcceleratorError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
+        return 1 if str(error).startswith("self-test:") else 2
     except Exception as error:  # noqa: BLE001 (a command line says it in one line, whatever it is)
         print(f"error: {_reason(error)}", file=sys.stderr)
         return 2

@@ -1,6 +1,6 @@
 """The emulated board: a server that a PYNQ client cannot tell from a board with PYNQ.remote, but for its name.
 
-    python emulated_board.py --manifest DIR/deploy/manifest.json --library csim.so [--address 127.0.0.1]
+    python emulated_board.py --manifest DIR/deploy/manifest.json --library csim.so [--address 127.0.0.1] [--fault hang:3]
 
 It prints READY when it listens, and ends when its standard input is closed or on SIGTERM. It needs the Python that holds
 the PYNQ client (intarsia.boards.environment), and listens on loopback only. The port is fixed in PYNQ; several
@@ -32,13 +32,16 @@ if not __package__:  # run as a script, where the folder is in no package (PEP 3
     assert _spec is not None
     sys.modules[__package__] = importlib.util.module_from_spec(_spec)
 
+from .emulated_faults import Fault, parse
 from .emulated_files import Files
 from .emulated_kernel import Kernel
 from .emulated_memory import Memory
-from .emulated_overlay import CONTROL_RANGE, control_base, family, firmware
+from .emulated_overlay import CONTROL_RANGE, firmware
 from .emulated_registers import ControlRegisters, PlainRegisters, RegisterError
 
 PORT = 7967
+LARGEST_MEMORY = 1 << 30
+"""Contiguous memory is half of a board's DRAM, but no more than this."""
 
 # Registers of the processing system that PYNQ reads and writes when it loads a bitstream: clocks and port widths.
 # The values make the PLLs of PYNQ's formulas run at 1500 MHz and 1000 MHz.
@@ -58,17 +61,28 @@ SYSTEM_REGISTERS: dict[str, dict[int, dict[int, int]]] = {
 class Board:
     """The parts of the board, and the address bus between them."""
 
-    def __init__(self, manifest: dict[str, Any], library: Path) -> None:
-        """Builds the board as it is after booting: nothing is configured."""
+    def __init__(self, manifest: dict[str, Any], library: Path, fault: Fault | None = None) -> None:
+        """Builds the board as it is after booting: nothing is configured.
+
+        Raises:
+            ValueError: If the design is for a board of another kind than this one emulates.
+        """
+        kind = manifest["family"]
+        if kind not in SYSTEM_REGISTERS:
+            raise ValueError(
+                f"boards of family '{kind}' are not emulated, only {', '.join(SYSTEM_REGISTERS)}: this board speaks "
+                "PYNQ's protocol, and XRT has none like it. Verify with --board none"
+            )
+        self.fault = fault or Fault()
+        self._frozen = threading.Event()
         self._manifest = manifest
         self._library = library
         self._control: ControlRegisters | None = None
-        self.memory = Memory()
-        kind = family(manifest["board"])
+        self.memory = Memory(min(LARGEST_MEMORY, manifest["ddr_bytes"] // 2))
         architecture = "armv7l" if kind == "zynq-7000" else "aarch64"
         self.files = Files(manifest["board"], architecture, self.configure)
         self._system = {base: PlainRegisters(reset) for base, reset in SYSTEM_REGISTERS[kind].items()}
-        self._base = control_base(manifest["board"])
+        self._base = manifest["control_base"]
 
     def configure(self, content: bytes) -> None:
         """Configures the programmable logic: the kernel is reset and its on-chip memories are lost."""
@@ -80,7 +94,7 @@ class Board:
             )
         arguments = self._manifest["arguments"]
         control = ControlRegisters(arguments, lambda values: kernel.start(values))
-        kernel = Kernel(self._library, self._manifest, self.memory, control.finish)
+        kernel = Kernel(self._library, self._manifest, self.memory, control.finish, self.fault, self._frozen)
         self._control = control
 
     def check(self, address: int) -> None:
@@ -89,6 +103,8 @@ class Board:
 
     def read(self, address: int) -> int:
         """Reads a word from the bus."""
+        if self._frozen.is_set():
+            threading.Event().wait()
         registers, offset = self._find(address)
         return registers.read(offset)
 
@@ -120,7 +136,7 @@ def serve(board: Board, address: str) -> Any:
 
     options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1)]
     server = grpc.server(ThreadPoolExecutor(max_workers=4), options=options)
-    add_services(server, board.files, board, board.memory)
+    add_services(server, board.files, board, board.memory, board.fault)
     server.add_insecure_port(f"{address}:{PORT}")
     server.start()
     return server
@@ -134,6 +150,7 @@ def main() -> None:
     parser.add_argument("--manifest", required=True, type=Path, help="deploy/manifest.json of the project")
     parser.add_argument("--library", required=True, type=Path, help="shared library of the C-simulation")
     parser.add_argument("--address", default="127.0.0.1", help="loopback address to listen on (127.0.0.1)")
+    parser.add_argument("--fault", type=parse, help="KIND:NUMBER, see emulated_faults.py")
     options = parser.parse_args()
     try:
         if ipaddress.ip_address(options.address) not in ipaddress.ip_network("127.0.0.0/8"):
@@ -141,7 +158,8 @@ def main() -> None:
         manifest = json.loads(options.manifest.read_text(encoding="utf-8"))
         if not options.library.is_file():
             raise FileNotFoundError(f"there is no library {options.library}")
-        serve(Board(manifest, options.library), options.address)
+        # A server that nothing refers to is stopped.
+        server = serve(Board(manifest, options.library, options.fault), options.address)
     except Exception as error:  # noqa: BLE001 (a command line says it in one line)
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
@@ -153,6 +171,7 @@ def main() -> None:
     waiter = threading.Thread(target=_end_with_input, daemon=True)
     waiter.start()
     waiter.join()
+    del server
 
 
 def _end_with_input() -> None:

@@ -9,10 +9,12 @@ import shutil
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .emulated_faults import Fault
 from .emulated_memory import Memory
 
 
@@ -34,6 +36,8 @@ class Kernel:
         manifest: dict[str, Any],
         memory: Memory,
         finish: Callable[[dict[str, int]], None],
+        fault: Fault,
+        frozen: threading.Event,
     ) -> None:
         """Loads the library.
 
@@ -42,10 +46,17 @@ class Kernel:
             manifest: The manifest of the design.
             memory: The DRAM.
             finish: Called with the output scalars after each launch.
+            fault: The fault that a launch shows.
+            frozen: Set when the board is to answer nothing more.
         """
         self._arguments = manifest["arguments"]
         self._memory = memory
         self._finish = finish
+        self._planned = fault
+        self._frozen = frozen
+        self._launches = 0
+        self._alignment = manifest["word_bytes"]
+        self._busy_s = manifest.get("cycles", 0) / (manifest["clock_mhz"] * 1e6)
         with tempfile.NamedTemporaryFile(suffix=".so") as private:
             shutil.copyfile(library, private.name)
             try:
@@ -64,12 +75,21 @@ class Kernel:
 
     def start(self, values: dict[str, int]) -> None:
         """Starts a launch with the values of the argument registers; a wrong pointer is refused at once."""
+        self._launches += 1
+        if self._planned.strikes("drop", self._launches):
+            os._exit(4)
+        if self._planned.strikes("freeze", self._launches):
+            self._frozen.set()
         passed: list[Any] = []
         outputs: dict[str, Any] = {}
         for argument in self._arguments:
             name, bits = argument["name"], argument["bits"]
             scalar = ctypes.c_uint64 if bits > 32 else ctypes.c_uint32
             if argument["kind"] == "pointer":
+                if values[name] % self._alignment:
+                    raise KernelError(
+                        f"pointer argument '{name}': {values[name]:#x} is no multiple of {self._alignment} bytes, a word"
+                    )
                 try:
                     pointer = self._memory.host_pointer(values[name], argument["bytes"])
                 except Exception as error:
@@ -85,7 +105,13 @@ class Kernel:
     def _loop(self) -> None:
         while True:
             passed, outputs = self._work.get()
+            if self._planned.strikes("hang", self._launches):
+                continue
+            end = time.monotonic() + self._busy_s
+            kept = self._contents(passed) if self._planned.strikes("memory-error", self._launches) else []
             self._function(*passed)
+            for pointer, content in kept:
+                ctypes.memmove(pointer, content, len(content))
             fault = self._fault() if self._fault is not None else b""
             if fault:  # where the simulation reports a fault, hardware would wait for ever
                 print(
@@ -94,4 +120,13 @@ class Kernel:
                 )
                 sys.stderr.flush()
                 os._exit(3)
+            time.sleep(max(0.0, end - time.monotonic()))  # never faster than the hardware would be
             self._finish({name: output.value for name, output in outputs.items()})
+
+    def _contents(self, passed: list[Any]) -> list[tuple[int, bytes]]:
+        """What stands now where the kernel may write."""
+        return [
+            (pointer.value, ctypes.string_at(pointer.value, argument["bytes"]))
+            for pointer, argument in zip(passed, self._arguments, strict=True)
+            if argument["kind"] == "pointer" and argument.get("direction") != "in"
+        ]

@@ -12,7 +12,6 @@ import mmap
 from dataclasses import dataclass
 
 BASE = 0x1000_0000
-SIZE = 1 << 30
 PAGE = 4096
 FRESH = b"\xcd"
 
@@ -31,12 +30,13 @@ class Buffer:
 
 
 class Memory:
-    """A gigabyte of DRAM; the host only spends what is touched."""
+    """DRAM; the host only spends what is touched."""
 
-    def __init__(self) -> None:
-        """Maps the memory."""
+    def __init__(self, size: int) -> None:
+        """Maps `size` bytes of memory."""
+        self._size = size
         flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
-        self._bytes = mmap.mmap(-1, SIZE, flags=flags)
+        self._bytes = mmap.mmap(-1, size, flags=flags)
         self._host = ctypes.addressof(ctypes.c_char.from_buffer(self._bytes))
         self._buffers: dict[int, Buffer] = {}
 
@@ -50,9 +50,9 @@ class Memory:
                 break
             end = taken + self._buffers[taken].size
             address = max(address, end + PAGE - 1 & -PAGE)
-        if address + size > BASE + SIZE:
+        if address + size > BASE + self._size:
             raise AddressError(
-                f"cannot allocate {size} bytes: the board has {SIZE >> 20} MiB of contiguous memory"
+                f"cannot allocate {size} bytes: the board has {self._size >> 20} MiB of contiguous memory"
             )
         buffer = Buffer(address, size, bytearray(FRESH * size))
         self._buffers[address] = buffer

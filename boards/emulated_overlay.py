@@ -17,16 +17,6 @@ from xml.etree import ElementTree
 CONTROL_RANGE = 0x1_0000
 
 
-def family(board: str) -> str:
-    """The family of processing system that the emulated board has for a board name."""
-    return "zynq-7000" if board.startswith("pynq-z") else "zynq-ultrascale+"
-
-
-def control_base(board: str) -> int:
-    """Where the control registers of the kernel stand."""
-    return 0x4000_0000 if family(board) == "zynq-7000" else 0xA000_0000
-
-
 def write_overlay(manifest: dict[str, Any], folder: Path) -> Path:
     """Writes `<name>.bit` and `<name>.hwh` for the emulated board.
 
@@ -47,7 +37,8 @@ def write_overlay(manifest: dict[str, Any], folder: Path) -> Path:
 def firmware(manifest: dict[str, Any]) -> bytes:
     """What a board that was given the emulated bitstream finds in /lib/firmware."""
     hardware = {
-        key: manifest[key] for key in ("kernel", "instance", "board", "clock_mhz", "arguments", "sha256")
+        key: manifest[key]
+        for key in ("kernel", "instance", "board", "family", "clock_mhz", "arguments", "sha256")
     }
     digest = hashlib.sha256(json.dumps(hardware, sort_keys=True).encode()).hexdigest()
     text = f"intarsia emulated bitstream, not for hardware: {manifest['kernel']} {digest}".encode()
@@ -101,7 +92,7 @@ def _interface(module: ElementTree.Element, name: str, kind: str) -> None:
 
 def _processing_system(modules: ElementTree.Element, manifest: dict[str, Any]) -> None:
     clock = float(manifest["clock_mhz"])
-    if family(manifest["board"]) == "zynq-7000":
+    if manifest["family"] == "zynq-7000":
         module = _module(
             modules, "processing_system7_0", "processing_system7", "xilinx.com:ip:processing_system7:5.5"
         )
@@ -128,7 +119,7 @@ def _processing_system(modules: ElementTree.Element, manifest: dict[str, Any]) -
     for name, value in parameters.items():
         ElementTree.SubElement(table, "PARAMETER", NAME=name, VALUE=str(value))
     _interface(module, control, "MASTER")
-    base = control_base(manifest["board"])
+    base = manifest["control_base"]
     memory_map = ElementTree.SubElement(module, "MEMORYMAP")
     ElementTree.SubElement(
         memory_map,

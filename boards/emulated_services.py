@@ -20,6 +20,7 @@ from pynq.remote import (
     remote_device_pb2_grpc,
 )
 
+from .emulated_faults import Fault
 from .emulated_files import Files
 from .emulated_memory import AddressError, Buffer, Memory
 
@@ -111,6 +112,10 @@ class MmioService(_Service):
     def write(self, request: Any, _: Any) -> Any:
         """Writes whole words."""
         try:
+            if request.offset % 4 or len(request.data) % 4:
+                raise ValueError(
+                    f"only whole words can be written, not {len(request.data)} bytes at {request.offset:#x}"
+                )
             address = self._address(request.mmio_id, request.offset, len(request.data))
             for start in range(0, len(request.data), 4):
                 self._bus.write(address + start, int.from_bytes(request.data[start : start + 4], "little"))
@@ -128,9 +133,11 @@ class MmioService(_Service):
 class BufferService(_Service):
     """Contiguous memory; see emulated_memory for what flush and invalidate do."""
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: Memory, fault: Fault) -> None:
         """Serves buffers of a memory."""
         self._memory = memory
+        self._fault = fault
+        self._transfers = itertools.count(1)
         self._buffers: dict[str, Buffer] = {}
         self._ids = itertools.count(1)
 
@@ -144,8 +151,9 @@ class BufferService(_Service):
         self._buffers[name] = buffer
         return buffer_pb2.AllocateResponse(buffer_id=name)
 
-    def write(self, requests: Iterator[Any], _: Any) -> Any:
+    def write(self, requests: Iterator[Any], context: Any) -> Any:
         """Writes a stream of chunks into the processor's side of a buffer."""
+        self._count_transfer(context)
         position = 0
         for request in requests:
             buffer = self._buffers.get(request.buffer_id)
@@ -159,6 +167,7 @@ class BufferService(_Service):
 
     def read(self, request: Any, context: Any) -> Iterator[Any]:
         """Streams the processor's side of a buffer."""
+        self._count_transfer(context)
         buffer = self._buffers.get(request.buffer_id)
         if buffer is None:
             context.abort(grpc.StatusCode.NOT_FOUND, f"there is no buffer {request.buffer_id}")
@@ -187,6 +196,11 @@ class BufferService(_Service):
             return buffer_pb2.AddressResponse(msg=f"there is no buffer {request.buffer_id}")
         return buffer_pb2.AddressResponse(address=buffer.address)
 
+    def _count_transfer(self, context: Any) -> None:
+        number = next(self._transfers)
+        if self._fault.strikes("transfer-error", number):
+            context.abort(grpc.StatusCode.DATA_LOSS, f"transfer {number} failed, as asked (--fault)")
+
     def _each(self, request: Any, action: Callable[[Buffer], None]) -> str:
         buffer = self._buffers.get(request.buffer_id)
         if buffer is None:
@@ -199,9 +213,9 @@ class GpioService(_Service):
     """Nothing: the designs have no GPIO."""
 
 
-def add_services(server: Any, files: Files, bus: Any, memory: Memory) -> None:
+def add_services(server: Any, files: Files, bus: Any, memory: Memory, fault: Fault) -> None:
     """Adds the services of a board to a gRPC server."""
     remote_device_pb2_grpc.add_RemoteDeviceServicer_to_server(DeviceService(files), server)
     mmio_pb2_grpc.add_MmioServicer_to_server(MmioService(bus), server)
-    buffer_pb2_grpc.add_RemoteBufferServicer_to_server(BufferService(memory), server)
+    buffer_pb2_grpc.add_RemoteBufferServicer_to_server(BufferService(memory, fault), server)
     gpio_pb2_grpc.add_GpioServicer_to_server(GpioService(), server)

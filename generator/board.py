@@ -1,4 +1,4 @@
-"""What a board offers a design: one TOML file per board, read into frozen dataclasses.
+"""What a board offers a design: one TOML file per board and one per family, read into frozen dataclasses.
 
 The dataclasses are the schema: every field without a default must be in the file, and no other key may be.
 """
@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass, replace
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from .errors import IntarsiaError
@@ -56,36 +58,85 @@ class Port:
 class ProcessingSystem:
     """The processing-system cell, in Vivado's names.
 
-    `control` is the port that masters the s_axilite bundle, `hp` the ports that serve the m_axi bundles; `disable`
-    lists properties that a board preset switches on and the design does not want; `control_base` is where the
-    control registers of the kernel stand in the address map.
+    `automation` configures Vivado's own rule for the cell; `on` and `off` list properties that are switched on and off
+    whatever a board preset says. `control` is the port that masters the s_axilite bundle, `hp` the ports that may serve
+    the m_axi bundles; `control_base` is where the control registers of the kernel stand in the address map.
     """
 
     cell: str
+    automation: str
     clock_pin: str
     reset_pin: str
     clock_property: str
-    disable: tuple[str, ...]
+    on: tuple[str, ...]
+    off: tuple[str, ...]
     control_base: int
     control: Port
     hp: tuple[Port, ...]
 
 
 @dataclass(frozen=True)
+class Linking:
+    """How v++ makes an .xclbin: it links one, or it links an .xsa that still has to be packaged."""
+
+    linked: Literal["xclbin", "xsa"]
+
+
+@dataclass(frozen=True)
+class Family:
+    """What all boards of a family share, from boards/families/*.toml.
+
+    `flow` says who puts the kernel into a system: Vivado by a block design, or v++ with a platform of XRT. `login` is
+    the user on the board (empty: no login), `note` what the software beside it must be, `remote` whether a PYNQ client
+    on another computer reaches it.
+    """
+
+    name: str
+    flow: Literal["vivado", "xrt"]
+    login: str
+    note: str
+    remote: bool
+    sources: tuple[str, ...]
+    ps: ProcessingSystem | None = None
+    xrt: Linking | None = None
+
+
+@dataclass(frozen=True)
+class Platform:
+    """The Vitis platform of a board that XRT drives.
+
+    `name` is empty where the user must name one. The m_axi bundles get `banks` in turn; without banks v++ chooses.
+    """
+
+    platform: str
+    banks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Board:
-    """One board; `sources` says where its figures come from."""
+    """One board; `sources` says where its figures come from.
+
+    Boards of Vivado's flow have a `board_part`, boards of XRT a platform in `xrt`. `clock_uncertainty_percent` is what
+    Vitis HLS keeps free of each period; 27 is its own default.
+    """
 
     name: str
     title: str
     part: str
-    board_part: str
-    family: Literal["zynq-ultrascale+", "zynq-7000"]
+    family: Literal["zynq-ultrascale+", "zynq-7000", "alveo", "versal"]
     clock_mhz: float
     resources: Resources
     memory: Memory
-    ps: ProcessingSystem
     sources: tuple[str, ...]
+    board_part: str = ""
     board_connections: str = ""
+    xrt: Platform | None = None
+    clock_uncertainty_percent: float = 27.0
+
+    @property
+    def about_family(self) -> Family:
+        """What the board shares with its family."""
+        return load_family(self.family)
 
     def bytes_per_cycle(self, clock_mhz: float) -> float:
         """Bytes between DRAM and logic per cycle of a clock, at most: what the ports or the DRAM allow."""
@@ -125,12 +176,46 @@ def load_board(name_or_path: str | Path) -> Board:
         raise BoardError(
             f"unknown board '{name}'. Known: {', '.join(board_names())}; or give the path of a .toml file of your own"
         )
+    board: Board = _read(Board, _parse(text, where), where, "")
+    _check_family(board, where)
+    return board
+
+
+@cache
+def load_family(name: str) -> Family:
+    """Loads a family by the name that boards use.
+
+    Raises:
+        BoardError: If the file of the family is not right.
+    """
+    where = f"families/{name.replace('-', '_').replace('+', '_plus')}.toml"
+    text = files("intarsia.boards").joinpath(where).read_text(encoding="utf-8")
+    family: Family = _read(Family, _parse(text, where), where, "")
+    return family
+
+
+def _check_family(board: Board, where: str) -> None:
+    """What the schema cannot say: which keys a family needs, and how many ports it has."""
+    family = board.about_family
+    wanted, unwanted = ("board_part", "xrt") if family.flow == "vivado" else ("xrt", "board_part")
+    if not getattr(board, wanted):
+        raise BoardError(f"{where}: key '{wanted}' is missing; boards of family '{family.name}' need it")
+    if getattr(board, unwanted):
+        raise BoardError(f"{where}: key '{unwanted}' is not for boards of family '{family.name}'")
+    if not board.memory.ports:
+        raise BoardError(f"{where}: 'memory.ports' must be 1 or more, not 0")
+    if family.ps and board.memory.ports > len(family.ps.hp):
+        raise BoardError(
+            f"{where}: 'memory.ports' must be at most {len(family.ps.hp)} for family '{family.name}', "
+            f"not {board.memory.ports}"
+        )
+
+
+def _parse(text: str, where: str) -> dict[str, Any]:
     try:
-        table = tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise BoardError(f"{where}: not valid TOML: {error}") from error
-    board: Board = _read(Board, table, where, "")
-    return board
 
 
 def at_clock(board: Board, clock_mhz: float) -> Board:
@@ -159,6 +244,8 @@ def part_of(board: Board, percent: float) -> Board:
 
 def _read(kind: Any, value: Any, where: str, key: str) -> Any:
     """Checks `value` against the type `kind` and converts TOML tables and arrays to dataclasses and tuples."""
+    if get_origin(kind) is UnionType:  # T | None: TOML has no null, so what is there is a T
+        return _read(get_args(kind)[0], value, where, key)
     if is_dataclass(kind):
         return _read_table(kind, value, where, key)
     if get_origin(kind) is tuple:
@@ -167,6 +254,9 @@ def _read(kind: Any, value: Any, where: str, key: str) -> Any:
     if get_origin(kind) is Literal:
         allowed = get_args(kind)
         _require(value in allowed, where, key, " or ".join(f'"{a}"' for a in allowed), value)
+        return value
+    if kind is bool:
+        _require(isinstance(value, bool), where, key, "true or false", value)
         return value
     if kind is float:
         _require(

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .emit import argument_words
 from .machine.machine import Machine, TensorPlace
 from .register_map import Argument, assign_offsets
 from .task_graph import TaskGraph
+
+if TYPE_CHECKING:
+    from .design import Design
 
 FORMAT = 1
 
@@ -54,7 +57,7 @@ def manifest(
         "format": FORMAT,
         "name": machine.name,
         "kernel": machine.name,
-        "instance": f"{machine.name}_0",
+        "instance": instance_name(machine.name),
         "board": board,
         "clock_mhz": clock_mhz,
         "word_bytes": machine.word_bytes,
@@ -73,6 +76,32 @@ def manifest(
         },
         "sha256": {path: sha256(data) for path, data in sorted(files.items())},
     }
+
+
+def deployment(design: Design) -> dict[str, Any]:
+    """What the manifest says beyond the kernel: how the board is reached, and how long a launch takes.
+
+    `cycles` and `phases` are those of one sample, from the timed C-simulation or the cost model (`counted_by` in
+    design.json). `control_base` is where the control registers stand, and 0 where XRT knows it.
+    """
+    family = design.board.about_family
+    schedule = design.decision.chosen.schedule
+    return {
+        "family": family.name,
+        "runtime": "pynq" if family.flow == "vivado" else "xrt",
+        "control_base": family.ps.control_base if family.ps else 0,
+        "ddr_bytes": design.board.memory.ddr_bytes,
+        "cycles": sum(design.phase_cycles),
+        "phases": [
+            {"cycles": cycles, "tensors": [design.graph.task(task).output for task in phase.tasks]}
+            for phase, cycles in zip(schedule.phases, design.phase_cycles, strict=True)
+        ],
+    }
+
+
+def instance_name(name: str) -> str:
+    """Name of the kernel's instance in the block design, and of its compute unit with XRT."""
+    return f"{name}_0"
 
 
 def sha256(data: bytes) -> str:

@@ -13,11 +13,13 @@ from .design import Design
 from .emit import emit_sources
 from .errors import IntarsiaError
 from .graph_file import graph_bytes
-from .manifest import manifest
+from .manifest import deployment, manifest, sha256
 from .report import report
 from .samples import samples_bytes
-from .testbench import testbench_files
+from .testbench import golden_vectors, testbench_files
 from .vendor_files import vendor_files
+
+GOLDEN = "golden_vectors.npz"
 
 
 class ProjectError(IntarsiaError):
@@ -75,9 +77,13 @@ def project_files(design: Design) -> dict[str, bytes]:
         machine, design.graph, board=design.board.name, clock_mhz=design.clock_mhz, files=dict(content)
     )
     content |= testbench_files(design, deploy, generated)
+    vectors = golden_vectors(design)
+    deploy |= deployment(design) | {"golden": {"file": GOLDEN, "sha256": sha256(vectors)}}
+    drivers = ("accelerator.py", f"{deploy['runtime']}_device.py")
     content |= {
         "deploy/weights.bin": machine.weights,
-        "deploy/accelerator.py": files("intarsia.boards").joinpath("accelerator.py").read_bytes(),
+        f"deploy/{GOLDEN}": vectors,
+        **{f"deploy/{name}": files("intarsia.boards").joinpath(name).read_bytes() for name in drivers},
         "deploy/manifest.json": (json.dumps(deploy, indent=2) + "\n").encode(),
     }
     return content

@@ -5,17 +5,19 @@ It is what `vitis-run --csim` and co-simulation run, and needs only a C++ compil
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import numpy as np
 
-from intarsia.boards.accelerator import pack
+from intarsia.boards.accelerator import element_type, pack
 
 from . import golden
 from .design import Design
 from .emit import argument_words, render
 from .fixed_point import Integers
 from .manifest import kernel_arguments
+from .operator import Array
 
 VECTORS = 4
 """Samples that the testbench checks: a few calibration samples, then random ones."""
@@ -40,6 +42,27 @@ def testbench_files(design: Design, manifest: dict[str, Any], generated: str) ->
         "tb/inputs.bin": _words(manifest["inputs"], inputs),
         "tb/expected.bin": _words(manifest["outputs"], trace),
     }
+
+
+def golden_vectors(design: Design) -> bytes:
+    """The samples of the testbench and what the golden says of them, for the self-test of the driver.
+
+    An .npz file with the raw integers of every input (`in:` and its name) and output (`out:` and its name).
+    """
+    inputs = _stimuli(design)
+    trace = golden.run(design.graph, inputs)
+    arrays = {f"in:{name}": _raw(design, name, inputs[name]) for name in inputs}
+    arrays |= {f"out:{name}": _raw(design, name, trace[name]) for name in design.graph.outputs}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def _raw(design: Design, name: str, values: Integers) -> Array:
+    """Samples of one tensor in the type of its format."""
+    tensor = design.graph.tensors[name]
+    number = {"bits": tensor.number.bits, "signed": tensor.number.signed}
+    return values.reshape(VECTORS, *tensor.shape[1:]).astype(element_type(number))
 
 
 def _stimuli(design: Design) -> dict[str, Integers]:

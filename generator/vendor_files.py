@@ -1,16 +1,18 @@
-"""The files of a project that are for people and vendor tools: README, Makefile, Vitis HLS and Vivado scripts."""
+"""The files of a project that are for people and vendor tools: README, Makefile, scripts for Vitis HLS, Vivado, v++."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from itertools import cycle
 from types import MappingProxyType
 from typing import Any
 
-from .board import Board, Port
+from .board import Port, ProcessingSystem
 from .design import Design
 from .emit import argument_words, render
 from .fixed_point import FixedPoint
+from .manifest import instance_name
 
 CONTROL_RANGE = 0x1_0000
 """Bytes of the address map that the control registers get."""
@@ -26,43 +28,6 @@ _RESOURCES = MappingProxyType(
 _TEST_DATA = ("weights.bin", "tb/inputs.bin", "tb/expected.bin")
 
 
-@dataclass(frozen=True)
-class _Family:
-    """What differs between families beyond the names in the board file.
-
-    `automation` configures Vivado's own rule for the processing system; `properties` are set on it as well.
-    """
-
-    automation: str
-    properties: tuple[tuple[str, str], ...]
-    login: str
-    pynq: str
-    remote: str
-
-
-_FAMILIES: Mapping[str, _Family] = MappingProxyType(
-    {
-        "zynq-ultrascale+": _Family(
-            automation='apply_board_preset "1"',
-            properties=(("PSU__FPGA_PL0_ENABLE", "1"),),
-            login="ubuntu",
-            pynq="The board runs PYNQ 3.1 or 4.0. Images with another user than `ubuntu` exist: take the one of yours.",
-            remote=(
-                "With PYNQ 4.0 the same commands work on another computer, with `PYNQ_REMOTE_DEVICES=BOARD` in the\n"
-                "environment; `intarsia verify . --board BOARD` compares every layer."
-            ),
-        ),
-        "zynq-7000": _Family(
-            automation='make_external "FIXED_IO, DDR" apply_board_preset "1" Master "Disable" Slave "Disable"',
-            properties=(),
-            login="xilinx",
-            pynq="The board runs PYNQ 3.1: PYNQ 4.0 has dropped this family, so there is no remote use either.",
-            remote="",
-        ),
-    }
-)
-
-
 def vendor_files(design: Design, generated: str) -> dict[str, str]:
     """Text of the files, by path in the project.
 
@@ -71,26 +36,55 @@ def vendor_files(design: Design, generated: str) -> dict[str, str]:
         generated: the line that says what made the files.
     """
     board = design.board
+    family = board.about_family
     context = {
         "design": design.name,
         "generated": generated,
         "board": board,
+        "family": family,
         "part": board.part,
         "ip": _IP,
         "cflags": "-std=c++14 -I../src",
         "test_data": _TEST_DATA,
         "clock_mhz": f"{design.clock_mhz:g}",
         "period_ns": f"{1000 / design.clock_mhz:.6g}",
+        "uncertainty": f"{board.clock_uncertainty_percent:g}%",
         "description": f"{design.name} for {board.title}",
         "system": f"{design.name}_system",
+        "instance": instance_name(design.name),
+        "binary": f"{design.name}.{'bit' if family.flow == 'vivado' else 'xclbin'}",
     }
+    files = _vivado_files if family.flow == "vivado" else _xrt_files
     return {
         "README.md": render("project_readme.md.j2", context | _readme(design)),
-        "Makefile": render("project_makefile.j2", context),
         "vitis/hls_config.cfg": render("hls_config.cfg.j2", context),
         "vitis/run_hls.tcl": render("run_hls.tcl.j2", context),
+        "deploy/example.py": render("example.py.j2", context),
+        **files(design, context),
+    }
+
+
+def _vivado_files(design: Design, context: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "Makefile": render("project_makefile.j2", context),
         "vivado/build.tcl": render("vivado_build.tcl.j2", context),
-        "vivado/block_design.tcl": render("vivado_block_design.tcl.j2", context | _block_design(design)),
+        "vivado/block_design.tcl": render("vivado_block_design.tcl.j2", {**context, **_block_design(design)}),
+    }
+
+
+def _xrt_files(design: Design, context: Mapping[str, Any]) -> dict[str, str]:
+    board = design.board
+    assert board.xrt is not None and board.about_family.xrt is not None
+    places = list(zip(argument_words(design.machine), cycle(board.xrt.banks), strict=False))
+    more = {
+        "platform": board.xrt.platform,
+        "linked": board.about_family.xrt.linked,
+        "places": places,
+        "clock_hz": round(design.clock_mhz * 1e6),
+    }
+    return {
+        "Makefile": render("xrt_makefile.j2", {**context, **more}),
+        "link/link.cfg": render("xrt_link.cfg.j2", {**context, **more}),
     }
 
 
@@ -100,18 +94,20 @@ def _block_design(design: Design) -> dict[str, Any]:
     One SmartConnect for each port of the processing system that is used; the m_axi bundles are dealt out in turn.
     """
     board = design.board
-    ps = f"{board.ps.cell}_0"
-    instance = f"{design.name}_0"
+    system = board.about_family.ps
+    assert system is not None
+    ps = f"{system.cell}_0"
+    instance = instance_name(design.name)
     masters = [f"m_axi_gmem_{name}" for name in argument_words(design.machine)]
-    used = board.ps.hp[: len(masters)]
+    used = system.hp[: min(board.memory.ports, len(masters))]
     ports = [
         {"name": port.name, "bus": f"memory_bus_{index}", "masters": masters[index :: len(used)]}
         for index, port in enumerate(used)
     ]
     buses = ["control_bus", *(str(port["bus"]) for port in ports)]
-    clocked = [board.ps.control, *used]
+    clocked = [system.control, *used]
     links = [
-        (f"{ps}/{board.ps.control.name}", "control_bus/S00_AXI"),
+        (f"{ps}/{system.control.name}", "control_bus/S00_AXI"),
         ("control_bus/M00_AXI", f"{instance}/s_axi_control"),
     ]
     for port in ports:
@@ -122,10 +118,9 @@ def _block_design(design: Design) -> dict[str, Any]:
         links.append((f"{port['bus']}/M00_AXI", f"{ps}/{port['name']}"))
     return {
         "ps": ps,
-        "instance": instance,
         "ports": ports,
-        "automation": _FAMILIES[board.family].automation,
-        "properties": _properties(board, used, design.clock_mhz),
+        "system_ps": system,
+        "properties": _properties(system, used, design.clock_mhz),
         "clock_pins": [
             *(f"{ps}/{port.clock}" for port in clocked),
             "ps_reset/slowest_sync_clk",
@@ -134,31 +129,26 @@ def _block_design(design: Design) -> dict[str, Any]:
         ],
         "reset_pins": [f"{instance}/ap_rst_n", *(f"{bus}/aresetn" for bus in buses)],
         "links": links,
-        "control_base": f"{board.ps.control_base:#010x}",
+        "control_base": f"{system.control_base:#010x}",
         "control_range": f"{CONTROL_RANGE:#x}",
     }
 
 
-def _properties(board: Board, used: tuple[Port, ...], clock_mhz: float) -> list[tuple[str, str]]:
+def _properties(system: ProcessingSystem, used: tuple[Port, ...], clock_mhz: float) -> list[tuple[str, str]]:
     """Settings of the processing system: its clock, and which of its ports are switched on or off."""
     return [
-        *_FAMILIES[board.family].properties,
-        (board.ps.clock_property, f"{clock_mhz:g}"),
-        *((name, "0") for name in board.ps.disable),
-        (board.ps.control.enable, "1"),
+        *((name, "1") for name in system.on),
+        (system.clock_property, f"{clock_mhz:g}"),
+        *((name, "0") for name in system.off),
+        (system.control.enable, "1"),
         *((port.enable, "1") for port in used),
     ]
 
 
 def _readme(design: Design) -> dict[str, Any]:
-    board = design.board
-    family = _FAMILIES[board.family]
     return {
         "figures": _figures(design),
         "notes": design.notes,
-        "login": family.login,
-        "pynq": family.pynq,
-        "remote": family.remote,
         "inputs": [_input(design, name) for name in design.graph.inputs],
     }
 

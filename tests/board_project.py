@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import shutil
 import subprocess
@@ -12,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from intarsia.board import load_board
 from intarsia.register_map import Argument, assign_offsets
 
 # Passes the image through and adds a weight; the weights stay on the chip until they are loaded again. An image that
-# begins with 127 makes it hang, one with 126 makes it crash, one
-# with 125 is a fault that it reports as the emitted C-simulations do.
+# begins with 127 makes it hang, one with 124 makes it hang in its second phase, one with 126 makes it crash, one with 125
+# is a fault that it reports as the emitted C-simulations do.
 KERNEL = """
 #include <cstdint>
 #include <cstdlib>
@@ -37,6 +39,7 @@ extern "C" void tiny(const word_t* input, word_t* output, const word_t* weights,
     int32_t sum = 0;
     for (int pixel = 0; pixel < 4; pixel++) {
         for (int c = 0; c < 16; c++) output[pixel].b[c] = c < 3 ? int8_t(input[pixel].b[c] + on_chip[c]) : 99;
+        if (input[0].b[0] == 124 && pixel == 2) for (volatile int forever = 1; forever;) {}
         for (int c = 0; c < 3; c++) {
             if (tap == 1) doubled[pixel * 8 + c] = 2 * input[pixel].b[c];
             sum += input[pixel].b[c];
@@ -61,6 +64,18 @@ def image_format(bits: int, lanes: int) -> dict[str, Any]:
     }
 
 
+GOLDEN_IMAGES = np.arange(-24, 24, dtype=np.int8).reshape(4, 3, 2, 2)
+"""Samples of the self-test."""
+
+
+def golden_vectors() -> bytes:
+    """The file of the self-test."""
+    buffer = io.BytesIO()
+    arrays = {"in:image": GOLDEN_IMAGES, "out:result": expected(GOLDEN_IMAGES)["result"].astype(np.int8)}
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
 def manifest(board: str = "kv260", kernel: str = "tiny") -> dict[str, Any]:
     arguments = assign_offsets(
         [
@@ -75,8 +90,21 @@ def manifest(board: str = "kv260", kernel: str = "tiny") -> dict[str, Any]:
     digest = hashlib.sha256(WEIGHTS.tobytes()).hexdigest()
     sums = {"shape": [1, 5], "channel_axis": 1, "lanes": 4, "words": 2, "word_offset": 4}
     sums["format"] = {"bits": 32, "signed": True, "exponent": 0}
+    about = load_board(board)
+    system = about.about_family.ps
+    assert system is not None
     return {
         "format": 1,
+        "family": about.family,
+        "runtime": "pynq",
+        "control_base": system.control_base,
+        "ddr_bytes": about.memory.ddr_bytes,
+        "cycles": 2000,
+        "phases": [
+            {"cycles": 500, "tensors": ["/body/doubled"]},
+            {"cycles": 1500, "tensors": ["file", "result"]},
+        ],
+        "golden": {"file": "golden_vectors.npz", "sha256": hashlib.sha256(golden_vectors()).hexdigest()},
         "name": kernel,
         "kernel": kernel,
         "instance": f"{kernel}_0",
@@ -101,7 +129,9 @@ def write_project(folder: Path, board: str = "kv260") -> Path:
     deploy.mkdir(parents=True)
     (deploy / "manifest.json").write_text(json.dumps(manifest(board)))
     (deploy / "weights.bin").write_bytes(WEIGHTS.tobytes())
-    shutil.copyfile(str(files("intarsia.boards").joinpath("accelerator.py")), deploy / "accelerator.py")
+    (deploy / "golden_vectors.npz").write_bytes(golden_vectors())
+    for name in ("accelerator.py", "pynq_device.py"):
+        shutil.copyfile(str(files("intarsia.boards").joinpath(name)), deploy / name)
     return folder
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,8 @@ import numpy as np
 import pytest
 
 from intarsia.boards import accelerator, emulated_overlay, environment
-from intarsia.boards.emulated_memory import BASE, PAGE, SIZE, AddressError, Memory
+from intarsia.boards.emulated_faults import parse
+from intarsia.boards.emulated_memory import BASE, PAGE, AddressError, Memory
 from intarsia.boards.emulated_registers import ControlRegisters, RegisterError
 from intarsia.verify.board_runner import LAUNCHER, BoardRunError, BoardRunner, EmulatedServer
 
@@ -40,6 +43,19 @@ def python() -> Path:
         return environment.find()
     except environment.BoardClientError as error:
         pytest.skip(str(error))
+
+
+@contextmanager
+def faulty(python: Path, project: Path, library: Path, fault: str) -> Iterator[EmulatedServer]:
+    """A server that shows a fault."""
+    with tempfile.TemporaryDirectory() as folder:
+        manifest = project / "deploy" / "manifest.json"
+        server = EmulatedServer(python, manifest, library, Path(folder), fault)
+        try:
+            yield server
+        finally:
+            server.process.kill()
+            server.close()
 
 
 @pytest.fixture
@@ -75,10 +91,13 @@ def run_client(python: Path, server: EmulatedServer, project: Path, script: str)
 
 
 def edit_driver(project: Path, old: str, new: str) -> None:
-    path = project / "deploy" / "accelerator.py"
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
+    """Changes the driver, in whichever of its files the text is."""
+    edited = 0
+    for path in ((project / "deploy" / name) for name in ("accelerator.py", "pynq_device.py")):
+        text = path.read_text()
+        path.write_text(text.replace(old, new))
+        edited += old in text
+    assert edited == 1
 
 
 def assert_traces_equal(found: dict[str, Array], expected: dict[str, Array]) -> None:
@@ -90,7 +109,7 @@ def assert_traces_equal(found: dict[str, Array], expected: dict[str, Array]) -> 
 
 @pytest.mark.usefixtures("python")
 class TestRunner:
-    @pytest.mark.parametrize("board", ["kv260", "pynq-z2"])
+    @pytest.mark.parametrize("board", ["kv260", "pynq-z2", "zcu104", "pynq-z1"])
     def test_trace_has_every_tensor_of_every_sample(self, tmp_path: Path, library: Path, board: str) -> None:
         project = board_project.write_project(tmp_path / board, board)
         with BoardRunner(project, library) as runner:
@@ -130,7 +149,8 @@ class TestRunner:
         stuck[1, 0, 0, 0] = 127
         with BoardRunner(project, library, launch_timeout_s=0.5) as runner:
             with pytest.raises(
-                BoardRunError, match=r"did not finish launch 2 in 0\.5 s\. CTRL = 0x1 \(ap_start=1 .*FIFO"
+                BoardRunError,
+                match=r"did not finish launch 2 in 0\.5 s .the schedule says 0\.01 ms.\. CTRL = 0x1 \(ap_start=1 .*FIFO",
             ):
                 runner.trace({"image": stuck})
             assert_traces_equal(runner.trace({"image": images(1)}), board_project.expected(images(1)))
@@ -223,14 +243,14 @@ class TestFaultsOfADriverAreSeen:
         ("old", "new", "wrong"),
         [
             pytest.param(
-                "self._buffers[name].sync_from_device()",
-                "pass",
+                "self._buffers[name].from_device()\n        for spec in wanted:",
+                "pass\n        for spec in wanted:",
                 {"result", "/body/doubled", "file"},
                 id="stale results",
             ),
             pytest.param(
-                "self._buffers[name].sync_to_device()",
-                "pass",
+                "self._buffers[name].to_device()\n\n    def _mark",
+                "pass\n\n    def _mark",
                 {"result", "/body/doubled", "file"},
                 id="stale inputs",
             ),
@@ -255,9 +275,7 @@ class TestFaultsOfADriverAreSeen:
         assert wrong <= {name for name in expected if not np.array_equal(found[name], expected[name])}
 
     def test_a_pointer_that_was_never_written_is_refused(self, project: Path, library: Path) -> None:
-        edit_driver(
-            project, "values[name] = self._addresses[name] + offsets.get(name, 0)", "values[name] = 0"
-        )
+        edit_driver(project, "value[0].address + value[1]", "0")
         with (
             BoardRunner(project, library) as runner,
             pytest.raises(
@@ -304,6 +322,9 @@ try:
     tiny.run(x)
 except AcceleratorError as error:
     assert "closed" in str(error)
+    tiny.reload()
+    assert (tiny.run(x)["result"] == first).all()
+    tiny.close()
 else:
     raise AssertionError("it ran after close")
 with Accelerator(BITSTREAM, MANIFEST) as tiny:  # on-chip weights are lost, and loaded again
@@ -433,6 +454,242 @@ else:
             accelerator.read_manifest(path)
 
 
+START = """
+import time
+import numpy as np
+import accelerator
+from accelerator import Accelerator, AcceleratorError
+x = np.arange(36, dtype=np.int8).reshape(3, 3, 2, 2)
+wanted = x + np.array([1, 2, 3]).reshape(1, 3, 1, 1)
+def error_of(call, *arguments):
+    start = time.monotonic()
+    try:
+        call(*arguments)
+    except AcceleratorError as error:
+        return str(error), time.monotonic() - start
+    raise AssertionError("no error")
+"""
+
+
+class TestFaultsOfTheBoard:
+    """What the unmodified driver does when the board fails: it says so, in seconds."""
+
+    def run(self, python: Path, project: Path, library: Path, fault: str, script: str) -> None:
+        with faulty(python, project, library, fault) as server:
+            run_client(python, server, project, START + script)
+
+    def test_a_hang_ends_in_time_and_the_board_can_be_used_again(
+        self, python: Path, project: Path, library: Path
+    ) -> None:
+        script = """
+with Accelerator(BITSTREAM, MANIFEST, timeout_s=0.3) as tiny:
+    message, seconds = error_of(tiny.run, x)
+    assert "did not finish launch 2 in 0.3 s" in message and "diagnose(sample)" in message, message
+    assert seconds < 2
+    message, seconds = error_of(tiny.run, x)
+    assert "its kernel is stuck" in message and "reload()" in message, message
+    tiny.manifest["taps"].clear()
+    tiny.reload()
+    assert (tiny.run(x[:1])["result"] == wanted[:1]).all()
+"""
+        self.run(python, project, library, "hang:2", script)
+
+    def test_the_phase_of_a_hang_is_found(self, python: Path, server: EmulatedServer, project: Path) -> None:
+        """An image that begins with 124 stops the kernel half way through its first tapped tensor."""
+        script = """
+x[1, 0, 0, 0] = 124
+with Accelerator(BITSTREAM, MANIFEST, timeout_s=0.3) as tiny:
+    message, _ = error_of(tiny.taps, x, 1)
+    assert "It stands in phase 0 of 2: '/body/doubled' (2 of 4 words written)" in message, message
+    tiny.reload()
+    text = tiny.diagnose(x[1:2])
+    assert text == "It stands in phase 0 of 2: '/body/doubled' (2 of 4 words written)", text
+    assert (tiny.run(x[:1])["result"] == wanted[:1]).all(), "it can be used after a diagnosis"
+    assert tiny.diagnose(x[:1]) == "All 2 tensors that the taps show were written"
+"""
+        run_client(python, server, project, START + script)
+
+    def test_a_failed_transfer(self, python: Path, project: Path, library: Path) -> None:
+        script = """
+with Accelerator(BITSTREAM, MANIFEST) as tiny:
+    message, _ = error_of(tiny.run, x)
+    assert "lost the board after 0 launches: transfer 5 failed" in message, message
+    assert "it lost the board" in error_of(tiny.run, x)[0]
+    tiny.reload()
+    assert (tiny.run(x)["result"] == wanted).all()
+"""
+        self.run(python, project, library, "transfer-error:5", script)
+
+    def test_lost_writes_are_found_by_the_self_test(self, python: Path, project: Path, library: Path) -> None:
+        script = """
+with Accelerator(BITSTREAM, MANIFEST) as tiny:
+    assert tiny.self_test() == 4
+    message, _ = error_of(tiny.self_test)
+    assert message.startswith("self-test: ") and "elements of output 'result' are wrong" in message, message
+"""
+        edit = project / "deploy" / "accelerator.py"  # so that old results do not hide what is lost
+        edit.write_text(edit.read_text().replace("                if tap:\n", "                if True:\n"))
+        self.run(python, project, library, "memory-error:6", script)
+
+    def test_a_dropped_connection(self, python: Path, project: Path, library: Path) -> None:
+        script = """
+with Accelerator(BITSTREAM, MANIFEST) as tiny:
+    message, seconds = error_of(tiny.run, x)
+    assert "lost the board after 1 launches" in message, message
+    assert seconds < 5
+"""
+        self.run(python, project, library, "drop:2", script)
+
+    def test_a_board_that_falls_silent(self, python: Path, project: Path, library: Path) -> None:
+        edit_driver(project, "SILENCE_S = 10.0", "SILENCE_S = 0.5")
+        script = """
+with Accelerator(BITSTREAM, MANIFEST) as tiny:
+    message, seconds = error_of(tiny.run, x)
+    assert "the board has not answered for" in message and "PYNQ.remote server" in message, message
+    assert seconds < 5
+"""
+        self.run(python, project, library, "freeze:2", script)
+
+    @pytest.mark.parametrize("text", ["hang", "hang:0", "fire:1", "hang:x"])
+    def test_unknown_faults(self, text: str) -> None:
+        with pytest.raises(ValueError, match="is not a fault: give KIND:NUMBER"):
+            parse(text)
+
+
+class TestBuild:
+    """Files that do not belong together are refused before anything is loaded."""
+
+    def test_sums_of_the_build(self, python: Path, server: EmulatedServer, project: Path) -> None:
+        deploy, names = project / "deploy", [server.bitstream.name, server.bitstream.with_suffix(".hwh").name]
+        for name in names:
+            shutil.copyfile(server.bitstream.with_name(name), deploy / name)
+        sums = subprocess.run(
+            ["sha256sum", *names, "manifest.json"], cwd=deploy, capture_output=True, text=True, check=True
+        )
+        (deploy / "SHA256SUMS").write_text(sums.stdout)
+        script = """
+from pathlib import Path
+bit = Path("deploy/tiny.bit")
+with Accelerator(bit) as tiny:
+    assert tiny.self_test() == 4
+for name in ("tiny.bit", "tiny.hwh", "manifest.json"):
+    path = bit.with_name(name)
+    kept = path.read_bytes()
+    path.write_bytes(kept + b"\\n")
+    message, _ = error_of(Accelerator, bit)
+    assert f"{name} is not the file that" in message and "one build" in message, message
+    path.write_bytes(kept)
+kept = bit.with_name("golden_vectors.npz")
+kept.write_bytes(kept.read_bytes() + b"x")
+with Accelerator(bit) as tiny:
+    message, _ = error_of(tiny.self_test)
+    assert "golden_vectors.npz is not the file the manifest was made with" in message, message
+"""
+        run_client(python, server, project, START + script)
+
+    def test_the_self_test_of_the_command_line(
+        self, python: Path, server: EmulatedServer, project: Path
+    ) -> None:
+        script = """
+arguments = ["--bitstream", BITSTREAM, "--manifest", MANIFEST, "--self-test"]
+assert accelerator.main(arguments) == 0
+"""
+        assert "self-test passed: 4 samples" in run_client(python, server, project, START + script)
+        edit_driver(project, "start = spec", "start = 0 * spec")
+        edit_driver(project, "scaled = np", "scaled = np")
+        (project / "deploy" / "accelerator.py").write_text(
+            (project / "deploy" / "accelerator.py")
+            .read_text()
+            .replace("packed[..., :channels] =", "packed[..., :channels] = 1 +")
+        )
+        assert run_client(python, server, project, START + script.replace("== 0", "== 1")) == ""
+
+
+class TestSeveral:
+    """More than one accelerator in one program."""
+
+    def test_two_boards_at_once(
+        self, python: Path, server: EmulatedServer, project: Path, library: Path, tmp_path: Path
+    ) -> None:
+        other = board_project.write_project(tmp_path / "other", "pynq-z2")
+        with faulty(python, other, library, "") as second:
+            server.address += f",{second.address}"
+            script = f"""
+OTHER = {str(second.bitstream)!r}, {str(other / "deploy" / "manifest.json")!r}
+with Accelerator(BITSTREAM, MANIFEST, device=0) as one, Accelerator(*OTHER, device=1) as two:
+    for _ in range(3):
+        assert (one.run(x)["result"] == wanted).all()
+        assert (two.run(-x)["result"] == wanted - 2 * x).all()
+    assert set(two.trace(x)) == set(one.trace(x)) == {{"result", "/body/doubled", "file"}}
+assert "there is no device 2: PYNQ finds 2" in error_of(Accelerator, BITSTREAM, MANIFEST, 1.0, 2)[0]
+"""
+            run_client(python, server, project, START + script)
+
+    def test_a_second_bitstream_on_the_same_board(
+        self, python: Path, server: EmulatedServer, project: Path
+    ) -> None:
+        """The first accelerator must not go on with the hardware of the second."""
+        script = """
+one = Accelerator(BITSTREAM, MANIFEST)
+assert (one.run(x)["result"] == wanted).all()
+time.sleep(1.1)
+two = Accelerator(BITSTREAM, MANIFEST)
+assert "another bitstream was loaded over tiny.bit" in error_of(one.run, x)[0]
+assert (two.run(x)["result"] == wanted).all()
+"""
+        run_client(python, server, project, START + script)
+
+
+class TestHardwareLikeness:
+    """What software can see of hardware: how long it is busy, and what it cannot reach."""
+
+    def test_a_launch_takes_as_long_as_the_schedule_says(
+        self, python: Path, project: Path, library: Path
+    ) -> None:
+        manifest = project / "deploy" / "manifest.json"
+        manifest.write_text(json.dumps(board_project.manifest() | {"cycles": 30_000_000}))
+        script = """
+with Accelerator(BITSTREAM, MANIFEST) as tiny:
+    assert tiny.expected_seconds == 0.15
+    tiny.run(x)
+    assert 0.15 <= tiny.seconds < 1, tiny.seconds
+"""
+        with faulty(python, project, library, "") as server:
+            run_client(python, server, project, START + script)
+
+    def test_words_that_are_not_aligned_are_refused(
+        self, python: Path, server: EmulatedServer, project: Path
+    ) -> None:
+        edit_driver(project, "value[0].address + value[1]", "value[0].address + value[1] + 4")
+        script = """
+with Accelerator(BITSTREAM, MANIFEST) as tiny:
+    assert "is no multiple of 16 bytes" in error_of(tiny.run, x)[0]
+"""
+        run_client(python, server, project, START + script)
+
+    def test_zynq_7000_has_half_a_gigabyte(self, python: Path, library: Path, tmp_path: Path) -> None:
+        project = board_project.write_project(tmp_path / "z2", "pynq-z2")
+        script = """
+from pynq import allocate
+with Accelerator(BITSTREAM, MANIFEST) as tiny:
+    assert all(b.address < 1 << 29 for b in tiny._buffers.values())
+    try:
+        allocate((300 << 20,), np.uint8)
+    except Exception as error:
+        assert "256 MiB" in str(error), error
+    else:
+        raise AssertionError("more memory than there is")
+"""
+        with faulty(python, project, library, "") as server:
+            run_client(python, server, project, START + script)
+
+    def test_xrt_cannot_be_emulated(self, project: Path, library: Path) -> None:
+        path = project / "deploy" / "manifest.json"
+        path.write_text(json.dumps(board_project.manifest() | {"runtime": "xrt", "board": "u250"}))
+        with pytest.raises(BoardRunError, match=r"board 'u250' is driven by XRT.*--board none"):
+            BoardRunner(project, library)
+
+
 class TestServerProcess:
     def test_it_listens_on_loopback_only(self, python: Path, project: Path, library: Path) -> None:
         script = Path(emulated_overlay.__file__).with_name("emulated_board.py")
@@ -464,9 +721,12 @@ class TestServerProcess:
         assert "bind" in done.stderr
 
 
+SIZE = 16 << 20
+
+
 class TestMemory:
     def test_the_two_sides_of_a_buffer_meet_only_when_told(self) -> None:
-        memory = Memory()
+        memory = Memory(SIZE)
         buffer = memory.allocate(8)
         dram = (ctypes.c_char * 8).from_address(memory.host_pointer(buffer.address, 8))
         assert bytes(buffer.cache) == dram.raw == b"\xcd" * 8
@@ -480,14 +740,14 @@ class TestMemory:
         assert bytes(buffer.cache) == b"x2345678"
 
     def test_freed_memory_is_used_again_and_pages_do_not_overlap(self) -> None:
-        memory = Memory()
+        memory = Memory(SIZE)
         first, second = memory.allocate(PAGE + 1), memory.allocate(1)
         assert (first.address, second.address) == (BASE, BASE + 2 * PAGE)
         memory.free(first)
         assert memory.allocate(2 * PAGE).address == BASE
 
     def test_what_is_not_allocated_is_not_reached(self) -> None:
-        memory = Memory()
+        memory = Memory(SIZE)
         buffer = memory.allocate(100)
         memory.host_pointer(buffer.address + 50, 50)
         for address, size in [(buffer.address + 50, 51), (buffer.address - 1, 1), (0, 1)]:
@@ -495,8 +755,8 @@ class TestMemory:
                 memory.host_pointer(address, size)
 
     def test_it_is_not_endless(self) -> None:
-        with pytest.raises(AddressError, match="1024 MiB"):
-            Memory().allocate(SIZE + 1)
+        with pytest.raises(AddressError, match="16 MiB"):
+            Memory(SIZE).allocate(SIZE + 1)
 
 
 class TestControlRegisters:

@@ -1,6 +1,7 @@
 """The files for vendor tools: all that can be said about them without those tools."""
 
 import dataclasses
+import hashlib
 import os
 import re
 import shutil
@@ -11,16 +12,17 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import vendor_check
+import vendor_tools
 from vendor_check import HLS_COMMANDS, VIVADO_COMMANDS, Call, Pins
 
 from intarsia import testbench
-from intarsia.board import load_board
+from intarsia.board import board_names, load_board
 from intarsia.boards import emulated_overlay
 from intarsia.design import Design
-from intarsia.emit import emit_sources
+from intarsia.emit import argument_words, emit_sources
 from intarsia.fixed_point import FixedPoint
 from intarsia.machine.lower import lower
-from intarsia.manifest import manifest
+from intarsia.manifest import deployment, manifest
 from intarsia.ops.conv import Conv
 from intarsia.ops.dense import Dense
 from intarsia.ops.max_pool import MaxPool
@@ -28,7 +30,9 @@ from intarsia.schedule.search import decide
 from intarsia.task_graph import Parameter, Task, TaskGraph, Tensor
 from intarsia.vendor_files import CONTROL_RANGE, vendor_files
 
-BOARDS = ("kv260", "pynq-z2")
+BOARDS = board_names()
+VIVADO = tuple(name for name in BOARDS if load_board(name).about_family.ps)
+XRT = tuple(name for name in BOARDS if load_board(name).about_family.xrt)
 needs_tclsh = pytest.mark.skipif(
     shutil.which("tclsh") is None,
     reason="tclsh is not installed (apt-get install tcl): scripts cannot be run",
@@ -66,7 +70,7 @@ class Preprocess:
 
 def small_design(board_name: str, kind: str = "auto", ports: int = 4) -> Design:
     board = load_board(board_name)
-    board = dataclasses.replace(board, ps=dataclasses.replace(board.ps, hp=board.ps.hp[:ports]))
+    board = dataclasses.replace(board, memory=dataclasses.replace(board.memory, ports=ports))
     graph = small_graph()
     decision = decide(graph, board, kind)
     return Design(
@@ -100,8 +104,9 @@ def write(design: Design, folder: Path) -> Path:
 
 
 def known_pins(design: Design, top: str) -> dict[str, Pins]:
-    ps = design.board.ps
-    used = [ps.control, *ps.hp[:4]]
+    ps = design.board.about_family.ps
+    assert ps is not None
+    used = [ps.control, *ps.hp[: design.board.memory.ports]]
     return {
         f"{design.name}_0": vendor_check.kernel_pins(top),
         f"{ps.cell}_0": Pins(
@@ -117,12 +122,16 @@ def findings(project: Path, design: Design) -> list[str]:
     for source in sorted((project / "src").rglob("*.[ch]pp")):
         found += vendor_check.check_pragmas(source.read_text(), source.name)
     for script, table in (("vitis/run_hls.tcl", HLS_COMMANDS), ("vivado/build.tcl", VIVADO_COMMANDS)):
+        if not (project / script).is_file():
+            continue
         calls, error = vendor_check.run_tcl(project / script)
         found += vendor_check.check_calls(calls, table, script)
         found += [f"{script}: {error}"] if error else []
-    return found + vendor_check.check_block_design(
-        calls, known_pins(design, (project / "src/top.cpp").read_text())
-    )
+    top = (project / "src/top.cpp").read_text()
+    if design.board.about_family.ps:
+        return found + vendor_check.check_block_design(calls, known_pins(design, top))
+    ports = frozenset(argument_words(design.machine))
+    return found + vendor_check.check_link_config(project / "link/link.cfg", design.name, ports)
 
 
 def replace(path: Path, old: str, new: str) -> None:
@@ -144,11 +153,11 @@ class TestProject:
         design = small_design(board, kind)
         assert findings(write(design, tmp_path), design) == []
 
-    @pytest.mark.parametrize("board", BOARDS)
+    @pytest.mark.parametrize("board", VIVADO)
     def test_the_results_are_collected(self, board: str, tmp_path: Path) -> None:
         design = small_design(board)
         assert findings(write(design, tmp_path), design) == []
-        results = {path.name for path in (tmp_path / "deploy").iterdir()} - {"manifest.json"}
+        results = {path.name for path in (tmp_path / "deploy").iterdir()} - {"manifest.json", "example.py"}
         assert results == {"small.bit", "small.hwh", "small_timing.rpt", "small_utilisation.rpt"}
 
     def test_scripts_run_from_any_folder_and_with_spaces_in_the_path(self, tmp_path: Path) -> None:
@@ -162,11 +171,14 @@ class TestProject:
         design = small_design("kv260", ports=ports)
         assert findings(write(design, tmp_path), design) == []
 
-    @pytest.mark.parametrize("board", BOARDS)
+    @pytest.mark.parametrize("board", VIVADO)
     def test_what_the_manifest_and_the_emulated_board_rely_on(self, board: str, tmp_path: Path) -> None:
         design = small_design(board)
         project = write(design, tmp_path)
         about = manifest(design.machine, design.graph, board=board, clock_mhz=design.clock_mhz, files={})
+        about |= deployment(design)
+        ps = design.board.about_family.ps
+        assert ps is not None
         vendor_check.run_tcl(project / "vitis/run_hls.tcl")
         calls, _ = vendor_check.run_tcl(project / "vivado/build.tcl")
         cells = {call.words[-1]: call.words for call in calls if call.command == "create_bd_cell"}
@@ -179,11 +191,11 @@ class TestProject:
             *(f"m_axi_{argument['bundle']}" for argument in about["arguments"] if "bundle" in argument),
         }
         control = options_of(calls, "assign_bd_address")[0]
-        assert int(control.options["offset"], 0) == design.board.ps.control_base
+        assert int(control.options["offset"], 0) == ps.control_base == about["control_base"]
         assert int(control.options["range"], 0) == CONTROL_RANGE == emulated_overlay.CONTROL_RANGE
         assert control.places == [f"{about['instance']}/s_axi_control/Reg"]
         dicts = [o.options["dict"] for o in options_of(calls, "set_property") if "dict" in o.options]
-        assert f"CONFIG.{design.board.ps.clock_property} {design.clock_mhz:g}" in dicts[0]
+        assert f"CONFIG.{ps.clock_property} {design.clock_mhz:g}" in dicts[0]
 
     def test_both_hls_flows_say_the_same(self, tmp_path: Path) -> None:
         project = write(small_design("pynq-z2"), tmp_path)
@@ -192,6 +204,8 @@ class TestProject:
         calls, _ = vendor_check.run_tcl(project / "vitis/run_hls.tcl", {"STEPS": "csim csynth cosim export"})
         assert options_of(calls, "set_part")[0].places == [config["part"]]
         assert options_of(calls, "create_clock")[0].options["period"] + "ns" == config["clock"] == "10ns"
+        assert options_of(calls, "set_clock_uncertainty")[0].places == ["27%", "default"]
+        assert config["clock_uncertainty"] == "27%"
         assert options_of(calls, "config_interface")[0].options == {"m_axi_addr64": "true"}
         assert config["syn.interface.m_axi_addr64"] == "true"
         export = options_of(calls, "export_design")[0].options
@@ -261,6 +275,31 @@ class TestMakefile:
         assert done.returncode == 0, done.stdout + done.stderr
         assert "PASSED" in done.stdout
 
+    @needs_tclsh
+    @pytest.mark.parametrize("board", BOARDS)
+    def test_one_make_runs_all(self, board: str, tmp_path: Path) -> None:
+        design = small_design(board)
+        project = write(design, tmp_path / "project")
+        tools = vendor_tools.install(tmp_path / "bin") | {"CXX": "true"}
+        (project / "tb/Makefile").write_text("run:\n\t@true\n")
+        platform = {} if design.board.family != "versal" else {"PLATFORM": "mine.xpfm"}
+        done = self.run(project, "all", **tools, **platform)
+        assert done.returncode == 0, done.stdout + done.stderr
+        deploy = project / "deploy"
+        results = ["small.bit", "small.hwh"] if design.board.about_family.ps else ["small.xclbin"]
+        sums = dict(reversed(line.split("  ")) for line in (deploy / "SHA256SUMS").read_text().splitlines())
+        assert sums == {
+            name: hashlib.sha256((deploy / name).read_bytes()).hexdigest()
+            for name in [*results, "manifest.json"]
+        }
+
+    def test_a_board_without_a_platform_wants_one(self, tmp_path: Path) -> None:
+        project = write(small_design("vpk180"), tmp_path)
+        (project / "link/small.xo").touch()
+        done = self.run(project, "xclbin", VPP="true", XCLBINUTIL="true")
+        assert done.returncode != 0
+        assert "error: name the Vitis platform: make PLATFORM=" in done.stderr
+
     @pytest.mark.parametrize(
         ("target", "missing"),
         [
@@ -296,12 +335,13 @@ class TestReadme:
         assert f"{sum(design.phase_cycles):,} cycles" in text
         assert "has been synthesised" in text
         assert design.board.part in text
-        assert ("PYNQ_REMOTE_DEVICES" in text) == (design.board.family == "zynq-ultrascale+")
+        assert ("PYNQ_REMOTE_DEVICES" in text) == design.board.about_family.remote
+        assert design.board.about_family.note in text
         assert all(note in text for note in design.notes)
         assert re.findall(r"^## (.*)$", text, re.MULTILINE) == [
             "Check it without vendor tools",
             "Synthesise",
-            "Build the bitstream",
+            "Build the bitstream" if design.board.about_family.ps else "Build the .xclbin",
             "Run on the board",
             "Files",
             "What was tried, and what was not",
@@ -357,6 +397,27 @@ def test_seeded_faults_are_found(path: str, old: str, new: str, expected: str, t
     design = small_design("kv260")
     project = write(design, tmp_path)
     replace(project / path, old, new)
+    assert any(expected in line for line in findings(project, design))
+
+
+@needs_tclsh
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("[connectivity]", "[connections]", "unknown section [connections]"),
+        ("nk=small:1", "nk=smal:1", "there is no kernel smal"),
+        ("sp=small_0.input", "sp=small_1.input", "there is no compute unit small_1"),
+        ("small_0.weights:", "small_0.weight:", "no port weight"),
+        ("sp=small_0.weights:DDR[2]\n", "", "no memory for weights"),
+        ("DDR[1]", "DDR1", "is not understood in [connectivity]"),
+        ("freqHz", "freqMHz", "is not understood in [clock]"),
+        ("300000000", "300MHz", "is not understood in [clock]"),
+    ],
+)
+def test_seeded_faults_of_the_link_are_found(old: str, new: str, expected: str, tmp_path: Path) -> None:
+    design = small_design("u250")
+    project = write(design, tmp_path)
+    replace(project / "link/link.cfg", old, new)
     assert any(expected in line for line in findings(project, design))
 
 

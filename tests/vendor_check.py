@@ -188,6 +188,7 @@ CONFIG_KEYS: Mapping[str, str | frozenset[str]] = {
     "cosim.O": BOOL,
     "cosim.trace_level": _words("none port port_hier all"),
     "package.output.format": _words("ip_catalog xo syn_dcp sysgen rtl"),
+    "package.output.file": TEXT,
     "package.ip.vendor": TEXT,
     "package.ip.library": TEXT,
     "package.ip.name": TEXT,
@@ -226,6 +227,48 @@ def check_config(path: Path) -> list[str]:
     ]
     wanted = ("part", "clock", "flow_target", "syn.top", "syn.file", "tb.file", "package.output.format")
     return found + [f"{path.name}: {key} is missing" for key in wanted if key not in seen]
+
+
+# The config file of v++ --link. Sources: UG1393 and UG1702, "--connectivity Options", "--clock Options".
+LINK_KEYS: Mapping[str, Mapping[str, str]] = {
+    "[connectivity]": {
+        "nk": r"(?P<kernel>\w+):(?P<count>\d+):(?P<unit>\w+)",
+        "sp": r"(?P<unit>\w+)\.(?P<argument>\w+):(DDR|HBM|PLRAM|HOST|LPDDR|MC_NOC\d*)\[\d+(:\d+)?\]",
+    },
+    "[clock]": {"freqHz": r"\d+:(?P<unit>\w+)"},
+}
+
+
+def check_link_config(path: Path, kernel: str, arguments: frozenset[str]) -> list[str]:
+    """Sections, keys and values of a link.cfg, and that it names what there is: the kernel, its unit, its ports."""
+    found, section, units = [], "", {""}
+    placed: Counter[str] = Counter()
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        where = f"{path.name}:{number}"
+        if not line.strip() or line.startswith("#"):
+            continue
+        if line.startswith("["):
+            section = line.strip()
+            found += [] if section in LINK_KEYS else [f"{where}: unknown section {section}"]
+            continue
+        key, _, value = line.partition("=")
+        pattern = LINK_KEYS.get(section, {}).get(key)
+        match = re.fullmatch(pattern, value) if pattern else None
+        if match is None:
+            found.append(f"{where}: {line} is not understood in {section or 'no section'}")
+            continue
+        parts = match.groupdict()
+        if key == "nk":
+            units = {parts["unit"]}
+            found += [] if parts["kernel"] == kernel else [f"{where}: there is no kernel {parts['kernel']}"]
+        elif parts["unit"] not in units:
+            found.append(f"{where}: there is no compute unit {parts['unit']}")
+        if key == "sp":
+            placed[parts["argument"]] += 1
+            found += [] if parts["argument"] in arguments else [f"{where}: no port {parts['argument']}"]
+    if placed and set(placed) != arguments:
+        found.append(f"{path.name}: no memory for {', '.join(sorted(arguments - set(placed)))}")
+    return found + [f"{path.name}: {name} is placed twice" for name, n in placed.items() if n > 1]
 
 
 def _config_fault(key: str, value: str, folder: Path) -> str | None:
@@ -270,6 +313,7 @@ HLS_COMMANDS: Mapping[str, Command] = {
     "open_solution": _command("reset", "flow_target"),
     "set_part": _command("board"),
     "create_clock": _command("", "name period"),
+    "set_clock_uncertainty": _command(),
     "config_interface": _command("clock_enable", "m_axi_addr64 default_slave_interface m_axi_latency"),
     "csim_design": _command("O clean profile setup", "argv ldflags mflags"),
     "csynth_design": _command("dump_cfg dump_post_cfg synthesis_check"),

@@ -21,7 +21,11 @@ proc answer {command words} {
     switch $command {
         open_project { set project [file normalize $last] }
         open_solution { set project [file join $project $last] }
-        export_design { touch [file join $project impl ip component.xml] }
+        export_design {
+            set output [lsearch -exact $words -output]
+            if {$output >= 0} { touch [lindex $words [expr {$output + 1}]] }
+            touch [file join $project impl ip component.xml]
+        }
         create_project {
             set places [lsearch -all -inline -not -regexp $words {^-}]
             set project [file join [file normalize [lindex $places 1]] [lindex $places 0]]

@@ -47,7 +47,7 @@ class BoardRunError(IntarsiaError):
 class EmulatedServer:
     """An emulated board as a process, from its start to `close`."""
 
-    def __init__(self, python: Path, manifest: Path, library: Path, folder: Path) -> None:
+    def __init__(self, python: Path, manifest: Path, library: Path, folder: Path, fault: str = "") -> None:
         """Starts the server and waits until it listens.
 
         Args:
@@ -55,6 +55,7 @@ class EmulatedServer:
             manifest: The manifest of the design.
             library: The shared library of the C-simulation.
             folder: A temporary folder, for the log and the emulated bitstream.
+            fault: A fault to show, as KIND:NUMBER (boards/emulated_faults.py); none by default.
 
         Raises:
             BoardRunError: If it does not start.
@@ -63,6 +64,7 @@ class EmulatedServer:
         self._log_file = folder / "server.log"
         script = Path(intarsia.boards.__file__).with_name("emulated_board.py")
         command = [str(python), str(script), "--manifest", str(manifest), "--library", str(library.resolve())]
+        command += ["--fault", fault] if fault else []
         for _ in range(5):
             # The port is fixed in PYNQ, so each emulated board takes an address of its own; two may meet by chance.
             self.address = f"127.{random.randint(1, 254)}.{random.randint(0, 254)}.{random.randint(1, 254)}"
@@ -153,6 +155,11 @@ class BoardRunner:
         if not (self._deploy / "accelerator.py").is_file():
             raise BoardRunError(
                 f"there is no driver {self._deploy / 'accelerator.py'}: compile the project again"
+            )
+        if self._manifest.get("runtime") == "xrt":
+            raise BoardRunError(
+                f"board '{self._manifest['board']}' is driven by XRT, which can be neither emulated nor reached over the "
+                "network here: verify with --board none, and run `accelerator.py --self-test` beside the card"
             )
         if address == EMULATED and (library is None or not library.is_file()):
             raise BoardRunError(
