@@ -156,7 +156,7 @@ def test_inputs_of_verify(here: Path, make: Callable[[], None], says: tuple[str,
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--board", "kv999"], ("unknown board 'kv999'", "Known: kv260, pynq-z2", ".toml")),
+        (["--board", "kv999"], ("unknown board 'kv999'", "Known: aup-zu3, kv260", ".toml")),
         (["--board", "my.toml"], ("cannot read board file my.toml",)),
         (["--weight-bits", 1], ("--weight-bits must be 2 to 16, not 1",)),
         (["--activation-bits", 17], ("--activation-bits must be 2 to 16, not 17",)),
