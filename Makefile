@@ -11,11 +11,12 @@ KERNELS = $(wildcard hls_kernels/*.hpp)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format clean distclean tools board
+.PHONY: help demo test docs lint format clean distclean tools board
 
 help:
 	@echo 'make demo       compile the bundled LeNet, simulate it, run it on an emulated board: report in out/demo'
 	@echo 'make test       run the test suite'
+	@echo 'make docs       build the pages of docs/ as a web site: out/docs/index.html'
 	@echo 'make lint       check style and types, of Python and of C++'
 	@echo 'make format     rewrite Python and C++ in the house style'
 	@echo 'make clean      remove what builds, tests and the demo wrote'
@@ -26,6 +27,9 @@ demo: board
 
 test: board
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+docs: $(INSTALLED)
+	$(BIN)/python -m mkdocs build --quiet --strict --config-file .ci/mkdocs.yml
 
 # mypy cannot follow the mapping of `intarsia` onto these folders (package-dir in pyproject.toml), so it is given a
 # folder of links that has the shape of the installed package. `mypy generator verify` would not do: the same class
