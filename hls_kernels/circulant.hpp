@@ -1,0 +1,94 @@
+// circulant: the multiply-accumulate array of an engine for block-circulant weights.
+//
+// In the place of mac.hpp: the same patches in, the same sums out, in the same iterations, with the same
+// rows. Lanes and outputs are cut into blocks of kBlock channels. A block of kBlock x kBlock weights is one
+// column of kBlock numbers, so a weight entry holds kOutputs * kLanes / kBlock weights. What is done with a
+// block of inputs and a column is the form's business:
+//
+//   direct (circulant_direct.hpp)  kBlock * kBlock products: fewer weights, products as ever
+//   exact  (circulant_exact.hpp)   2, 5, 14, 41, 122 products for blocks of 2 to 32, the same integers
+//   fft    (circulant_fft.hpp)     products in the frequency domain, rounded
+//
+// A form transforms a block of inputs when its word arrives; the patch keeps it transformed, for all passes.
+// It accumulates transformed products over the patch and turns them back once, at its end.
+//
+// Config: kOutputs, kLanes, kBlock, kPatchWords (longest patch), kWeightEntries, form, input_t, weight_t,
+// sum_t, row(phase). Weights: entry (address of the task + fold * words + word) holds, for every block of
+// outputs, for every block of lanes, a column. Cycles: iterations = pixels * folds * words, II = 1.
+#pragma once
+
+#include "mac.hpp"
+#include "stream.hpp"
+#include "vec.hpp"
+
+namespace intarsia {
+
+template <class Config>
+void circulant(int phase, stream<vec<typename Config::input_t, Config::kLanes>>& patches,
+               const vec<typename Config::weight_t, Config::kOutputs / Config::kBlock * Config::kLanes>
+                   weights[Config::kWeightEntries],
+               stream<vec<typename Config::sum_t, Config::kOutputs>>& sums) {
+    INTARSIA_PROCESS;
+    using form = typename Config::form;
+    constexpr int kBlock = Config::kBlock;
+    static_assert(Config::kLanes % kBlock == 0, "a word must hold whole blocks");
+    static_assert(Config::kOutputs % kBlock == 0, "a pass must make whole blocks");
+    constexpr int kRows = Config::kOutputs / kBlock;
+    constexpr int kColumns = Config::kLanes / kBlock;
+    using operand_t = typename form::operand_t;
+    using total_t = typename form::total_t;
+    const mac_row row = Config::row(phase);
+    vec<operand_t, kColumns * form::kOperands> patch[Config::kPatchWords];
+#pragma HLS AGGREGATE variable = patch compact = bit
+    vec<total_t, kRows * form::kTotals> total;
+#pragma HLS ARRAY_PARTITION variable = total.data type = complete
+    int word = 0;
+    int fold = 0;
+    int address = row.weights;
+Circulant:
+    for (int i = 0; i < row.iterations; ++i) {
+#pragma HLS PIPELINE II = 1 style = flp
+        INTARSIA_ITERATION;
+        vec<operand_t, kColumns * form::kOperands> x;
+        if (fold == 0) {
+            const vec<typename Config::input_t, Config::kLanes> raw = patches.read();
+            for (int column = 0; column < kColumns; ++column) {
+#pragma HLS UNROLL
+                form::transform(raw.data + column * kBlock, x.data + column * form::kOperands);
+            }
+            patch[word] = x;
+        } else {
+            x = patch[word];
+        }
+        const vec<typename Config::weight_t, kRows * Config::kLanes>& weight = weights[address];
+        for (int j = 0; j < kRows; ++j) {
+#pragma HLS UNROLL
+            for (int t = 0; t < form::kTotals; ++t) {
+#pragma HLS UNROLL
+                if (word == 0) total[j * form::kTotals + t] = 0;
+            }
+            for (int column = 0; column < kColumns; ++column) {
+#pragma HLS UNROLL
+                form::multiply(x.data + column * form::kOperands,
+                               weight.data + (j * kColumns + column) * kBlock,
+                               total.data + j * form::kTotals);
+            }
+        }
+        ++address;
+        if (++word == row.words) {
+            vec<typename Config::sum_t, Config::kOutputs> sum;
+            for (int j = 0; j < kRows; ++j) {
+#pragma HLS UNROLL
+                form::finish(total.data + j * form::kTotals, sum.data + j * kBlock);
+            }
+            sums.write(sum);
+            word = 0;
+            if (++fold == row.folds) {
+                fold = 0;
+                address = row.weights;
+            }
+        }
+    }
+}
+
+}  // namespace intarsia
