@@ -194,7 +194,8 @@ def accumulate(columns: Integers, inputs: Integers) -> Integers:
     scaled = inverse([_rounded(total, precision.dropped) for total in totals])
     shift = precision.kept + block.bit_length() - 1
     sums = np.stack([_rounded(value, shift) for value in scaled], axis=-1)
-    return sums.reshape(len(inputs), rows * block)
+    result: Integers = sums.reshape(len(inputs), rows * block)
+    return result
 
 
 @dataclass(frozen=True)
@@ -260,7 +261,7 @@ def _rounded(value: Integers, bits: int) -> Integers:
 
 def cosine(step: int) -> int:
     """cos(2 pi step / 64) in fixed point."""
-    return round(math.cos(math.tau * step / 64) * 2**TWIDDLE_BITS)
+    return round(math.cos(math.tau * step / 64) * (1 << TWIDDLE_BITS))
 
 
 def _rotate(re: N, im: N, step: int, size: int) -> tuple[N, N]:
