@@ -221,6 +221,10 @@ def verify(
     timeout: Annotated[
         float | None, typer.Option(min=0.1, help="Seconds that a board may take for a batch; else 600.")
     ] = None,
+    shrink: Annotated[
+        bool,
+        typer.Option("--shrink", help="Reduce a failure to the smallest layers and sample that show it."),
+    ] = False,
 ) -> None:
     """Verify a project layer by layer: ONNX Runtime, golden, C-simulation and board. Exit code 1 if they differ."""
     from intarsia.verify.budget import load_budget
@@ -233,6 +237,7 @@ def verify(
         "budget": load_budget(budget) if budget else None,
         "scorer": load_function(accuracy) if accuracy else None,
         "timeout_s": timeout,
+        "smallest": shrink,
     }
     _exit_by(_verify(directory, inputs, board, samples, json_file, junit, html, options))
 
@@ -301,6 +306,20 @@ def compress(
     result.write(output)
     typer.echo(result.summary())
     typer.echo(f"Written to {output}. Next: intarsia compile {output}")
+
+
+@app.command()
+def cut(
+    directory: Annotated[Path, typer.Argument(help="A project that `intarsia compile` wrote.")],
+    after: Annotated[str, typer.Option(help="The layer whose result becomes the output.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Directory of the project to write.")],
+) -> None:
+    """End a project's model after a layer: bisects a fault on a board that shows outputs only."""
+    _require_free(output, force=False)
+    from intarsia.verify.cut import compile_prefix
+
+    compile_prefix(directory, after).write(output)
+    typer.echo(f"Written to {output}. Build and run it, then: intarsia verify {output} --trace board.npz")
 
 
 @app.command()

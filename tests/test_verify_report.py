@@ -21,8 +21,8 @@ from intarsia.graph_file import save_graph
 from intarsia.samples import Preprocess, load_samples, samples_bytes
 from intarsia.verify import assert_agrees, check, reproduction, run
 from intarsia.verify.png import encode
+from intarsia.verify.project_files import ProjectError
 from intarsia.verify.report import Report
-from intarsia.verify.run import ProjectError
 from intarsia.verify.stimuli import NAMES
 
 GRAPH = network()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -23,23 +21,22 @@ from .board_runner import BoardRunner
 from .budget import Budget, BudgetError
 from .check import check
 from .csim_runner import CsimRunner, SimulationError
+from .edge import Edge
 from .golden_runner import GoldenRunner
 from .hardware_runner import HardwareRunner
 from .onnxruntime_runner import FloatRunner, QuantisedRunner
 from .plugin import PLACES, GuardedRunner, RunnerError, load_runner
+from .project_files import changed_files, read_json, require_project
 from .recorded_runner import RecordedRunner, RecordingRunner
 from .report import Report
 from .runner import Runner
+from .shrink import shrink
 from .source import Source, is_trace, recorded_source, sample_source
 from .trace_file import About, TraceError, TraceFile, TraceWriter, writing
 from .worlds import World, Worlds
 
 EMULATED, NONE = "emulated", "none"
 BATCH_TIMEOUT_S, LAUNCH_TIMEOUT_S = 600.0, 30.0
-
-
-class ProjectError(IntarsiaError):
-    """The directory is not a project that can be verified."""
 
 
 def run(
@@ -56,6 +53,7 @@ def run(
     runner_files: Sequence[Path | str] = (),
     scorer: Scorer | None = None,
     timeout_s: float | None = None,
+    smallest: bool = False,
 ) -> Report:
     """Verify a project: float model, quantised model, golden, C-simulation and board, layer by layer.
 
@@ -74,19 +72,16 @@ def run(
         runner_files: the same as Python files (see `intarsia.verify.plugin.load_runner`).
         scorer: accuracy of labelled samples; top-1 and top-5 if None.
         timeout_s: how long the board may take for one batch; 600 s if None.
+        smallest: reduce a failing sample and model to the smallest piece that fails, in DIR/verify/shrunk.
 
     Raises:
         IntarsiaError: a world could not be run; says nothing about whether it is right.
     """
     project = Path(directory)
-    for needed in ("design.json", "golden.npz", "deploy/manifest.json"):
-        if not (project / needed).is_file():
-            raise ProjectError(
-                f"{project} is no project of intarsia: it has no {needed}. Make it with `intarsia compile`"
-            )
+    require_project(project)
     graph = load_graph(project / "golden.npz")
     _check_budget(graph, budget)
-    manifest = _read_json(project / "deploy" / "manifest.json")
+    manifest = read_json(project / "deploy" / "manifest.json")
     own = dict(runners or {}) | dict(load_runner(Path(file), project, graph) for file in runner_files)
     with ExitStack() as stack:
         given = _open_trace(trace, graph, manifest, stack)
@@ -114,15 +109,39 @@ def run(
             )
 
         report = _despite_faults(worlds, compare)
-        report = replace(report, name=_read_json(project / "design.json").get("name", graph.name))
+        report = replace(report, name=read_json(project / "design.json").get("name", graph.name))
         if writer:
             if writer.samples != report.samples + report.stress:
                 raise TraceError(f"{record} was not written: the world to record could not be run")
             weights = manifest.get("weights", {}).get("sha256", "")
             writer.close(About(worlds.names[worlds.accelerator or World.GOLDEN], weights, report.samples))
-    options = f"--trace {trace}" if trace else f"--board {board}"
+        options = f"--trace {trace}" if trace else f"--board {board}"
+        if smallest:
+            report = _shrunk(project, graph, worlds, report, options)
     _reproduce(project, graph, report, options)
     return report
+
+
+def _shrunk(project: Path, graph: TaskGraph, worlds: Worlds, report: Report, options: str) -> Report:
+    """The report, with a remark on how far its first divergence at an exact edge could be reduced."""
+    first = report.first_divergence
+    if first is None:
+        return report
+    recorded = isinstance(getattr(worlds.board, "runner", None), RecordedRunner)
+    if first.sample is None or report.evidence is None or (first.edge is Edge.DEPLOYMENT and recorded):
+        what = "a recorded trace runs no other samples" if recorded else "no single element shows it"
+        return replace(report, notes=(*report.notes, f"not shrunk: {what}"))
+    found = shrink(project, graph, _plain(worlds), first, report.evidence, options)
+    return replace(report, notes=(*report.notes, str(found)))
+
+
+def _plain(worlds: Worlds) -> Worlds:
+    """The worlds without the recording of their traces."""
+
+    def plain(runner: Runner | None) -> Runner | None:
+        return runner.runner if isinstance(runner, RecordingRunner) else runner
+
+    return replace(worlds, csim=plain(worlds.csim), board=plain(worlds.board))
 
 
 def _despite_faults(worlds: Worlds, compare: Callable[[Worlds], Report]) -> Report:
@@ -191,19 +210,6 @@ def _recorded(worlds: Worlds, writer: TraceWriter, graph: TaskGraph) -> Worlds:
     return replace(worlds, csim=RecordingRunner(worlds.csim, writer, graph.inputs))
 
 
-def changed_files(project: Path) -> list[str]:
-    """Remarks on files that differ from those that compile wrote, by the manifest's hashes."""
-    hashes: Mapping[str, str] = _read_json(project / "deploy" / "manifest.json").get("sha256", {})
-    remarks = []
-    for name, wanted in sorted(hashes.items()):
-        path = project / name
-        if not path.is_file():
-            remarks.append(f"{name} is missing, though the manifest lists it")
-        elif hashlib.sha256(path.read_bytes()).hexdigest() != wanted:
-            remarks.append(f"{name} was changed after compilation: its SHA-256 is not the manifest's")
-    return remarks
-
-
 def _open_trace(
     path: Path | str | None, graph: TaskGraph, manifest: Mapping[str, Any], stack: ExitStack
 ) -> TraceFile | None:
@@ -241,7 +247,7 @@ def _source(
 
 def _samples(project: Path, graph: TaskGraph, inputs: Path | str | None) -> Samples:
     tensors = tuple(graph.tensors[name] for name in graph.inputs)
-    options = _read_json(project / "design.json").get("preprocess", {})
+    options = read_json(project / "design.json").get("preprocess", {})
     path = Path(inputs) if inputs is not None else project / "samples.npz"
     return load_samples(path, tensors, Preprocess(**options))
 
@@ -252,16 +258,6 @@ def _check_budget(graph: TaskGraph, budget: Budget | None) -> None:
         raise BudgetError(
             f"the budget names layer {unknown[0]!r}, which the project does not have. Its layers are {', '.join(names)}"
         )
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ProjectError(f"{path} is damaged: {error}. Compile the project again") from error
-    if not isinstance(content, dict):
-        raise ProjectError(f"{path} is damaged: it holds no object. Compile the project again")
-    return content
 
 
 def _reproduce(project: Path, graph: TaskGraph, report: Report, options: str) -> None:

@@ -1,0 +1,128 @@
+"""Parts of a model: a few tasks as a graph of their own, and as a project of their own.
+
+A board without taps shows only outputs. `prefix` ends the model early, so that an inner tensor is one; `bisect` finds the
+first task that is wrong with the logarithm of their number of such designs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+
+from intarsia.board import Board, load_board
+from intarsia.design import Design
+from intarsia.errors import IntarsiaError
+from intarsia.graph_file import load_graph
+from intarsia.machine.identifiers import identifier
+from intarsia.machine.lower import lower
+from intarsia.operator import Array
+from intarsia.qdq import export_qdq
+from intarsia.samples import Preprocess, load_samples
+from intarsia.schedule.search import decide
+from intarsia.task_graph import TaskGraph
+
+from .project_files import design_json
+
+
+class CutError(IntarsiaError):
+    """There is no such task."""
+
+
+def between(graph: TaskGraph, tasks: Collection[str]) -> TaskGraph:
+    """Some tasks as a graph; what they read from others are its inputs, what others or nobody read are its outputs."""
+    kept = tuple(task for task in graph.tasks if task.name in tasks)
+    made = {task.output for task in kept}
+    inputs = tuple(dict.fromkeys(name for task in kept for name in task.inputs if name not in made))
+    outputs = tuple(
+        task.output
+        for task in kept
+        if task.output in graph.outputs
+        or not graph.consumers[task.output]
+        or any(reader.name not in tasks for reader in graph.consumers[task.output])
+    )
+    tensors = {name: tensor for name, tensor in graph.tensors.items() if name in made or name in inputs}
+    return TaskGraph(graph.name, inputs, outputs, tensors, kept)
+
+
+def ancestors(graph: TaskGraph, task: str) -> tuple[str, ...]:
+    """A task and all that its result depends on, in topological order."""
+    needed = {task}
+    for one in reversed(graph.tasks):
+        if one.name in needed:
+            needed |= {graph.producers[name].name for name in one.inputs if name in graph.producers}
+    return tuple(one.name for one in graph.tasks if one.name in needed)
+
+
+def prefix(graph: TaskGraph, task: str) -> TaskGraph:
+    """The graph that ends with a task, and has its result as the only output.
+
+    Raises:
+        CutError: the graph has no such task.
+    """
+    names = [one.name for one in graph.tasks]
+    if task not in names:
+        raise CutError(f"there is no layer {task!r}; the layers are {', '.join(names)}")
+    return between(graph, ancestors(graph, task))
+
+
+def bisect(graph: TaskGraph, fails: Callable[[str], bool]) -> str | None:
+    """The first task, in topological order, after which the model is wrong; None if it never is.
+
+    Args:
+        graph: the quantised task graph.
+        fails: whether the model that ends with this task is wrong. Once wrong, it is taken to stay so.
+    """
+    names = [task.name for task in graph.tasks]
+    low, high = 0, len(names)
+    while low < high:
+        middle = (low + high) // 2
+        if fails(names[middle]):
+            high = middle
+        else:
+            low = middle + 1
+    return names[low] if low < len(names) else None
+
+
+def compile_cut(graph: TaskGraph, board: Board, clock_mhz: float, samples: Mapping[str, Array]) -> Design:
+    """A quantised graph as a design; the float model that it is verified against is its QDQ model.
+
+    Args:
+        graph: quantised.
+        board: what it is for.
+        clock_mhz: of the kernel.
+        samples: real inputs, of shape (samples, *tensor shape).
+
+    Raises:
+        IntarsiaError: the graph has no schedule that fits the board.
+    """
+    decision = decide(graph, board, "auto")
+    model = export_qdq(graph)
+    return Design(
+        graph=graph,
+        machine=lower(graph, decision.chosen.schedule, identifier(graph.name)),
+        decision=decision,
+        phase_cycles=tuple(phase.cycles for phase in decision.chosen.phases),
+        timed=False,
+        board=board,
+        clock_mhz=clock_mhz,
+        float_model=model,
+        quantised_model=model,
+        samples=samples,
+        preprocess=Preprocess(),
+        notes=("a part of a larger model, with FIFO depths by the cost model", *decision.notes),
+    )
+
+
+def compile_prefix(project: Path, task: str) -> Design:
+    """A project's model as it is after one of its tasks, for its board and with its samples.
+
+    Raises:
+        IntarsiaError: there is no such project or task.
+    """
+    about = design_json(project)
+    graph = load_graph(project / "golden.npz")
+    cut = prefix(graph, task)
+    inputs = tuple(graph.tensors[name] for name in graph.inputs)
+    samples = load_samples(project / "samples.npz", inputs).arrays
+    kept = {name: samples[name] for name in cut.inputs}
+    return compile_cut(cut, load_board(about["board"]), about["clock_mhz"], kept)
