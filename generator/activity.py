@@ -147,9 +147,7 @@ class _Observer:
     def trips(self) -> Mapping[str, tuple[int, ...]]:
         """By config: iterations in each phase."""
         return {
-            config.name: tuple(
-                getattr(rows[0], "iterations", getattr(rows[0], "words", 0)) for rows in config.rows
-            )
+            config.name: tuple(rows[0].trips for rows in config.rows)
             for config in self.machine.configs
         }
 

@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 
 from .machine.machine import Config, Constant, Machine
-from .machine.rows import MergeRow, PrefetchRow, Row, TapRow
+from .machine.rows import Row
 
 
 @cache
@@ -87,16 +87,8 @@ def _config(config: Config) -> dict[str, Any]:
 
 
 def _row_type(row: Row) -> str:
-    """C++ type of a row; those that list inputs say how many."""
-    match row:
-        case MergeRow():
-            return f"{row.struct}<{len(row.runs)}>"
-        case PrefetchRow():
-            return f"{row.struct}<{len(row.entries)}>"
-        case TapRow():
-            return f"{row.struct}<{len(row.source.runs)}>"
-        case _:
-            return row.struct
+    """C++ type of a row; those that hold lists say how long they are."""
+    return row.struct if row.size is None else f"{row.struct}<{row.size}>"
 
 
 def _constant(constant: Constant) -> dict[str, Any]:

@@ -100,6 +100,10 @@ class Operator:
         """The same unit in steps of the output."""
         return self.unit(inputs) / output
 
+    def channel_axes(self, inputs: Sequence[Tensor]) -> tuple[int, ...]:
+        """Axis on which the hardware needs the channels of each operand; by default where they are."""
+        return tuple(tensor.channel_axis for tensor in inputs)
+
     def keeps_format(self) -> bool:
         """True if the output must have the input's number format (the operator only selects values)."""
         return False

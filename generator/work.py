@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from .nest import Nest
+
 
 @dataclass(frozen=True)
 class Window:
@@ -36,6 +38,9 @@ class MacWork:
 
     Without a window, each output pixel consumes `in_pixels` consecutive input pixels whole: 1 for a matrix
     product by rows, all of them for a fully-connected layer on a flattened image.
+
+    With `batches`, the weights are computed: they are the second operand, a matrix of `outputs` rows of `channels`
+    for each of as many equal parts of the pixels.
     """
 
     pixels: int
@@ -43,6 +48,7 @@ class MacWork:
     outputs: int
     window: Window | None = None
     in_pixels: int = 1
+    batches: int = 0
 
 
 @dataclass(frozen=True)
@@ -100,4 +106,21 @@ class TableWork:
     channels: int
 
 
-Work = MacWork | DepthwiseWork | PoolWork | CombineWork | TableWork
+@dataclass(frozen=True)
+class MoveWork:
+    """Every element of the result is one of the source, or zero.
+
+    `nest` gives source indices in C order, for the result's elements in C order; the channels of both lie side by side
+    in memory, whatever their axes.
+    """
+
+    pixels: int
+    channels: int
+    nest: Nest
+    shape: tuple[int, ...]
+    channel_axis: int
+    source_shape: tuple[int, ...]
+    source_axis: int
+
+
+Work = MacWork | DepthwiseWork | PoolWork | CombineWork | TableWork | MoveWork

@@ -4,10 +4,14 @@
 // `folds` passes over the patch makes kOutputs sums. The patch is kept, so the window behind it sends every
 // word once and moves on while the array still works.
 //
-// Config: kOutputs, kLanes, kPatchWords (longest patch), kWeightEntries,
-// input_t, weight_t, sum_t, row(phase).
+// The other factor is constant, from the weight memory of the engine, or computed: then it comes as a matrix
+// of rows, one for each output, from a second stream into a memory of the process, before the pixels that it
+// is multiplied with; once per batch.
+//
+// Config: kOutputs, kLanes, kPatchWords (longest patch), kWeightEntries (0: none), kOperandEntries (0: none),
+// input_t, weight_t, factor_t (holds both), sum_t, row(phase).
 // Weights: entry (address of the task + fold * words + word) holds kOutputs rows of kLanes, row-major.
-// Cycles: iterations = pixels * folds * words, II = 1.
+// Cycles: iterations = batches * (loads + pixels * folds * words), II = 1.
 #pragma once
 
 #include "stream.hpp"
@@ -16,58 +20,170 @@
 namespace intarsia {
 
 struct mac_row {
-    int iterations;  // pixels * folds * words
-    int folds;       // passes over a patch: ceil(outputs / kOutputs)
-    int words;       // words of a patch
-    int weights;     // first entry of the task in the weight memory
+    int iterations;
+    int folds;    // passes over a patch: ceil(outputs / kOutputs)
+    int words;    // words of a patch
+    int weights;  // first entry of the task in the weight memory
+    int loads;    // words of the computed operand of a batch; 0 if the operand is constant
+    int skip;     // words of it that come before those of this engine's outputs
+    int rows;     // outputs of this engine
+    int pixels;   // of a batch
 };
 
+/// Stands for a weight memory, or a stream of operands, that an engine does not have.
+struct none {};
+
 template <class Config>
-void mac(
-    int phase, stream<vec<typename Config::input_t, Config::kLanes>>& patches,
-    const vec<typename Config::weight_t, Config::kOutputs * Config::kLanes> weights[Config::kWeightEntries],
-    stream<vec<typename Config::sum_t, Config::kOutputs>>& sums) {
-    INTARSIA_PROCESS;
+using mac_word = vec<typename Config::input_t, Config::kLanes>;
+
+template <class Config>
+using mac_weights = vec<typename Config::weight_t, Config::kOutputs * Config::kLanes>;
+
+template <class Config>
+mac_weights<Config> weight_entry(const mac_weights<Config>* weights, int address) {
+#pragma HLS INLINE
+    return weights[address];
+}
+template <class Config>
+mac_weights<Config> weight_entry(none, int) {
+#pragma HLS INLINE
+    return {};
+}
+
+template <class Config>
+mac_word<Config> operand_word(stream<mac_word<Config>>& operands) {
+#pragma HLS INLINE
+    return operands.read();
+}
+template <class Config>
+mac_word<Config> operand_word(none) {
+#pragma HLS INLINE
+    return {};
+}
+
+/// Where the words of a computed operand go: row after row, kOutputs rows side by side.
+struct operand_place {
+    int loads;  // words that are still to come
+    int skip;
+    int rows;
+    int word;
+    int part;
+    int fold;
+
+    explicit operand_place(const mac_row& row)
+        : loads(row.loads), skip(row.skip), rows(row.rows), word(0), part(0), fold(0) {}
+
+    bool stored() const { return skip == 0 && rows > 0; }
+
+    void next(int words, int outputs) {
+        --loads;
+        if (skip > 0) {
+            --skip;
+        } else if (rows > 0 && ++word == words) {
+            word = 0;
+            --rows;
+            part = part == outputs - 1 ? 0 : part + 1;
+            if (part == 0) fold += words;
+        }
+    }
+};
+
+template <class Config, class Operands, class Weights>
+void multiply(const mac_row& row, stream<mac_word<Config>>& patches, Operands& operands, Weights weights,
+              stream<vec<typename Config::sum_t, Config::kOutputs>>& sums) {
+#pragma HLS INLINE
     using sum_t = typename Config::sum_t;
-    const mac_row row = Config::row(phase);
-    vec<typename Config::input_t, Config::kLanes> patch[Config::kPatchWords];
+    using factor_t = typename Config::factor_t;
+    constexpr bool kComputed = Config::kOperandEntries > 0;
+    mac_word<Config> patch[Config::kPatchWords];
+    mac_word<Config> computed[Config::kOutputs][kComputed ? Config::kOperandEntries : 1];
 #pragma HLS AGGREGATE variable = patch compact = bit
+#pragma HLS AGGREGATE variable = computed compact = bit
+#pragma HLS ARRAY_PARTITION variable = computed dim = 1 type = complete
     vec<sum_t, Config::kOutputs> sum;
 #pragma HLS ARRAY_PARTITION variable = sum.data type = complete
+    operand_place place(row);
     int word = 0;
     int fold = 0;
+    int rows = row.rows;  // outputs that are left
+    int pixel = 0;
     int address = row.weights;
 Mac:
     for (int i = 0; i < row.iterations; ++i) {
 #pragma HLS PIPELINE II = 1 style = flp
         INTARSIA_ITERATION;
-        vec<typename Config::input_t, Config::kLanes> x;
-        if (fold == 0) {
-            x = patches.read();
-            patch[word] = x;
+        if (kComputed && place.loads > 0) {
+            const mac_word<Config> operand = operand_word<Config>(operands);
+            if (place.stored()) computed[place.part][place.fold + place.word] = operand;
+            place.next(row.words, Config::kOutputs);
         } else {
-            x = patch[word];
-        }
-        const vec<typename Config::weight_t, Config::kOutputs * Config::kLanes>& weight = weights[address];
-        for (int p = 0; p < Config::kOutputs; ++p) {
-#pragma HLS UNROLL
-            sum_t products = 0;
-            for (int v = 0; v < Config::kLanes; ++v) {
-#pragma HLS UNROLL
-                products += sum_t(x[v] * weight[p * Config::kLanes + v]);
+            mac_word<Config> x;
+            if (fold == 0) {
+                x = patches.read();
+                patch[word] = x;
+            } else {
+                x = patch[word];
             }
-            sum[p] = (word == 0 ? sum_t(0) : sum[p]) + products;
-        }
-        ++address;
-        if (++word == row.words) {
-            sums.write(sum);
-            word = 0;
-            if (++fold == row.folds) {
-                fold = 0;
-                address = row.weights;
+            const bool constant = !kComputed || row.loads == 0;
+            const mac_weights<Config> weight = weight_entry<Config>(weights, constant ? address : 0);
+            for (int p = 0; p < Config::kOutputs; ++p) {
+#pragma HLS UNROLL
+                const mac_word<Config>& operand = computed[p][constant ? 0 : address];
+                sum_t products = 0;
+                for (int v = 0; v < Config::kLanes; ++v) {
+#pragma HLS UNROLL
+                    // One multiplier, whichever factor it takes; rows behind the last output count as zeros.
+                    const factor_t factor = constant   ? factor_t(weight[p * Config::kLanes + v])
+                                            : p < rows ? factor_t(operand[v])
+                                                       : factor_t(0);
+                    products += sum_t(x[v] * factor);
+                }
+                sum[p] = (word == 0 ? sum_t(0) : sum[p]) + products;
+            }
+            ++address;
+            if (++word == row.words) {
+                sums.write(sum);
+                word = 0;
+                rows -= Config::kOutputs;
+                if (++fold == row.folds) {
+                    fold = 0;
+                    rows = row.rows;
+                    address = row.weights;
+                    if (kComputed && ++pixel == row.pixels) {
+                        pixel = 0;
+                        place = operand_place(row);
+                    }
+                }
             }
         }
     }
+}
+
+/// Constant weights only.
+template <class Config>
+void mac(int phase, stream<mac_word<Config>>& patches,
+         const mac_weights<Config> weights[Config::kWeightEntries],
+         stream<vec<typename Config::sum_t, Config::kOutputs>>& sums) {
+    INTARSIA_PROCESS;
+    none operands;
+    multiply<Config>(Config::row(phase), patches, operands, weights, sums);
+}
+
+/// Constant weights in some phases, computed operands in others.
+template <class Config>
+void mac(int phase, stream<mac_word<Config>>& patches, stream<mac_word<Config>>& operands,
+         const mac_weights<Config> weights[Config::kWeightEntries],
+         stream<vec<typename Config::sum_t, Config::kOutputs>>& sums) {
+    INTARSIA_PROCESS;
+    multiply<Config>(Config::row(phase), patches, operands, weights, sums);
+}
+
+/// Computed operands only.
+template <class Config>
+void mac(int phase, stream<mac_word<Config>>& patches, stream<mac_word<Config>>& operands,
+         stream<vec<typename Config::sum_t, Config::kOutputs>>& sums) {
+    INTARSIA_PROCESS;
+    multiply<Config>(Config::row(phase), patches, operands, none(), sums);
 }
 
 }  // namespace intarsia

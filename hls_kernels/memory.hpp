@@ -1,6 +1,7 @@
 // Transfers between a memory (DRAM through m_axi, or an on-chip bank) and a stream.
 #pragma once
 
+#include "nest.hpp"
 #include "stream.hpp"
 
 namespace intarsia {
@@ -85,6 +86,51 @@ void fetch(int phase, const Word* dram, const Word* bank, stream<Word>& out) {
         read_words(dram, row, out);
     } else {
         read_words(bank, row, out);
+    }
+}
+
+/// A transfer in one piece, or, where there are iterations, the words that a nest of counters walks over: its
+/// addresses count elements. Steps without a source send nothing.
+template <int kDims>
+struct view_row {
+    transfer_row piece;
+    int iterations;
+    nest_row<kDims> nest;
+};
+
+/// Config: kLanes (a power of two), row(phase).
+template <class Config, class Word, int kDims>
+void read_view(const Word* memory, const view_row<kDims>& row, stream<Word>& out) {
+    if (row.iterations == 0) {
+        read_words(memory, row.piece, out);
+        return;
+    }
+    nest<kDims> from(row.nest);
+ReadView:
+    for (int i = 0; i < row.iterations; ++i) {
+#pragma HLS PIPELINE II = 1 style = flp
+        INTARSIA_ITERATION;
+        if (from.sourced()) out.write(memory[row.piece.offset + unsigned(from.address()) / Config::kLanes]);
+        from.next();
+    }
+}
+
+/// Feeds a phase from one memory, in order or as a view.
+template <class Config, class Word>
+void fetch_view(int phase, const Word* memory, stream<Word>& out) {
+    INTARSIA_PROCESS;
+    read_view<Config>(memory, Config::row(phase), out);
+}
+
+/// The same from DRAM (memory 0) or from the on-chip bank (memory 1).
+template <class Config, class Word>
+void fetch_view(int phase, const Word* dram, const Word* bank, stream<Word>& out) {
+    INTARSIA_PROCESS;
+    const auto row = Config::row(phase);
+    if (row.piece.memory == 0) {
+        read_view<Config>(dram, row, out);
+    } else {
+        read_view<Config>(bank, row, out);
     }
 }
 

@@ -6,12 +6,15 @@ from dataclasses import dataclass, replace
 
 from ..schedule.plan import BANKS, Schedule
 from ..task_graph import TaskGraph
+from ..work import MoveWork
 from .builder import CHAIN_DEPTH, Builder
 from .hardware import Hardware, words_of
 from .identifiers import camel_case, identifiers
 from .machine import Config, Constant, Machine, Stream, TensorPlace
 from .memory import DRAM, MemoryPlan, bank_feeds, plan_memory
-from .rows import MergeRow, PrefetchRow, Row, SwitchRow, TapRow, TransferRow
+from .move_plan import MovePlan, plan_move
+from .move_unit import idle_nest, nest_dims, nest_row
+from .rows import MergeRow, PrefetchRow, Row, SwitchRow, TapRow, TransferRow, ViewRow
 from .unit_kinds import build_hardware
 from .wiring import COLLECT, Edge, Wiring, share_range, share_traffic, wire
 
@@ -100,19 +103,44 @@ class _Datapath:
 
     def fetch(self, index: int, feed: str) -> None:
         """The process that reads the phase's tensor number `index` from memory."""
-        tensors = [fed[index] for fed in self.wiring.fed]
-        places = [self.memory.places.get(name) for name in tensors]
+        reads = [read[index] for read in self.wiring.reads]
+        places = [self.memory.places.get(read.tensor) for read in reads]
         struct = camel_case(feed)
-        rows = [
+        transfers = [
             TransferRow(int(p.store != DRAM), p.offset, p.words, p.words) if p else TransferRow()
             for p in places
         ]
-        self.builder.config(struct, "reads from memory", rows, lambda phase: tensors[phase] or "idle")
+        views = [self._view(read.view) for read in reads]
+        dims = nest_dims([view for view in views if view])
+        rows: list[Row] = list(transfers)
+        if any(views):
+            rows = [
+                ViewRow(transfer, view.nest.steps, nest_row(view.nest, dims))
+                if view
+                else ViewRow(transfer, 0, idle_nest(dims))
+                for transfer, view in zip(transfers, views, strict=True)
+            ]
+        constants = [Constant("kLanes", "kWordLanes")] if any(views) else []
+
+        def comment(phase: int) -> str:
+            read = reads[phase]
+            return f"{read.tensor} for {read.view}" if read.view else read.tensor or "idle"
+
+        self.builder.config(struct, "reads from memory", rows, comment, constants)
         sources = ["input"] if any(place and place.store == DRAM for place in places) else []
         sources += [f"source{index}"] if any(place and place.store != DRAM for place in places) else []
         out = self.builder.stream(self._output_name(feed), "what the phase reads from memory")
-        self.builder.process("fetch", struct, *sources, out)
+        self.builder.process("fetch_view" if any(views) else "fetch", struct, *sources, out)
         self._route(feed, out)
+
+    def _view(self, task: str) -> MovePlan | None:
+        """How a task walks over what a feed reads; None if there is none."""
+        if not task:
+            return None
+        graph = self.builder.graph
+        work = graph.task(task).operator.work(graph.task(task), graph)
+        assert isinstance(work, MoveWork)
+        return plan_move(work, self.builder.schedule.lanes)
 
     def unit(self, hardware: Hardware) -> None:
         """A unit, with the switches around it and its tap."""

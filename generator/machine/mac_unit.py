@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from ..board import Resources
 from ..fixed_point import Integers
 from ..schedule.plan import ScheduleError, Unit
@@ -40,6 +42,7 @@ class MacHardware:
     post: PostProcess
     weight_entries: int
     weight_bits: int
+    operand_entries: int
     lanes: int
     copies: int
 
@@ -57,6 +60,11 @@ class MacHardware:
             f"{name}_sums", "sums of one fold", f"vec<{struct}Mac::sum_t, {struct}Mac::kOutputs>", CHAIN_DEPTH
         )
         self._configure(builder, struct)
+        operands = [inputs[1]] if self.operand_entries else []
+        if not self.weight_entries:
+            builder.process("mac", f"{struct}Mac", patches, *operands, sums)
+            self.post.place(builder, self.name, sums, output)
+            return
         word = f"vec<{struct}Mac::weight_t, {struct}Mac::kOutputs * kWordLanes>"
         entries = f"{struct}Mac::kWeightEntries"
         if builder.schedule.streamed:
@@ -65,7 +73,7 @@ class MacHardware:
             )
         else:
             weights = builder.parameter(f"{name}_weights", word, entries, self._weights(), self.weight_bytes)
-        builder.process("mac", f"{struct}Mac", patches, weights, sums)
+        builder.process("mac", f"{struct}Mac", patches, *operands, weights, sums)
         self.post.place(builder, self.name, sums, output)
 
     def _configure(self, builder: Builder, struct: str) -> None:
@@ -79,17 +87,30 @@ class MacHardware:
                 Constant("kLanes", "kWordLanes"),
                 Constant("kPatchWords", str(self.patch_words), "longest patch"),
                 Constant("kWeightEntries", str(self.weight_entries)),
+                Constant("kOperandEntries", str(self.operand_entries), "for each output, where it is computed"),
                 Constant("input_t", "element_t", is_type=True),
                 Constant("weight_t", f"integer<{self.weight_bits}>", is_type=True),
+                Constant("factor_t", self._factor, "what is multiplied with an input", is_type=True),
                 self.post.sum_type,
             ),
         )
 
+    @property
+    def _factor(self) -> str:
+        """C++ type that holds weights and, where there are some, computed operands."""
+        if not self.operand_entries:
+            return "weight_t"
+        inputs = (tensor for run in self.runs for tensor in self.graph.input_tensors(run.task))
+        return f"integer<{max(self.weight_bits, *(tensor.number.bits for tensor in inputs))}>"
+
     def _weights(self) -> list[Integers]:
         """Weight entries of each task."""
         blocks = []
-        for run, made, plan in zip(self.runs, self.made, self.window.patches, strict=True):
+        for run, row, made, plan in zip(self.runs, self.macs, self.made, self.window.patches, strict=True):
             task = run.task
+            if row.loads:
+                blocks.append(np.zeros((0, self.unit.outputs * self.lanes), np.int64))
+                continue
             by_position = task.operator.weights_by_position(task, self.graph)[made]
             blocks.append(pack_weights(by_position, plan.way, self.lanes, self.unit.outputs))
         return blocks
@@ -102,7 +123,9 @@ class MacHardware:
     def loaded_bytes(self, phase: int) -> int:
         """Bytes of the weights of a phase."""
         entries = sum(
-            row.folds * row.words for run, row in zip(self.runs, self.macs, strict=True) if run.phase == phase
+            row.folds * row.words
+            for run, row in zip(self.runs, self.macs, strict=True)
+            if run.phase == phase and not row.loads
         )
         return entries * self.unit.outputs * self.lanes * self.weight_bytes
 
@@ -115,11 +138,18 @@ class MacHardware:
         """Window, mac and post."""
         index = index_of(self.runs, phase)
         row = self.macs[index]
-        pixels = row.iterations // (row.folds * row.words)
+        work = _work(self.graph, self.runs[index].task)
+        loads = work.batches * row.loads
         return [
             *self.window.stage(index),
-            Stage("mac", row.iterations, pixels * row.words, row.words, (row.folds - 1) * row.words + 1),
-            self.post.stage(index, pixels * row.folds),
+            Stage(
+                "mac",
+                row.iterations,
+                work.pixels * row.words + loads,
+                row.loads + row.words,
+                (row.folds - 1) * row.words + 1,
+            ),
+            self.post.stage(index, work.pixels * row.folds),
         ]
 
     @property
@@ -133,6 +163,7 @@ class MacHardware:
         own = Resources(
             dsp=multipliers,
             bram18=self.copies * bram18(multipliers * self.weight_bits, self.weight_entries)
+            + self.unit.outputs * bram18(lanes * element_bits, self.operand_entries)
             + bram18(lanes * element_bits, self.patch_words),
             uram=0,
             lut=multipliers * 10,
@@ -166,15 +197,33 @@ def build_mac(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, str
     made: list[slice] = []
     steps: list[int] = []
     entries = 0
+    operand_entries = 0
     for work, plan, run in zip(works, window.patches, runs, strict=True):
         channels = _made(work, run.words, lanes)
-        folds, post_steps = mac_steps(unit.outputs, channels.stop - channels.start, lanes)
-        first = 0 if streamed else entries
-        macs.append(MacRow(work.pixels * folds * plan.words, folds, plan.words, first))
+        outputs = channels.stop - channels.start
+        folds, post_steps = mac_steps(unit.outputs, outputs, lanes)
+        own = folds * plan.words
         made.append(channels)
         steps.append(post_steps)
-        own = folds * plan.words
-        entries = max(entries, own) if streamed else entries + own
+        products = work.pixels * own
+        if work.batches:
+            loads = work.outputs * plan.words
+            macs.append(
+                MacRow(
+                    products + work.batches * loads,
+                    folds,
+                    plan.words,
+                    0,
+                    loads,
+                    channels.start * plan.words,
+                    outputs,
+                    work.pixels // work.batches,
+                )
+            )
+            operand_entries = max(operand_entries, own)
+        else:
+            macs.append(MacRow(products, folds, plan.words, 0 if streamed else entries))
+            entries = max(entries, own) if streamed else entries + own
     return MacHardware(
         graph=graph,
         unit=unit,
@@ -184,7 +233,10 @@ def build_mac(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, str
         macs=tuple(macs),
         post=size_post(graph, runs, made, steps, unit.outputs, lanes),
         weight_entries=entries,
-        weight_bits=max(task.parameters[r].number.bits for task in tasks for r in task.operator.weight_roles),
+        weight_bits=max(
+            (task.parameters[r].number.bits for task in tasks for r in task.operator.weight_roles), default=8
+        ),
+        operand_entries=operand_entries,
         lanes=lanes,
         copies=2 if streamed else 1,
     )

@@ -13,6 +13,16 @@ class Row:
     struct: ClassVar[str]
     header: ClassVar[str]
 
+    @property
+    def size(self) -> int | None:
+        """The number that the C++ type is a template of, if it is one."""
+        return None
+
+    @property
+    def trips(self) -> int:
+        """Iterations of the process in the phase."""
+        return int(getattr(self, "iterations", getattr(self, "words", 0)))
+
 
 @dataclass(frozen=True)
 class TransferRow(Row):
@@ -29,6 +39,66 @@ class TransferRow(Row):
     words: int = 0
     run: int = 0
     stride: int = 0
+
+
+@dataclass(frozen=True)
+class NestRow(Row):
+    """nest.hpp: nested counters, innermost first, with the change of the address when each of them advances."""
+
+    struct: ClassVar[str] = "nest_row"
+    header: ClassVar[str] = "nest.hpp"
+
+    start: int
+    extents: tuple[int, ...]
+    steps: tuple[int, ...]
+    lows: tuple[int, ...]
+    highs: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Counters."""
+        return len(self.extents)
+
+
+@dataclass(frozen=True)
+class ViewRow(Row):
+    """memory.hpp: a transfer in one piece, or the words that a nest of counters walks over."""
+
+    struct: ClassVar[str] = "view_row"
+    header: ClassVar[str] = "memory.hpp"
+
+    piece: TransferRow
+    iterations: int
+    nest: NestRow
+
+    @property
+    def trips(self) -> int:
+        """Of the loop that runs."""
+        return self.iterations or self.piece.words
+
+    @property
+    def size(self) -> int:
+        """Counters."""
+        return self.nest.size
+
+
+@dataclass(frozen=True)
+class MoveRow(Row):
+    """move.hpp: pieces of words, and where they come from."""
+
+    struct: ClassVar[str] = "move_row"
+    header: ClassVar[str] = "move.hpp"
+
+    iterations: int
+    pieces: int
+    piece: int
+    last: int
+    source: NestRow
+
+    @property
+    def size(self) -> int:
+        """Counters."""
+        return self.source.size
 
 
 @dataclass(frozen=True)
@@ -52,6 +122,11 @@ class MergeRow(Row):
     words: int
     runs: tuple[int, ...]
 
+    @property
+    def size(self) -> int:
+        """Inputs."""
+        return len(self.runs)
+
 
 @dataclass(frozen=True)
 class TapRow(Row):
@@ -64,6 +139,11 @@ class TapRow(Row):
     run: int
     stride: int
     source: MergeRow
+
+    @property
+    def size(self) -> int:
+        """Units that make tapped results."""
+        return self.source.size
 
 
 @dataclass(frozen=True)
@@ -96,7 +176,7 @@ class WindowRow(Row):
 
 @dataclass(frozen=True)
 class MacRow(Row):
-    """mac.hpp: passes over patches of words."""
+    """mac.hpp: passes over patches of words; for computed operands, how they are loaded before."""
 
     struct: ClassVar[str] = "mac_row"
     header: ClassVar[str] = "mac.hpp"
@@ -105,6 +185,10 @@ class MacRow(Row):
     folds: int = 0
     words: int = 0
     weights: int = 0
+    loads: int = 0
+    skip: int = 0
+    rows: int = 0
+    pixels: int = 0
 
 
 @dataclass(frozen=True)
@@ -189,6 +273,11 @@ class PrefetchRow(Row):
 
     offset: int
     entries: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Memories."""
+        return len(self.entries)
 
 
 @dataclass(frozen=True)

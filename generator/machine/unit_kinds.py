@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from ..schedule.plan import Phase, Schedule, Unit
 from ..task_graph import Task, TaskGraph
-from ..work import DepthwiseWork, MacWork, PoolWork
+from ..work import DepthwiseWork, MacWork, MoveWork, PoolWork
 from .combine_unit import COMBINE
 from .depthwise_unit import DEPTHWISE
 from .hardware import Hardware, words_of
 from .mac_unit import ENGINE
+from .move_plan import plan_move
+from .move_unit import MOVE
 from .pool_unit import POOL
 from .run import Run
 from .table_unit import TABLE
@@ -20,6 +22,7 @@ from .unit_kind import UnitKind
 from .window import plan_patches
 
 KINDS: tuple[UnitKind, ...] = (
+    MOVE,  # first: it reads from memory
     ENGINE,
     DEPTHWISE,  # of a separable convolution, expand and depthwise run in one phase; project takes the next engine
     COMBINE,
@@ -90,6 +93,8 @@ def _trips(graph: TaskGraph, schedule: Schedule, phase: Phase, task: Task) -> in
     words = words_of(graph, task.output, schedule.lanes)
     if isinstance(work, PoolWork | DepthwiseWork):
         return words * work.window.positions
+    if isinstance(work, MoveWork):
+        return plan_move(work, schedule.lanes).nest.steps
     if not isinstance(work, MacWork):
         return words
     outputs = sum(schedule.unit(share.unit).outputs for share in phase.shares(task.name))

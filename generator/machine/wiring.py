@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..schedule.plan import Assignment, Phase, Schedule, ScheduleError
-from ..task_graph import TaskGraph
+from ..task_graph import Task, TaskGraph
+from ..work import MoveWork
 from .hardware import words_of
+from .move_plan import plan_move
 
 COLLECT = "collect"
 
@@ -38,18 +40,34 @@ class Traffic:
 
 
 @dataclass(frozen=True)
+class Read:
+    """A tensor that a feed reads from memory: in order, or as the task `view` wants it moved."""
+
+    tensor: str
+    view: str = ""
+
+
+NOTHING_READ = Read("")
+
+
+@dataclass(frozen=True)
 class Wiring:
     """Edges in datapath order; `traffic[phase][edge]` is what flows, absent where nothing does.
 
-    `feeds` names the fetch processes. `fed[phase]` names the tensor that each of them reads from memory, or is empty;
+    `feeds` names the fetch processes. `reads[phase]` is what each of them reads from memory, or NOTHING_READ;
     `stored[phase]` the tensor that the phase writes to memory.
     """
 
     feeds: tuple[str, ...]
     edges: tuple[Edge, ...]
     traffic: tuple[dict[Edge, Traffic], ...]
-    fed: tuple[tuple[str, ...], ...]
+    reads: tuple[tuple[Read, ...], ...]
     stored: tuple[str, ...]
+
+    @property
+    def fed(self) -> tuple[tuple[str, ...], ...]:
+        """By phase: the tensor that each feed reads from memory, or an empty name."""
+        return tuple(tuple(read.tensor for read in phase) for phase in self.reads)
 
     def into(self, target: str, port: int = 0) -> tuple[Edge, ...]:
         """Edges that lead to an input port in some phase."""
@@ -69,13 +87,13 @@ def wire(graph: TaskGraph, schedule: Schedule) -> Wiring:
     """
     order = {unit.name: index for index, unit in enumerate(schedule.units)}
     traffic: list[dict[Edge, Traffic]] = []
-    fed: list[tuple[str, ...]] = []
+    reads: list[tuple[Read, ...]] = []
     stored: list[str] = []
     for index, phase in enumerate(schedule.phases):
         where = f"phase {index} ({', '.join(phase.tasks)})"
-        read = _read_from_memory(graph, phase)
-        if sum(name in graph.inputs for name in read) > 1:
-            raise ScheduleError(f"{where} reads two inputs of the model at once")
+        read = reads_of(graph, phase.tasks)
+        if problem := read_problem(graph, read):
+            raise ScheduleError(f"{where} {problem}")
         written = _written_to_memory(graph, phase)
         if len(written) != 1:
             raise ScheduleError(
@@ -90,15 +108,15 @@ def wire(graph: TaskGraph, schedule: Schedule) -> Wiring:
         for share in phase.shares(graph.producers[written[0]].name):
             flow[Edge(share.unit, COLLECT)] = share_traffic(graph, share, schedule.lanes)
         traffic.append(flow)
-        fed.append(read)
+        reads.append(read)
         stored.extend(written)
-    feeds = tuple(_feed(index) for index in range(max(map(len, fed))))
+    feeds = tuple(_feed(index) for index in range(max(map(len, reads))))
     order |= {feed: index - len(feeds) for index, feed in enumerate(feeds)} | {COLLECT: len(order)}
     edges = sorted(
         {edge for flow in traffic for edge in flow},
         key=lambda edge: (order[edge.source], order[edge.target], edge.port),
     )
-    padded = tuple(names + ("",) * (len(feeds) - len(names)) for names in fed)
+    padded = tuple(read + (NOTHING_READ,) * (len(feeds) - len(read)) for read in reads)
     return Wiring(feeds, tuple(edges), tuple(traffic), padded, tuple(stored))
 
 
@@ -112,25 +130,58 @@ def share_traffic(graph: TaskGraph, assignment: Assignment, lanes: int) -> Traff
 
 
 def _links(
-    graph: TaskGraph, phase: Phase, read: tuple[str, ...], lanes: int
+    graph: TaskGraph, phase: Phase, read: tuple[Read, ...], lanes: int
 ) -> Iterator[tuple[Edge, Traffic]]:
     """Edges into the units of a phase."""
     for assignment in phase.assignments:
-        for port, operand in enumerate(graph.task(assignment.task).inputs):
+        task = graph.task(assignment.task)
+        for port, operand in enumerate(task.inputs):
             producer = graph.producers.get(operand)
             if producer is not None and producer.name in phase.tasks:
+                if is_move(graph, task):
+                    raise ScheduleError(f"task {task.name!r} moves values that its own phase makes")
                 for share in phase.shares(producer.name):
                     yield Edge(share.unit, assignment.unit, port), share_traffic(graph, share, lanes)
             else:
-                words = words_of(graph, operand, lanes)
-                yield Edge(_feed(read.index(operand)), assignment.unit, port), Traffic(words)
+                feed = _feed(read.index(_read(graph, task, operand)))
+                work = task.operator.work(task, graph)
+                words = (
+                    plan_move(work, lanes).nest.sourced
+                    if isinstance(work, MoveWork)
+                    else words_of(graph, operand, lanes)
+                )
+                yield Edge(feed, assignment.unit, port), Traffic(words)
 
 
-def _read_from_memory(graph: TaskGraph, phase: Phase) -> tuple[str, ...]:
-    """Tensors that a phase reads but does not make, each once; an input of the model first, for the DRAM port."""
-    made = {graph.task(task).output for task in phase.tasks}
-    read = dict.fromkeys(name for task in phase.tasks for name in graph.task(task).inputs if name not in made)
-    return tuple(sorted(read, key=lambda name: name not in graph.inputs))
+def is_move(graph: TaskGraph, task: Task) -> bool:
+    """True if a task reads its input in an order of its own, for which it has to be in memory."""
+    return isinstance(task.operator.work(task, graph), MoveWork)
+
+
+def reads_of(graph: TaskGraph, tasks: Sequence[str]) -> tuple[Read, ...]:
+    """What tasks of one phase read but do not make, each once; an input of the model first, for the DRAM port."""
+    made = {graph.task(task).output for task in tasks}
+    reads = dict.fromkeys(
+        _read(graph, task, name)
+        for task in map(graph.task, tasks)
+        for name in task.inputs
+        if name not in made
+    )
+    return tuple(sorted(reads, key=lambda read: read.tensor not in graph.inputs))
+
+
+def read_problem(graph: TaskGraph, reads: Sequence[Read]) -> str:
+    """Why one phase cannot read all these, or an empty text: every memory has one reading process."""
+    tensors = [read.tensor for read in reads]
+    if sum(name in graph.inputs for name in tensors) > 1:
+        return "reads two inputs of the model at once"
+    if twice := [name for name in tensors if tensors.count(name) > 1]:
+        return f"reads {twice[0]!r} in two orders at once"
+    return ""
+
+
+def _read(graph: TaskGraph, task: Task, tensor: str) -> Read:
+    return Read(tensor, task.name if is_move(graph, task) else "")
 
 
 def _written_to_memory(graph: TaskGraph, phase: Phase) -> tuple[str, ...]:

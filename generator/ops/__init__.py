@@ -10,7 +10,9 @@ from .dense import Dense
 from .depthwise_conv import DepthwiseConv
 from .function import Function
 from .functions import FUNCTIONS
+from .matmul import MatMul
 from .max_pool import MaxPool
+from .move import Move
 from .reshape import Reshape
 from .transpose import Transpose
 
@@ -19,6 +21,8 @@ OPERATORS: tuple[type[Operator], ...] = (
     Conv,
     DepthwiseConv,
     Dense,
+    MatMul,
+    Move,
     MaxPool,
     AveragePool,
     Add,

@@ -12,12 +12,14 @@ import numpy as np
 from ..errors import IntarsiaError
 from ..exact import matmul
 from ..operator import Array, Operator
+from ..task_graph import Tensor
 from ..work import MacWork
+from .matmul import MatMul
 
 if TYPE_CHECKING:
     from ..onnx_node import OnnxNode
     from ..qdq import QdqBuilder
-    from ..task_graph import Task, TaskGraph, Tensor
+    from ..task_graph import Task, TaskGraph
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,10 @@ class Dense(Operator):
 
     @classmethod
     def from_onnx(cls, node: OnnxNode) -> Task:
-        """Gemm or MatMul with a constant second operand."""
+        """Gemm or MatMul with a constant second operand; MatMul of two computed ones is another operator."""
         node.tensor(0)
+        if isinstance(node.operand(1), Tensor) and node.op_type == "MatMul":
+            return node.task(MatMul(transposed=False), sources=(0, 1))
         return cls._from_gemm(node) if node.op_type == "Gemm" else cls._from_matmul(node)
 
     @classmethod

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..machine.move_unit import MOVE
 from ..machine.unit_kinds import kind_of, rank, unit_for
 from ..machine.window import plan_patches
+from ..machine.wiring import read_problem, reads_of
 from ..task_graph import Task, TaskGraph
 from ..work import MacWork
+from .bundles import Bundle, bundles
 from .plan import Assignment, Pattern, Phase, Schedule, ScheduleError, Unit
 
 
@@ -29,15 +32,30 @@ def sequential(graph: TaskGraph, lanes: int, outputs: int, entries: int = 0) -> 
     """
     units: dict[str, Unit] = {}
     phases: list[list[Assignment]] = []
-    for task in graph.tasks:
+
+    def leading(bundle: Bundle, busy: Sequence[Assignment]) -> list[Assignment]:
+        """The moves of a bundle, on move units that are not busy."""
+        first = sum(units[assignment.unit].kind == MOVE.name for assignment in busy)
+        result = []
+        for number, move in enumerate(bundle.leaders, start=first):
+            unit = f"{MOVE.name}{number or ''}"
+            units[unit] = unit_for(graph, move, unit, 0)
+            result.append(Assignment(move.name, unit))
+        return result
+
+    for bundle in bundles(graph):
+        task = bundle.task
         name = kind_of(graph, task).name
         units[name] = unit_for(graph, task, name, outputs)
         shares = (
             _shares(graph, task, lanes, outputs, entries) if entries and units[name].is_engine else [None]
         )
-        if phases and not units[name].is_engine and _follows(graph, task, units[name], phases[-1], units):
-            phases[-1].append(Assignment(task.name, name))
+        if phases and not units[name].is_engine and _follows(graph, bundle, units[name], phases[-1], units):
+            phases[-1] += [*leading(bundle, phases[-1]), Assignment(task.name, name)]
+        elif len(shares) == 1:
+            phases.append([*leading(bundle, ()), Assignment(task.name, name)])
         else:
+            phases += [leading(Bundle((move,), move), ()) for move in bundle.leaders]
             phases += [[Assignment(task.name, name, words)] for words in shares]
     ordered = tuple(sorted(units.values(), key=rank))
     sequence = tuple(Phase(Pattern.SEQUENTIAL, tuple(phase)) for phase in phases)
@@ -63,6 +81,8 @@ def _shares(
     """Ranges of output words, as even as whole passes allow, whose weights fit so many entries each."""
     work = task.operator.work(task, graph)
     assert isinstance(work, MacWork)
+    if work.batches:
+        return [None]
     patch_words = plan_patches(work, lanes, pack=False).words
     passes = entries // patch_words
     if passes < 1:
@@ -81,14 +101,19 @@ def _shares(
 
 
 def _follows(
-    graph: TaskGraph, task: Task, unit: Unit, phase: list[Assignment], units: dict[str, Unit]
+    graph: TaskGraph, bundle: Bundle, unit: Unit, phase: list[Assignment], units: dict[str, Unit]
 ) -> bool:
     """True if a task can take the phase's result through a link, and only that result leaves the phase so far."""
     last = graph.task(phase[-1].task)
+    task = bundle.task
+    made = {graph.task(assignment.task).output for assignment in phase}
+    together = [*(assignment.task for assignment in phase), *(task.name for task in bundle.tasks)]
     return (
         task.inputs.count(last.output) == 1
         and graph.consumers[last.output] == (task,)
         and last.output not in graph.outputs
         and phase[0].words is None
         and rank(unit) > rank(units[phase[-1].unit])
+        and made.isdisjoint(name for move in bundle.leaders for name in move.inputs)
+        and not read_problem(graph, reads_of(graph, together))
     )

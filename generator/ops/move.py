@@ -1,0 +1,116 @@
+"""Move: the values of a tensor in another place and order: Transpose, Reshape, Slice, Pad, Expand, DepthToSpace, ..."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from ..errors import IntarsiaError
+from ..nest import FILL, Digit, Indices, Nest, factor
+from ..operator import Array, Operator
+from ..work import MoveWork
+from .move_rules import RULES, moved_indices
+
+if TYPE_CHECKING:
+    from ..onnx_node import OnnxNode
+    from ..qdq import QdqBuilder
+    from ..task_graph import Task, TaskGraph, Tensor
+
+
+@dataclass(frozen=True)
+class Move(Operator):
+    """Y[i] = X[n(i)], for the nest n over the elements of both in C order; 0 where the nest has no source.
+
+    `offset` and `digits` are the nest's (nest.py). The channels of the result may be on any axis, whatever those of X.
+    """
+
+    shape: tuple[int, ...]
+    channel_axis: int
+    offset: int
+    digits: tuple[Digit, ...]
+
+    name: ClassVar[str] = "Move"
+    onnx_types: ClassVar[tuple[str, ...]] = tuple(RULES)
+
+    @classmethod
+    def from_onnx(cls, node: OnnxNode) -> Task:
+        """Any operator that only moves values, by the rule of its type."""
+        x = node.tensor()
+        axis = x.channel_axis + len(node.output_shape) - len(x.shape)
+        result = move(moved_indices(node), max(axis, 0))
+        if result is None:
+            raise node.error(
+                "it takes values in an order that no nest of counters walks. Supported: slices, repetitions, "
+                "permutations of axes and paddings"
+            )
+        return node.task(result)
+
+    @property
+    def nest(self) -> Nest:
+        """Source of every element of the result."""
+        return Nest(self.offset, self.digits)
+
+    @property
+    def indices(self) -> Indices:
+        """The same as an array of the result's shape."""
+        return self.nest.indices().reshape(self.shape)
+
+    def infer(self, inputs: Sequence[Tensor], parameters: Mapping[str, Array]) -> tuple[tuple[int, ...], int]:
+        """As told."""
+        return self.shape, self.channel_axis
+
+    def accumulate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Array:
+        """Gathered values."""
+        values = inputs[0].reshape(len(inputs[0]), -1)
+        index = self.nest.indices()
+        found = values[:, np.maximum(index, 0)]
+        return np.where(index == FILL, 0, found).reshape(-1, *self.shape)
+
+    def accumulator_bound(
+        self, magnitudes: Sequence[int], parameters: Mapping[str, Array], inputs: Sequence[Tensor]
+    ) -> int:
+        """No value is larger than in the input."""
+        return magnitudes[0]
+
+    def keeps_format(self) -> bool:
+        """Values stay as they are."""
+        return True
+
+    def work(self, task: Task, graph: TaskGraph) -> MoveWork:
+        """A move unit; its nest walks over the words of memory."""
+        source, result = graph.input_tensors(task)[0], graph.output_tensor(task)
+        return MoveWork(
+            pixels=result.pixels,
+            channels=result.channels,
+            nest=self.nest,
+            shape=self.shape,
+            channel_axis=self.channel_axis,
+            source_shape=source.shape,
+            source_axis=source.channel_axis,
+        )
+
+    def to_qdq(self, builder: QdqBuilder, task: Task, graph: TaskGraph) -> str:
+        """Gather from the flattened sample, with a zero behind it where there are elements without source."""
+        x = builder.activation(task.inputs[0])
+        index = self.nest.indices()
+        size = prod(graph.input_tensors(task)[0].shape[1:])
+        flat = builder.node("Reshape", [x, builder.constant(np.array((-1, size)), f"{task.name}/flat")])
+        if (index == FILL).any():
+            pads = builder.constant(np.array((0, 0, 0, 1)), f"{task.name}/one_zero")
+            flat = builder.node("Pad", [flat, pads])
+            index = np.where(index == FILL, size, index)
+        gathered = builder.node("Gather", [flat, builder.constant(index, f"{task.name}/indices")], axis=1)
+        shape = builder.constant(np.array((-1, *self.shape[1:])), f"{task.name}/shape")
+        return builder.node("Reshape", [gathered, shape])
+
+
+def move(indices: Indices, channel_axis: int) -> Move | None:
+    """The move whose result takes these elements of the source in C order; None if no nest gives them."""
+    found = factor(indices)
+    if found is None:
+        return None
+    return Move(indices.shape, channel_axis, found.offset, found.digits)

@@ -1,0 +1,133 @@
+"""Moves of data and products of two computed tensors: nests, golden, and C++ bit for bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from graphs import chain, conv, quantised
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from machines import assert_equals_golden
+
+from intarsia.nest import FILL, factor
+from intarsia.ops.matmul import MatMul
+from intarsia.ops.move import Move, move
+from intarsia.quantise import QuantiseOptions
+from intarsia.schedule.pure import sequential
+from intarsia.task_graph import UNBOUNDED, Task, TaskGraph, Tensor
+
+
+@st.composite
+def rearrangements(draw: st.DrawFn) -> np.ndarray:
+    """Indices of compositions of transposes, reversals and slices, with repetition or padding last."""
+    shape = tuple(draw(st.lists(st.integers(1, 6), min_size=1, max_size=4)))
+    x = np.arange(int(np.prod(shape))).reshape(shape)
+    for _ in range(draw(st.integers(1, 3))):
+        kind = draw(st.sampled_from(["transpose", "slice", "reverse"]))
+        axis = draw(st.integers(0, x.ndim - 1))
+        size = x.shape[axis]
+        if kind == "transpose":
+            x = x.transpose(draw(st.permutations(range(x.ndim))))
+        elif kind == "slice":
+            start = draw(st.integers(0, size - 1))
+            x = np.take(x, range(start, size, draw(st.integers(1, 2))), axis)
+        elif kind == "reverse":
+            x = np.flip(x, axis)
+    if draw(st.booleans()):
+        x = np.repeat(x, draw(st.integers(1, 3)), draw(st.integers(0, x.ndim - 1)))
+    else:
+        x = np.pad(x, [(draw(st.integers(0, 2)), draw(st.integers(0, 2))) for _ in x.shape], constant_values=FILL)
+    return x
+
+
+@given(rearrangements())
+def test_factor_gives_back_the_indices(indices: np.ndarray) -> None:
+    nest = factor(indices)
+    assert nest is not None
+    np.testing.assert_array_equal(nest.indices(), indices.reshape(-1))
+
+
+def test_no_nest_for_a_random_permutation() -> None:
+    assert factor(np.random.default_rng(0).permutation(24)) is None
+
+
+def test_no_nest_for_holes() -> None:
+    assert factor(np.array([[0, FILL], [FILL, 3]])) is None
+
+
+def moved(indices: np.ndarray, axis: int) -> Move:
+    result = move(indices, axis)
+    assert result is not None
+    return result
+
+
+X = np.arange(6 * 5 * 4).reshape(1, 6, 5, 4)  # channels, height, width
+CASES = {
+    "transposed": moved(X.transpose(0, 2, 3, 1), 1),
+    "channels last": moved(X, 3),
+    "middle rows": moved(X[:, :, 1:4, ::-1], 1),
+    "few channels": moved(X[:, 2:5], 1),
+    "padded": moved(np.pad(X, ((0, 0), (0, 0), (1, 2), (2, 0)), constant_values=FILL), 1),
+    "more channels": moved(np.pad(X, ((0, 0), (1, 4), (0, 0), (0, 0)), constant_values=FILL), 1),
+    "repeated": moved(np.broadcast_to(X[:, :, :1, :], X.shape), 1),
+    "upsampled": moved(X.repeat(2, 2).repeat(2, 3), 1),
+    "depth to space": moved(X[:, :4].reshape(1, 1, 2, 2, 5, 4).transpose(0, 1, 4, 2, 5, 3).reshape(1, 1, 10, 8), 1),
+    "flat": moved(X.reshape(1, 120), 1),
+    "rows": moved(X.reshape(1, 30, 4), 2),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("lanes", [4, 8])
+def test_simulation_moves_as_the_golden(name: str, lanes: int) -> None:
+    operator = CASES[name]
+    rng = np.random.default_rng(0)
+    graph = chain(
+        (3, 5, 4), [conv(rng, 3, 6, kernel=(1, 1)), (operator, {}, UNBOUNDED)], name="moved"
+    )
+    integers = quantised(graph)
+    assert_equals_golden(integers, sequential(integers, lanes, 4))
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize(("lanes", "outputs"), [(4, 2), (4, 4), (8, 16), (8, 8)])
+def test_attention_scores(lanes: int, outputs: int, bits: int) -> None:
+    integers = quantised(attention(7, 5, 2, 6), QuantiseOptions(bits, bits))
+    assert_equals_golden(integers, sequential(integers, lanes, outputs))
+
+
+def attention(tokens: int, keys: int, heads: int, depth: int) -> TaskGraph:
+    """Scores of two projected inputs, and their product with the second one: without softmax."""
+    rng = np.random.default_rng(1)
+    from intarsia.ops.dense import Dense
+    from intarsia.task_graph import Parameter
+
+    width = heads * depth
+    tensors = {"x": Tensor("x", (1, tokens, width), 2)}
+    tasks: list[Task] = []
+
+    def add(name: str, operator, *inputs: str, **parameters: np.ndarray) -> str:  # noqa: ANN001
+        shape, axis = operator.infer([tensors[i] for i in inputs], parameters)
+        tensors[name] = Tensor(name, shape, axis)
+        roles = {role: Parameter(values) for role, values in parameters.items()}
+        tasks.append(Task(name, operator, inputs, name, roles, UNBOUNDED, (name,)))
+        return name
+
+    def heads_of(name: str, source: str, length: int, *, swapped: bool) -> str:
+        x = np.arange(length * width).reshape(1, length, heads, depth).transpose(0, 2, 1, 3)
+        return add(name, moved(x.swapaxes(2, 3) if swapped else x, 3), source)
+
+    q = add("q", Dense(2), "x", weight=rng.normal(0, 0.4, (width, width)), bias=rng.normal(0, 0.2, width))
+    k = add("k", Dense(2), "x", weight=rng.normal(0, 0.4, (width, width)), bias=rng.normal(0, 0.2, width))
+    v = add("v", Dense(2), "x", weight=rng.normal(0, 0.4, (width, width)))
+    scores = add(
+        "scores",
+        MatMul(),
+        heads_of("qh", q, tokens, swapped=False),
+        heads_of("kh", k, tokens, swapped=False),
+    )
+    mixed = add("mixed", MatMul(), scores, heads_of("vh", v, tokens, swapped=True))
+    back = np.arange(tokens * width).reshape(1, heads, tokens, depth).transpose(0, 2, 1, 3)
+    joined = add("joined", moved(back.reshape(1, tokens, width), 2), mixed)
+    add("y", Dense(2), joined, weight=rng.normal(0, 0.4, (width, width)))
+    return TaskGraph("attention", ("x",), ("y",), tensors, tuple(tasks))
