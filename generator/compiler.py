@@ -16,6 +16,7 @@ from .design import Design
 from .frontend import import_model
 from .machine.identifiers import identifier
 from .machine.lower import lower
+from .moved_tensors import add_moved_tensors
 from .progress import Progress, silent
 from .qdq import export_qdq
 from .quantise import QuantiseOptions, calibrate, quantise
@@ -77,12 +78,13 @@ def compile_model(
     options = QuantiseOptions(weight_bits, activation_bits, per_channel)
     imported = import_model(model)
     float_graph = passes.run(imported.graph)
+    float_model = add_moved_tensors(imported.model, float_graph)
     inputs = tuple(float_graph.tensors[name] for name in float_graph.inputs)
     if calibration is None:
         samples = synthetic_samples(inputs)
     else:
         samples = load_samples(calibration, inputs, preprocess, "calibration")
-    statistics = calibrate(imported.model, float_graph, samples.arrays, progress)
+    statistics = calibrate(float_model, float_graph, samples.arrays, progress)
     graph = quantise(float_graph, statistics, options)
     name = Path(model).stem if isinstance(model, str | Path) else graph.name
     costs = measured.costs if measured else ASSUMED
@@ -103,7 +105,7 @@ def compile_model(
         timed=fifo_sizing,
         board=target,
         clock_mhz=target.clock_mhz,
-        float_model=imported.model,
+        float_model=float_model,
         quantised_model=export_qdq(graph),
         samples={name: values[:KEPT_SAMPLES] for name, values in samples.arrays.items()},
         preprocess=preprocess,

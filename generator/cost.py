@@ -51,6 +51,8 @@ ASSUMED = Costs(
     MappingProxyType(
         {
             "fetch": Pipeline(4),
+            "fetch_view": Pipeline(6),
+            "move": Pipeline(4),
             "window": Pipeline(6),
             "mac": Pipeline(12),
             "depthwise": Pipeline(10),

@@ -10,7 +10,7 @@ import onnx
 import onnx.inliner
 from onnx import TensorProto
 
-from . import constant_folding, onnx_checks
+from . import constant_folding, lower_nodes, onnx_checks
 from .batch import set_batch
 from .errors import IntarsiaError
 from .float32 import to_float32
@@ -64,6 +64,7 @@ def normalise(model: onnx.ModelProto) -> tuple[str, ...]:
         raise IntarsiaError(f"{error}{hint}") from error
     remove_identities(model.graph)
     pool_spatial_means(model.graph)
+    lower_nodes.apply(model)
     remove_dead_nodes(model.graph)
     if gone := nodes - len(model.graph.node):
         notes.append(f"{gone} of {nodes} nodes were constant or did nothing, and were folded")

@@ -71,11 +71,6 @@ class OnnxNode:
                 f"input {x.name!r} has shape {x.shape}. Supported: two-dimensional images, that is "
                 "(batch, channels, height, width), and signals, (batch, channels, length)"
             )
-        if x.channel_axis != 1:
-            raise self.error(
-                f"the channels of input {x.name!r} of shape {x.shape} are on axis {x.channel_axis}. "
-                "Supported: axis 1. Export the model with channels before height and width, or length"
-            )
         return x
 
     def constant(self, index: int) -> NDArray[Any] | None:

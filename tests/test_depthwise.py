@@ -15,6 +15,7 @@ from onnx_models import make_model, node, random
 from test_qdq import assert_exact
 
 import intarsia
+from intarsia import passes
 from intarsia.board import load_board
 from intarsia.errors import IntarsiaError
 from intarsia.frontend import import_model
@@ -302,11 +303,11 @@ def test_block_diagonal() -> None:
     assert not dense_weight[2:, :3].any()
 
 
-def test_channels_last_are_refused() -> None:
+def test_channels_last_are_moved_for_a_convolution() -> None:
     nodes = [node("MatMul", ["x", "m"], "p"), node("Conv", ["p", "w"], "y")]
     constants = {"m": random(6, 8), "w": random(3, 5, 3)}
-    with pytest.raises(IntarsiaError, match=r"Conv node 'n_y': the channels of input 'p' .* are on axis 2"):
-        import_model(make_model(nodes, (1, 5, 6), constants))
+    graph = passes.run(import_model(make_model(nodes, (1, 5, 6), constants)).graph)
+    assert [task.operator.name for task in graph.tasks] == ["Dense", "Move", "Conv"]
 
 
 # MobileNetV2, in small

@@ -53,9 +53,13 @@ class Combine(Operator):
     def infer(self, inputs: Sequence[Tensor], parameters: Mapping[str, Array]) -> tuple[tuple[int, ...], int]:
         """The operands' shape."""
         first, second = inputs
-        if (first.shape, first.channel_axis) != (second.shape, second.channel_axis):
-            raise IntarsiaError(f"{first.name!r} and {second.name!r} differ in shape or layout")
+        if first.shape != second.shape:
+            raise IntarsiaError(f"{first.name!r} and {second.name!r} differ in shape")
         return first.shape, first.channel_axis
+
+    def channel_axes(self, inputs: Sequence[Tensor]) -> tuple[int, ...]:
+        """Both where the first has them."""
+        return (inputs[0].channel_axis,) * 2
 
     def aligned(self, inputs: Sequence[FixedPoint], output: FixedPoint) -> Self:
         """Brings both operands to one unit; a product needs none."""

@@ -48,6 +48,10 @@ class Convolution(Operator):
         size = output_size(image_size(shape), self.kernel, self.stride, self.dilation, self.pads)
         return image_shape(shape, outputs, size), 1
 
+    def channel_axes(self, inputs: Sequence[Tensor]) -> tuple[int, ...]:
+        """Windows slide over the axes behind the channels."""
+        return (1,)
+
     def accumulator_bound(
         self, magnitudes: Sequence[int], parameters: Mapping[str, Array], inputs: Sequence[Tensor]
     ) -> int:

@@ -99,6 +99,11 @@ class Dense(Operator):
             bound = bound + np.abs(parameters["bias"])
         return int(bound.max())
 
+    def channel_axes(self, inputs: Sequence[Tensor]) -> tuple[int, ...]:
+        """Anywhere among the contracted axes, else the last one."""
+        (x,) = inputs
+        return (x.channel_axis if x.channel_axis >= self.axis else len(x.shape) - 1,)
+
     def macs(self, task: Task, graph: TaskGraph) -> int:
         """Weights times rows."""
         return int(task.parameters["weight"].values.size) * prod(

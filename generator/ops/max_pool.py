@@ -66,6 +66,10 @@ class MaxPool(Operator):
         size = output_size(image_size(shape), self.kernel, self.stride, self.dilation, self.pads)
         return image_shape(shape, shape[1], size), 1
 
+    def channel_axes(self, inputs: Sequence[Tensor]) -> tuple[int, ...]:
+        """Windows slide over the axes behind the channels."""
+        return (1,)
+
     def accumulate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Array:
         """The maximum; exact."""
         x = inputs[0]

@@ -11,6 +11,8 @@ from . import (
     fold_affine_forward,
     fuse_clamp,
     fuse_functions,
+    lower_moves,
+    place_channels,
     remove_no_ops,
     short_names,
     spread_formats,
@@ -33,6 +35,8 @@ PIPELINE = (
     # Lower
     affine_to_product,  # after both folds: only for what is left
     clamp_to_pool,  # after fuse_clamp: only for what is left
+    place_channels,  # before lower_moves, which takes its Moves together with those before them
+    lower_moves,
     check_hardware,  # its errors name the model's nodes, so before short_names
     short_names,
 )

@@ -1,0 +1,82 @@
+"""What only moves values becomes Move: a Reshape or Transpose that no other task absorbed; chains of Moves become one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from math import prod
+
+import numpy as np
+
+from ..nest import FILL, Indices
+from ..ops.move import Move, move
+from ..ops.reshape import Reshape
+from ..ops.transpose import Transpose
+from ..task_graph import UNBOUNDED, Task, TaskGraph, Tensor
+
+
+def apply(graph: TaskGraph) -> TaskGraph:
+    """Moves for all of them, each reading as far back as possible; those that nothing reads any more go."""
+    tensors = dict(graph.tensors)
+    made: dict[str, Task] = {}
+    same: dict[str, str] = {}  # result of a Move that changes nothing -> what it reads
+    for task in graph.tasks:
+        task = replace(task, inputs=tuple(same.get(name, name) for name in task.inputs))
+        task = _as_move(task, tensors)
+        while (merged := _merged(task, made.get(task.inputs[0]))) is not None:
+            task = merged
+        shape, axis = task.operator.infer([tensors[name] for name in task.inputs], task.values)
+        tensors[task.output] = replace(tensors[task.output], shape=shape, channel_axis=axis)
+        if task.output not in graph.outputs and _changes_nothing(task, tensors):
+            same[task.output] = task.inputs[0]
+        else:
+            made[task.output] = task
+    needed = set(graph.outputs)
+    kept: list[Task] = []
+    for task in reversed(made.values()):
+        if task.output in needed or not isinstance(task.operator, Move):
+            kept.append(task)
+            needed.update(task.inputs)
+    return replace(graph, tensors=tensors).with_tasks(tuple(reversed(kept)))
+
+
+def _as_move(task: Task, tensors: Mapping[str, Tensor]) -> Task:
+    x, axis = tensors[task.inputs[0]], tensors[task.output].channel_axis
+    match task.operator:
+        case Reshape(shape=shape):
+            moved = move(_order(x).reshape(shape), axis)
+        case Transpose(perm=perm):
+            moved = move(_order(x).transpose(perm), axis)
+        case _:
+            return task
+    assert moved is not None  # permutations of axes are nests
+    return replace(task, operator=moved)
+
+
+def _order(x: Tensor) -> Indices:
+    order: Indices = np.arange(prod(x.shape), dtype=np.int64).reshape(x.shape)
+    return order
+
+
+def _merged(task: Task, before: Task | None) -> Task | None:
+    """The same values straight from what the Move before reads; None if there is none, or no nest for both."""
+    outer = task.operator
+    if before is None or not isinstance(before.operator, Move) or not isinstance(outer, Move):
+        return None
+    if before.clamp != UNBOUNDED:
+        return None
+    inner = before.operator.nest.indices()
+    composed = np.where(outer.indices == FILL, FILL, inner[np.maximum(outer.indices, 0)])
+    both = move(composed, outer.channel_axis)
+    if both is None:
+        return None
+    return replace(task, operator=both, inputs=before.inputs, onnx_nodes=before.onnx_nodes + task.onnx_nodes)
+
+
+def _changes_nothing(task: Task, tensors: Mapping[str, Tensor]) -> bool:
+    x, y = tensors[task.inputs[0]], tensors[task.output]
+    return (
+        isinstance(task.operator, Move)
+        and (x.shape, x.channel_axis) == (y.shape, y.channel_axis)
+        and np.array_equal(task.operator.nest.indices(), np.arange(prod(x.shape)))
+    )
