@@ -146,10 +146,7 @@ class _Observer:
     @cached_property
     def trips(self) -> Mapping[str, tuple[int, ...]]:
         """By config: iterations in each phase."""
-        return {
-            config.name: tuple(rows[0].trips for rows in config.rows)
-            for config in self.machine.configs
-        }
+        return {config.name: tuple(rows[0].trips for rows in config.rows) for config in self.machine.configs}
 
     def phase(self, index: int, cycles: int, timing: PhaseTiming | None) -> PhaseActivity:
         phase = self.schedule.phases[index]

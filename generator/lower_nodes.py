@@ -1,8 +1,8 @@
 """ONNX nodes with several inputs or outputs as nodes with one, which tasks can stand for. Part of normalise.py.
 
-    Split of a matrix product      a product for each part, with its share of the weights
-    Split                          a Slice for each part
-    Concat                         each part padded with zeros to the whole, and the sum of all
+Split of a matrix product      a product for each part, with its share of the weights
+Split                          a Slice for each part
+Concat                         each part padded with zeros to the whole, and the sum of all
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 import numpy as np
 import onnx
@@ -35,13 +36,15 @@ def add_moved_tensors(model: onnx.ModelProto, graph: TaskGraph) -> onnx.ModelPro
             _add(result, "Pad", [flat, _constant(result, f"{name}/one_zero", (0, 0, 0, 1))], f"{name}/padded")
             flat = f"{name}/padded"
             index = np.where(index == FILL, size, index)
-        _add(result, "Gather", [flat, _constant(result, f"{name}/indices", index)], f"{name}/gathered", axis=1)
+        _add(
+            result, "Gather", [flat, _constant(result, f"{name}/indices", index)], f"{name}/gathered", axis=1
+        )
         shape = _constant(result, f"{name}/shape", (-1, *task.operator.shape[1:]))
         _add(result, "Reshape", [f"{name}/gathered", shape], name)
     return result
 
 
-def _add(model: onnx.ModelProto, op_type: str, inputs: list[str], output: str, **attributes: int) -> None:
+def _add(model: onnx.ModelProto, op_type: str, inputs: list[str], output: str, **attributes: Any) -> None:
     model.graph.node.append(helper.make_node(op_type, inputs, [output], name=output, **attributes))
 
 

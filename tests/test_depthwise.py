@@ -17,7 +17,6 @@ from test_qdq import assert_exact
 import intarsia
 from intarsia import passes
 from intarsia.board import load_board
-from intarsia.errors import IntarsiaError
 from intarsia.frontend import import_model
 from intarsia.graph_file import load_graph, save_graph
 from intarsia.machine.lower import lower

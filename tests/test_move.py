@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from graphs import chain, conv, quantised
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from machines import assert_equals_golden
 
@@ -36,7 +36,9 @@ def rearrangements(draw: st.DrawFn) -> np.ndarray:
     if draw(st.booleans()):
         x = np.repeat(x, draw(st.integers(1, 3)), draw(st.integers(0, x.ndim - 1)))
     else:
-        x = np.pad(x, [(draw(st.integers(0, 2)), draw(st.integers(0, 2))) for _ in x.shape], constant_values=FILL)
+        x = np.pad(
+            x, [(draw(st.integers(0, 2)), draw(st.integers(0, 2))) for _ in x.shape], constant_values=FILL
+        )
     return x
 
 
@@ -71,7 +73,9 @@ CASES = {
     "more channels": moved(np.pad(X, ((0, 0), (1, 4), (0, 0), (0, 0)), constant_values=FILL), 1),
     "repeated": moved(np.broadcast_to(X[:, :, :1, :], X.shape), 1),
     "upsampled": moved(X.repeat(2, 2).repeat(2, 3), 1),
-    "depth to space": moved(X[:, :4].reshape(1, 1, 2, 2, 5, 4).transpose(0, 1, 4, 2, 5, 3).reshape(1, 1, 10, 8), 1),
+    "depth to space": moved(
+        X[:, :4].reshape(1, 1, 2, 2, 5, 4).transpose(0, 1, 4, 2, 5, 3).reshape(1, 1, 10, 8), 1
+    ),
     "flat": moved(X.reshape(1, 120), 1),
     "rows": moved(X.reshape(1, 30, 4), 2),
 }
@@ -82,9 +86,7 @@ CASES = {
 def test_simulation_moves_as_the_golden(name: str, lanes: int) -> None:
     operator = CASES[name]
     rng = np.random.default_rng(0)
-    graph = chain(
-        (3, 5, 4), [conv(rng, 3, 6, kernel=(1, 1)), (operator, {}, UNBOUNDED)], name="moved"
-    )
+    graph = chain((3, 5, 4), [conv(rng, 3, 6, kernel=(1, 1)), (operator, {}, UNBOUNDED)], name="moved")
     integers = quantised(graph)
     assert_equals_golden(integers, sequential(integers, lanes, 4))
 
@@ -106,7 +108,7 @@ def attention(tokens: int, keys: int, heads: int, depth: int) -> TaskGraph:
     tensors = {"x": Tensor("x", (1, tokens, width), 2)}
     tasks: list[Task] = []
 
-    def add(name: str, operator, *inputs: str, **parameters: np.ndarray) -> str:  # noqa: ANN001
+    def add(name: str, operator, *inputs: str, **parameters: np.ndarray) -> str:
         shape, axis = operator.infer([tensors[i] for i in inputs], parameters)
         tensors[name] = Tensor(name, shape, axis)
         roles = {role: Parameter(values) for role, values in parameters.items()}

@@ -210,7 +210,9 @@ def test_two_clamps_are_one(first: tuple, second: tuple, x: float) -> None:
 
 def test_operators_have_hardware_or_say_where_they_may_be() -> None:
     for operator in OPERATORS:
-        made_otherwise = issubclass(operator, Combine | Function | DepthwiseConv | MatMul)  # of other operators
+        made_otherwise = issubclass(
+            operator, Combine | Function | DepthwiseConv | MatMul
+        )  # of other operators
         assert operator.onnx_types or made_otherwise
         assert bool(operator.transient) == (operator.work is Operator.work)
 

@@ -87,7 +87,9 @@ class MacHardware:
                 Constant("kLanes", "kWordLanes"),
                 Constant("kPatchWords", str(self.patch_words), "longest patch"),
                 Constant("kWeightEntries", str(self.weight_entries)),
-                Constant("kOperandEntries", str(self.operand_entries), "for each output, where it is computed"),
+                Constant(
+                    "kOperandEntries", str(self.operand_entries), "for each output, where it is computed"
+                ),
                 Constant("input_t", "element_t", is_type=True),
                 Constant("weight_t", f"integer<{self.weight_bits}>", is_type=True),
                 Constant("factor_t", self._factor, "what is multiplied with an input", is_type=True),

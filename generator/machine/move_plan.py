@@ -75,7 +75,5 @@ def _starts(elements: Indices, piece: int, lanes: int) -> Indices | None:
     starts = grown[..., 0]
     wanted = np.where(starts[..., np.newaxis] == FILL, FILL, starts[..., np.newaxis] + np.arange(piece))
     counted = (np.arange(count * piece) < channels).reshape(count, piece)
-    beyond = (starts[..., np.newaxis] != FILL) & (
-        starts[..., np.newaxis] % lanes + np.arange(piece) >= lanes
-    )
+    beyond = (starts[..., np.newaxis] != FILL) & (starts[..., np.newaxis] % lanes + np.arange(piece) >= lanes)
     return starts if not (((grown != wanted) | beyond) & counted).any() else None

@@ -67,9 +67,7 @@ class MoveHardware:
         word = lanes * element_bits
         rotation = word * max(lanes.bit_length() - 1, 1)
         counters = 70 * nest_dims(self.plans)
-        return Resources(
-            dsp=0, bram18=0, uram=0, lut=rotation + 2 * word + counters, ff=3 * word + counters
-        )
+        return Resources(dsp=0, bram18=0, uram=0, lut=rotation + 2 * word + counters, ff=3 * word + counters)
 
 
 def nest_dims(plans: Sequence[MovePlan]) -> int:

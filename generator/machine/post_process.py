@@ -167,6 +167,8 @@ def size_post(
 
 def folded_bias(graph: TaskGraph, task: Task) -> Integers:
     """The bias of raw inputs: less what their zero point adds to every sum. Padded inputs are zero points themselves."""
+    if not task.operator.weight_roles:  # computed operands, which have no zero points
+        return np.zeros(graph.output_tensor(task).channels, np.int64)
     (role,) = task.operator.weight_roles
     weights = task.values[role].astype(np.int64)
     bias = task.values.get("bias", np.zeros(len(weights), np.int64))

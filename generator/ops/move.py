@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from ..errors import IntarsiaError
 from ..nest import FILL, Digit, Indices, Nest, factor
 from ..operator import Array, Operator
 from ..work import MoveWork

@@ -50,11 +50,15 @@ def _pad(node: OnnxNode, x: Indices) -> Indices:
         mode != "constant" or value is None or not np.any(value),
         f"it pads with {np.ravel(value if value is not None else 0)[0]}. Supported: zeros",
     )
+    assert pads is not None
     axes = list(range(x.ndim)) if axes is None else [axis % x.ndim for axis in axes]
     widths = [(0, 0)] * x.ndim
     for number, axis in enumerate(axes):
         widths[axis] = (pads[number], pads[number + len(axes)])
-    cut = tuple(slice(max(-before, 0), size - max(-after, 0)) for (before, after), size in zip(widths, x.shape))
+    cut = tuple(
+        slice(max(-before, 0), size - max(-after, 0))
+        for (before, after), size in zip(widths, x.shape, strict=True)
+    )
     positive = [(max(before, 0), max(after, 0)) for before, after in widths]
     if mode == "constant":
         return np.pad(x[cut], positive, constant_values=FILL)
@@ -66,7 +70,9 @@ def _expand(node: OnnxNode, x: Indices) -> Indices:
 
 
 def _tile(node: OnnxNode, x: Indices) -> Indices:
-    return np.tile(x, _integers(node, 1))
+    repeats = _integers(node, 1)
+    assert repeats is not None
+    return np.tile(x, repeats)
 
 
 def _depth_to_space(node: OnnxNode, x: Indices) -> Indices:
@@ -97,7 +103,10 @@ def _resize(node: OnnxNode, x: Indices) -> Indices:
     rounding = node.attributes.get("nearest_mode", "round_prefer_floor")
     if node.op_type == "Upsample":
         where, rounding = "asymmetric", "floor"
-    node.require(where in _COORDINATES, f"coordinate_transformation_mode is {where!r}. Supported: {_list(_COORDINATES)}")
+    node.require(
+        where in _COORDINATES,
+        f"coordinate_transformation_mode is {where!r}. Supported: {_list(_COORDINATES)}",
+    )
     given = _scales(node, x.ndim) or scales
     for axis, (size, scale) in enumerate(zip(node.output_shape, given, strict=True)):
         source = _COORDINATES[where](np.arange(size, dtype=np.float64), scale, size, x.shape[axis])
