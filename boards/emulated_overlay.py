@@ -17,6 +17,11 @@ from xml.etree import ElementTree
 CONTROL_RANGE = 0x1_0000
 
 
+def register_name(argument: str) -> str:
+    """What Vitis HLS calls an argument in RTL and registers: words of Verilog get a suffix."""
+    return f"{argument}_r" if argument in ("input", "output") else argument
+
+
 def write_overlay(manifest: dict[str, Any], folder: Path) -> Path:
     """Writes `<name>.bit` and `<name>.hwh` for the emulated board.
 
@@ -153,7 +158,7 @@ def _kernel(modules: ElementTree.Element, manifest: dict[str, Any]) -> None:
     _register(registers, "IP_IER", 0x08, {"CHAN0_INT_EN": 0, "CHAN1_INT_EN": 1})
     _register(registers, "IP_ISR", 0x0C, {"CHAN0_INT_ST": 0, "CHAN1_INT_ST": 1})
     for argument in manifest["arguments"]:
-        name, offset = argument["name"], argument["offset"]
+        name, offset = register_name(argument["name"]), argument["offset"]
         if argument["bits"] > 32:
             _register(registers, f"{name}_1", offset, {})
             _register(registers, f"{name}_2", offset + 4, {})

@@ -18,6 +18,7 @@ import board_project
 import numpy as np
 import pytest
 
+from intarsia.board import board_names, load_board
 from intarsia.boards import accelerator, emulated_overlay, environment
 from intarsia.boards.emulated_faults import parse
 from intarsia.boards.emulated_memory import BASE, PAGE, AddressError, Memory
@@ -358,7 +359,7 @@ x, y = allocate((4, 16), np.int8), allocate((4, 16), np.int8)
 weights, taps = allocate((16,), np.int8), allocate((96,), np.int8)
 x[:], weights[:] = 5, 1
 x.sync_to_device(), weights.sync_to_device()
-for name, buffer in {"input": x, "output": y, "weights": weights, "taps": taps}.items():
+for name, buffer in {"input_r": x, "output_r": y, "weights": weights, "taps": taps}.items():
     setattr(kernel.register_map, f"{name}_1", buffer.device_address & 0xFFFFFFFF)
     setattr(kernel.register_map, f"{name}_2", buffer.device_address >> 32)
 kernel.register_map.load_weights = 1
@@ -688,6 +689,41 @@ with Accelerator(BITSTREAM, MANIFEST) as tiny:
         path.write_text(json.dumps(board_project.manifest() | {"runtime": "xrt", "board": "u250"}))
         with pytest.raises(BoardRunError, match=r"board 'u250' is driven by XRT.*--board none"):
             BoardRunner(project, library)
+
+
+def test_the_handoff_of_every_board_is_parsed_by_pynq(python: Path, tmp_path: Path) -> None:
+    """pynqmetadata finds the kernel, its registers and its place in the address map."""
+    boards = {name: load_board(name) for name in board_names() if load_board(name).about_family.ps}
+    assert len(boards) == 8
+    for name in boards:
+        (tmp_path / name).mkdir()
+        emulated_overlay.write_overlay(board_project.manifest(name), tmp_path / name)
+    script = """
+import json, sys
+from pathlib import Path
+from pynqmetadata.frontends import Metadata
+from pynq.metadata.runtime_metadata_parser import RuntimeMetadataParser
+found = {}
+for path in sorted(Path(sys.argv[1]).glob("*/*.hwh")):
+    block = RuntimeMetadataParser(Metadata(input=path)).ip_dict["tiny_0"]
+    offsets = {name: register["address_offset"] for name, register in block["registers"].items()}
+    found[path.parent.name] = [block["phys_addr"], offsets]
+print(json.dumps(found))
+"""
+    done = subprocess.run(
+        [str(python), "-W", "ignore", "-c", script, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found.keys() == boards.keys()
+    for name, (address, offsets) in found.items():
+        system = boards[name].about_family.ps
+        assert system is not None
+        assert address == system.control_base
+        assert (offsets["input_r_1"], offsets["taps_2"], offsets["tap"]) == (0x10, 0x38, 0x48)
 
 
 class TestServerProcess:

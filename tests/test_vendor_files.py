@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -130,7 +131,7 @@ def findings(project: Path, design: Design) -> list[str]:
     top = (project / "src/top.cpp").read_text()
     if design.board.about_family.ps:
         return found + vendor_check.check_block_design(calls, known_pins(design, top))
-    ports = frozenset(argument_words(design.machine))
+    ports = frozenset(f"m_axi_gmem_{name}" for name in argument_words(design.machine))
     return found + vendor_check.check_link_config(project / "link/link.cfg", design.name, ports)
 
 
@@ -152,6 +153,23 @@ class TestProject:
     def test_nothing_is_unknown(self, board: str, kind: str, tmp_path: Path) -> None:
         design = small_design(board, kind)
         assert findings(write(design, tmp_path), design) == []
+
+    def test_the_bundled_model(self, compiled_lenet: Path, tmp_path: Path) -> None:
+        """A whole project as `intarsia compile` writes it, with all its kernels."""
+        project = tmp_path / "lenet"
+        shutil.copytree(compiled_lenet, project)
+        found = vendor_check.check_config(project / "vitis/hls_config.cfg")
+        for source in sorted((project / "src").rglob("*.[ch]pp")):
+            found += vendor_check.check_pragmas(source.read_text(), source.name)
+        for script, table in (("vitis/run_hls.tcl", HLS_COMMANDS), ("vivado/build.tcl", VIVADO_COMMANDS)):
+            calls, error = vendor_check.run_tcl(project / script)
+            found += vendor_check.check_calls(calls, table, script)
+            found += [error] if error else []
+        assert found == []
+        pins = vendor_check.kernel_pins((project / "src/top.cpp").read_text())
+        linked = {word for call in calls if call.command == "connect_bd_intf_net" for word in call.words}
+        name = json.loads((project / "deploy/manifest.json").read_text())["instance"]
+        assert {f"{name}/{pin}" for pin in pins.interfaces} <= linked
 
     @pytest.mark.parametrize("board", VIVADO)
     def test_the_results_are_collected(self, board: str, tmp_path: Path) -> None:
@@ -406,9 +424,9 @@ def test_seeded_faults_are_found(path: str, old: str, new: str, expected: str, t
     [
         ("[connectivity]", "[connections]", "unknown section [connections]"),
         ("nk=small:1", "nk=smal:1", "there is no kernel smal"),
-        ("sp=small_0.input", "sp=small_1.input", "there is no compute unit small_1"),
-        ("small_0.weights:", "small_0.weight:", "no port weight"),
-        ("sp=small_0.weights:DDR[2]\n", "", "no memory for weights"),
+        ("sp=small_0.m_axi_gmem_input", "sp=small_1.m_axi_gmem_input", "there is no compute unit small_1"),
+        ("gmem_weights:", "gmem_weight:", "no port m_axi_gmem_weight"),
+        ("sp=small_0.m_axi_gmem_weights:DDR[2]\n", "", "no memory for m_axi_gmem_weights"),
         ("DDR[1]", "DDR1", "is not understood in [connectivity]"),
         ("freqHz", "freqMHz", "is not understood in [clock]"),
         ("300000000", "300MHz", "is not understood in [clock]"),
