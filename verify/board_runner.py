@@ -159,7 +159,7 @@ class BoardRunner:
         if self._manifest.get("runtime") == "xrt":
             raise BoardRunError(
                 f"board '{self._manifest['board']}' is driven by XRT, which can be neither emulated nor reached over the "
-                "network here: verify with --board none, and run `accelerator.py --self-test` beside the card"
+                "network here: verify with --board none, or a trace (--trace) that accelerator.py --taps wrote beside the card"
             )
         if address == EMULATED and (library is None or not library.is_file()):
             raise BoardRunError(
