@@ -5,26 +5,29 @@ The same taps serve here and on the board, selected at run time: no second build
 
 from __future__ import annotations
 
-import ctypes
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from intarsia.boards.accelerator import AcceleratorError, pack, read_manifest, sample_bytes, unpack
-from intarsia.errors import IntarsiaError
 from intarsia.fixed_point import Integers
 from intarsia.operator import Array
 from intarsia.simulation.build import build
 
+from .csim_kernel import CsimKernel, SimulationError
 
-class SimulationError(IntarsiaError):
-    """The C-simulation could not run the program."""
+__all__ = ["CsimRunner", "SimulationError"]
+
+MOST_THREADS = 8
+"""Each has its own copy of the program's memories and of the weights."""
 
 
 class CsimRunner:
-    """Maps raw inputs to the trace of the C-simulation.
+    """Maps raw inputs to the trace of the C-simulation; a batch is shared out among the processors.
 
     `fault` is what the streams complained about first: a process that moves a wrong number of words, which would hang
     hardware. The simulation goes on after it, so that the trace shows where.
@@ -45,28 +48,8 @@ class CsimRunner:
         """
         self._manifest = manifest
         self.library = library
-        try:
-            loaded = ctypes.CDLL(str(library))
-            self._kernel = getattr(loaded, manifest["kernel"])
-            self._fault = loaded.intarsia_fault
-        except (OSError, AttributeError) as error:
-            raise SimulationError(
-                f"the compiled sources have no function {manifest['kernel']!r} to call: {error}"
-            ) from error
-        self._kernel.restype = None
-        self._fault.restype = ctypes.c_char_p
-        if len(weights) != manifest["weights"]["bytes"]:
-            raise SimulationError(
-                f"weights.bin has {len(weights)} bytes, the manifest says {manifest['weights']['bytes']}: "
-                "compile the project again"
-            )
-        self._buffers = {
-            argument["name"]: np.zeros(max(argument["bytes"], 1), np.uint8)
-            for argument in manifest["arguments"]
-            if argument["kind"] == "pointer"
-        }
-        self._buffers["weights"][: len(weights)] = np.frombuffer(weights, np.uint8)
-        self._loaded = False
+        self._weights = weights
+        self._kernels = [CsimKernel(manifest, library, weights)]
 
     @classmethod
     def of_project(cls, project: Path, extra_flags: tuple[str, ...] = ()) -> CsimRunner:
@@ -93,50 +76,67 @@ class CsimRunner:
         Raises:
             SimulationError: an input does not fit.
         """
+        return self._run(inputs, self._manifest["taps"])
+
+    def outputs(self, inputs: Mapping[str, Array]) -> dict[str, Integers]:
+        """Raw integers of the outputs alone, in one launch per sample.
+
+        Raises:
+            SimulationError: an input does not fit.
+        """
+        return self._run(inputs, [])
+
+    def _run(self, inputs: Mapping[str, Array], taps: list[dict[str, Any]]) -> dict[str, Integers]:
         try:
-            return self._trace(inputs)
+            packed = {spec["tensor"]: pack(inputs[spec["tensor"]], spec) for spec in self._manifest["inputs"]}
+            specs = [*self._manifest["outputs"], *taps]
+            samples = len(next(iter(inputs.values())))
+            rows = {spec["tensor"]: np.empty((samples, sample_bytes(spec)), np.uint8) for spec in specs}
+            kernels = self._enough_kernels(samples)
+
+            def work(first: int) -> None:
+                self._samples(kernels[first], range(first, samples, len(kernels)), packed, taps, rows)
+
+            with ThreadPoolExecutor(len(kernels)) as threads:
+                list(threads.map(work, range(len(kernels))))
+            return {
+                spec["tensor"]: unpack(rows[spec["tensor"]].reshape(-1), spec).astype(np.int64)
+                for spec in specs
+            }
         except AcceleratorError as error:
             raise SimulationError(f"C-simulation: {error}") from error
 
-    def _trace(self, inputs: Mapping[str, Array]) -> dict[str, Integers]:
-        packed = {spec["tensor"]: pack(inputs[spec["tensor"]], spec) for spec in self._manifest["inputs"]}
-        samples = len(next(iter(inputs.values())))
-        groups = sorted({spec["select"] for spec in self._manifest["taps"]})
-        specs = [*self._manifest["outputs"], *self._manifest["taps"]]
-        rows: dict[str, list[Any]] = {spec["tensor"]: [] for spec in specs}
-        for sample in range(samples):
+    def _samples(
+        self,
+        kernel: CsimKernel,
+        numbers: Iterable[int],
+        packed: Mapping[str, Array],
+        taps: list[dict[str, Any]],
+        rows: Mapping[str, Array],
+    ) -> None:
+        """Some samples on one kernel, one after the other."""
+        groups = sorted({spec["select"] for spec in taps})
+        for number in numbers:
             for spec in self._manifest["inputs"]:
                 size = sample_bytes(spec)
-                self._view(spec)[:] = packed[spec["tensor"]][sample * size : (sample + 1) * size]
+                kernel.view(spec)[:] = packed[spec["tensor"]][number * size : (number + 1) * size]
             for group in groups or [0]:
-                self._launch(group)
-                for spec in self._manifest["taps"]:
+                kernel.launch(group)
+                for spec in taps:
                     if spec["select"] == group:
-                        rows[spec["tensor"]].append(self._view(spec).copy())
+                        rows[spec["tensor"]][number] = kernel.view(spec)
             for spec in self._manifest["outputs"]:
-                rows[spec["tensor"]].append(self._view(spec).copy())
-        return {
-            spec["tensor"]: unpack(np.concatenate(rows[spec["tensor"]]), spec).astype(np.int64)
-            for spec in specs
-        }
+                rows[spec["tensor"]][number] = kernel.view(spec)
 
-    def _launch(self, tap: int) -> None:
-        arguments: list[ctypes.c_void_p | ctypes.c_int] = []
-        for argument in self._manifest["arguments"]:
-            if argument["kind"] == "pointer":
-                arguments.append(ctypes.c_void_p(self._buffers[argument["name"]].ctypes.data))
-            else:
-                value = {"load_weights": int(not self._loaded), "tap": tap}[argument["name"]]
-                arguments.append(ctypes.c_int(value))
-        self._kernel(*arguments)
-        self._loaded = True
+    def _enough_kernels(self, samples: int) -> list[CsimKernel]:
+        """One for each processor, if there are samples for it."""
+        count = max(1, min(samples, len(os.sched_getaffinity(0)), MOST_THREADS))
+        while len(self._kernels) < count:
+            self._kernels.append(CsimKernel.copy(self._manifest, self.library, self._weights))
+        return self._kernels[:count]
 
     @property
     def fault(self) -> str:
         """The first fault of the program so far, or an empty text."""
-        text: bytes = self._fault()
-        return f"C-simulation: {text.decode()}: a process moves a wrong number of words" if text else ""
-
-    def _view(self, spec: dict[str, Any]) -> Any:
-        start = spec["word_offset"] * self._manifest["word_bytes"]
-        return self._buffers[spec["argument"]][start : start + sample_bytes(spec)]
+        text = next((kernel.fault for kernel in self._kernels if kernel.fault), "")
+        return f"C-simulation: {text}: a process moves a wrong number of words" if text else ""

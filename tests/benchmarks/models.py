@@ -1,6 +1,6 @@
 """Models of real size and shape with seeded random weights, built here: nothing is downloaded.
 
-Batch normalisation is folded, as exporters do; activations keep an ordinary size through all layers, as in trained
+Batch normalisation is folded and attributes are written out, as exporters do; activations keep an ordinary size through all layers, as in trained
 models. Transformers start from embedded tokens and are written node by node as PyTorch's exporter writes them.
 """
 
@@ -65,6 +65,7 @@ class ModelBuilder:
             "kernel_shape": [kernel] * 2,
             "strides": [stride] * 2,
             "pads": [kernel // 2] * 4,
+            "dilations": [1, 1],
             "group": groups,
         }
         return self.node("Conv", [x, weight, bias], **geometry)
@@ -109,9 +110,10 @@ def lenet5() -> onnx.ModelProto:
         weight = b.weights((outputs, inputs, 5, 5), inputs * 25, sqrt(2))
         bias = b.constant(b.random.normal(0, 0.1, outputs))
         pads = [2] * 4 if inputs == 1 else [0] * 4
-        x = b.node("Relu", [b.node("Conv", [x, weight, bias], kernel_shape=[5, 5], pads=pads)])
-        x = b.node("MaxPool", [x], kernel_shape=[2, 2], strides=[2, 2])
-    x = b.node("Flatten", [x])
+        ones = {"strides": [1, 1], "dilations": [1, 1], "group": 1}
+        x = b.node("Relu", [b.node("Conv", [x, weight, bias], kernel_shape=[5, 5], pads=pads, **ones)])
+        x = b.node("MaxPool", [x], kernel_shape=[2, 2], strides=[2, 2], pads=[0] * 4)
+    x = b.node("Flatten", [x], axis=1)
     for inputs, outputs in ((400, 120), (120, 84)):
         x = b.node("Relu", [b.gemm(x, inputs, outputs)])
     return b.model({"image": (1, 1, 28, 28)}, b.gemm(x, 84, 10), (1, 10))
@@ -294,7 +296,7 @@ def _stem(b: ModelBuilder, channels: int) -> str:
 
 
 def _classifier(b: ModelBuilder, x: str, channels: int, classes: int, shape: Shape) -> onnx.ModelProto:
-    x = b.node("Flatten", [b.node("GlobalAveragePool", [x])])
+    x = b.node("Flatten", [b.node("GlobalAveragePool", [x])], axis=1)
     return b.model({"image": shape}, b.gemm(x, channels, classes), (1, classes))
 
 

@@ -1,0 +1,58 @@
+"""One model through hls4ml, in its own environment: python with_hls4ml.py model.onnx inputs.npy result_folder STRATEGY.
+
+Done by hand, as hls4ml takes no plain ONNX: shapes inferred, layout changed to channels last, Gemm made MatMul (all by
+qonnx), and inputs transposed. Streams (io_stream), which build fastest; 16-bit numbers with 6 integer bits, its default.
+"""
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+import hls4ml
+import numpy as np
+import onnx
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.transformation.channels_last import ConvertToChannelsLastAndClean
+from qonnx.transformation.gemm_to_matmul import GemmToMatMul
+from qonnx.util.cleanup import cleanup_model
+
+model_path, inputs_path, folder, strategy = sys.argv[1:5]
+figures: dict[str, float] = {}
+
+
+def record(**found: float) -> None:
+    """Writes a figure at once, so that it is known even if the next step ends the process."""
+    peaks = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    figures.update(found, peak_mb=max(peaks) // 1024)
+    (Path(folder) / "figures.json").write_text(json.dumps(figures))
+
+
+start = time.perf_counter()
+model = cleanup_model(ModelWrapper(onnx.load(model_path)))
+model = model.transform(ConvertToChannelsLastAndClean())
+model = cleanup_model(model.transform(GemmToMatMul()))
+config = hls4ml.utils.config_from_onnx_model(model, granularity="name", backend="Vitis")
+config["Model"]["Strategy"] = strategy
+for layer in config["LayerName"].values():
+    layer["Strategy"] = strategy
+project = hls4ml.converters.convert_from_onnx_model(
+    model,
+    output_dir=str(Path(folder) / "project"),
+    io_type="io_stream",
+    backend="Vitis",
+    hls_config=config,
+    part="xck26-sfvc784-2LV-c",
+)
+project.write()
+record(convert_s=time.perf_counter() - start)
+start = time.perf_counter()
+project.compile()
+record(build_s=time.perf_counter() - start)
+images = np.ascontiguousarray(np.load(inputs_path).transpose(0, 2, 3, 1))
+project.predict(images[:1])
+start = time.perf_counter()
+outputs = project.predict(images)
+record(ms_per_image=(time.perf_counter() - start) * 1000 / len(images))
+np.save(Path(folder) / "outputs.npy", np.asarray(outputs))

@@ -1,0 +1,87 @@
+"""One copy of a compiled C-simulation: a kernel with memory of its own, which launches one sample at a time."""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from intarsia.boards.accelerator import sample_bytes
+from intarsia.errors import IntarsiaError
+
+
+class SimulationError(IntarsiaError):
+    """The C-simulation could not run the program."""
+
+
+class CsimKernel:
+    """A loaded library and its buffers. The on-chip memories of the program are static: copies share nothing."""
+
+    def __init__(self, manifest: Mapping[str, Any], library: Path, weights: bytes) -> None:
+        """Loads the library.
+
+        Args:
+            manifest: how to call the kernel, and where tensors lie.
+            library: the compiled sources.
+            weights: content of weights.bin.
+
+        Raises:
+            SimulationError: library, weights and manifest do not belong together.
+        """
+        self._manifest = manifest
+        try:
+            loaded = ctypes.CDLL(str(library))
+            self._kernel = getattr(loaded, manifest["kernel"])
+            self._fault = loaded.intarsia_fault
+        except (OSError, AttributeError) as error:
+            raise SimulationError(
+                f"the compiled sources have no function {manifest['kernel']!r} to call: {error}"
+            ) from error
+        self._kernel.restype = None
+        self._fault.restype = ctypes.c_char_p
+        if len(weights) != manifest["weights"]["bytes"]:
+            raise SimulationError(
+                f"weights.bin has {len(weights)} bytes, the manifest says {manifest['weights']['bytes']}: "
+                "compile the project again"
+            )
+        self._buffers = {
+            argument["name"]: np.zeros(max(argument["bytes"], 1), np.uint8)
+            for argument in manifest["arguments"]
+            if argument["kind"] == "pointer"
+        }
+        self._buffers["weights"][: len(weights)] = np.frombuffer(weights, np.uint8)
+        self._loaded = False
+
+    @classmethod
+    def copy(cls, manifest: Mapping[str, Any], library: Path, weights: bytes) -> CsimKernel:
+        """Another kernel from the same library: its file is copied, or the loader would hand out the same one."""
+        with tempfile.TemporaryDirectory(prefix="intarsia-") as folder:
+            return cls(manifest, Path(shutil.copy(library, folder)), weights)
+
+    def launch(self, tap: int) -> None:
+        """Runs one sample; `tap` numbers the group of tensors that taps show, 0 for none."""
+        arguments: list[ctypes.c_void_p | ctypes.c_int] = []
+        for argument in self._manifest["arguments"]:
+            if argument["kind"] == "pointer":
+                arguments.append(ctypes.c_void_p(self._buffers[argument["name"]].ctypes.data))
+            else:
+                value = {"load_weights": int(not self._loaded), "tap": tap}[argument["name"]]
+                arguments.append(ctypes.c_int(value))
+        self._kernel(*arguments)
+        self._loaded = True
+
+    @property
+    def fault(self) -> str:
+        """What the streams complained about first, or an empty text."""
+        text: bytes = self._fault()
+        return text.decode()
+
+    def view(self, spec: dict[str, Any]) -> Any:
+        """The bytes of a tensor of one sample."""
+        start = spec["word_offset"] * self._manifest["word_bytes"]
+        return self._buffers[spec["argument"]][start : start + sample_bytes(spec)]
