@@ -225,6 +225,12 @@ def verify(
         bool,
         typer.Option("--shrink", help="Reduce a failure to the smallest layers and sample that show it."),
     ] = False,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Processes that share the samples; more than 1 with --board none.")
+    ] = 1,
+    cluster: Annotated[
+        str | None, typer.Option(help="Address of a Dask scheduler whose workers share the samples.")
+    ] = None,
 ) -> None:
     """Verify a project layer by layer: ONNX Runtime, golden, C-simulation and board. Exit code 1 if they differ."""
     from intarsia.verify.budget import load_budget
@@ -238,6 +244,8 @@ def verify(
         "scorer": load_function(accuracy) if accuracy else None,
         "timeout_s": timeout,
         "smallest": shrink,
+        "jobs": jobs,
+        "address": cluster,
     }
     _exit_by(_verify(directory, inputs, board, samples, json_file, junit, html, options))
 

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from intarsia import golden
 from intarsia.__main__ import app
 from intarsia.errors import IntarsiaError
-from intarsia.explore import processes, sweep
+from intarsia.explore import sweep
 from intarsia.explore.chosen import compile_options
 from intarsia.explore.front import OBJECTIVES, dominates
 from intarsia.explore.grid import Grid, bits_from, boards_from, schedules_from
@@ -28,6 +28,7 @@ from intarsia.explore.journal import NAME
 from intarsia.explore.sources import Sources
 from intarsia.explore.sweep import Sweep, explore_model
 from intarsia.graph_file import load_graph
+from intarsia.parallel import processes
 
 GRID = Grid(boards=("pynq-z2",), bits=((8, 8), (16, 16)), lanes=(8, 32), budgets=(60.0, 100.0))
 POINTS = 2 * 2 * 3 * 2
@@ -127,12 +128,12 @@ def test_every_point_is_explained(found: Sweep) -> None:
 def test_an_interrupted_sweep_goes_on(found: Sweep, again: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
 
-    def some(sources: Sources, jobs: list[Job], count: int) -> Iterator[Result]:
+    def some(work: Any, sources: Sources, jobs: list[Job], count: int) -> Iterator[Result]:
         for job in jobs[:9]:
             yield do(sources, job)
         raise KeyboardInterrupt
 
-    def rest(sources: Sources, jobs: list[Job], count: int) -> Iterator[Result]:
+    def rest(work: Any, sources: Sources, jobs: list[Job], count: int) -> Iterator[Result]:
         done.extend(job.key for job in jobs)
         yield from (do(sources, job) for job in jobs)
 
@@ -161,8 +162,8 @@ def test_a_killed_worker_loses_nothing(found: Sweep, again: Any, monkeypatch: py
     """Two worker processes, one of which is killed after the first result."""
     real, killed = processes._pool, []
 
-    def pool(sources: Sources, jobs: list[Job], count: int) -> Iterator[Result]:
-        for result in real(sources, jobs, count):
+    def pool(work: Any, sources: Sources, jobs: list[Job], count: int) -> Iterator[Result]:
+        for result in real(work, sources, jobs, count):
             yield result
             if not killed:
                 victim = multiprocessing.active_children()[0]
@@ -170,7 +171,7 @@ def test_a_killed_worker_loses_nothing(found: Sweep, again: Any, monkeypatch: py
                 killed.append(victim.pid)
 
     monkeypatch.setattr(processes, "_pool", pool)
-    finished = again(processes=2)
+    finished = again(jobs=2)
     assert killed
     same_results(found, finished)
     keys = [json.loads(line)["key"] for line in (finished.directory / NAME).read_text().splitlines()[1:]]
@@ -303,7 +304,7 @@ def test_bad_labels(lenet_model: Path, lenet_images: Path, tmp_path: Path) -> No
 
 
 def test_two_sweeps_do_not_share_a_directory(again: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def nested(sources: Sources, jobs: list[Job], count: int) -> Iterator[Result]:
+    def nested(work: Any, sources: Sources, jobs: list[Job], count: int) -> Iterator[Result]:
         with pytest.raises(IntarsiaError, match="another `intarsia explore` is at work"):
             again()
         return iter(())

@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
+from intarsia import verify
 from intarsia.errors import IntarsiaError
-from intarsia.explore import cluster
 from intarsia.explore.grid import Grid
 from intarsia.explore.jobs import Job, Result
 from intarsia.explore.journal import NAME
 from intarsia.explore.sources import Sources
 from intarsia.explore.sweep import explore_model
+from intarsia.parallel import cluster
 
 distributed = pytest.importorskip("distributed", reason="pip install 'intarsia[explore]'")
 
@@ -38,8 +39,8 @@ def test_a_killed_worker_loses_nothing(
 ) -> None:
     real, killed = cluster.run, []
 
-    def run(sources: Sources, jobs: list[Job], address: str) -> Iterator[Result]:
-        for number, result in enumerate(real(sources, jobs, address)):
+    def run(work: Any, sources: Sources, jobs: list[Job], address: str) -> Iterator[Result]:
+        for number, result in enumerate(real(work, sources, jobs, address)):
             yield result
             if number == 2:
                 victim = next(iter(local_cluster.workers.values())).pid
@@ -72,3 +73,10 @@ def test_no_worker(lenet_model: Path, tmp_path: Path) -> None:
         pytest.raises(IntarsiaError, match="has no workers"),
     ):
         explore_model(lenet_model, tmp_path / "sweep", GRID, address=empty.scheduler_address)
+
+
+def test_verify_on_the_cluster(local_cluster: Any, compiled_lenet: Path, lenet_images: Path) -> None:
+    here = verify.run(compiled_lenet, lenet_images, board="none")
+    there = verify.run(compiled_lenet, lenet_images, board="none", address=local_cluster.scheduler_address)
+    assert there.passed
+    assert there.to_json() == here.to_json()

@@ -15,11 +15,11 @@ from intarsia.progress import Progress, silent
 from intarsia.samples import Preprocess, Samples, load_samples
 from intarsia.task_graph import TaskGraph
 
-from . import reproduction
+from . import parallel, reproduction
 from .accuracy import Scorer
 from .board_runner import BoardRunner
 from .budget import Budget, BudgetError
-from .check import check
+from .check import check, judge
 from .csim_runner import CsimRunner, SimulationError
 from .edge import Edge
 from .golden_runner import GoldenRunner
@@ -54,6 +54,8 @@ def run(
     scorer: Scorer | None = None,
     timeout_s: float | None = None,
     smallest: bool = False,
+    jobs: int = 1,
+    address: str | None = None,
 ) -> Report:
     """Verify a project: float model, quantised model, golden, C-simulation and board, layer by layer.
 
@@ -73,10 +75,14 @@ def run(
         scorer: accuracy of labelled samples; top-1 and top-5 if None.
         timeout_s: how long the board may take for one batch; 600 s if None.
         smallest: reduce a failing sample and model to the smallest piece that fails, in DIR/verify/shrunk.
+        jobs: processes that share the samples; without a board and worlds of your own.
+        address: of a Dask scheduler whose workers share the samples in their place.
 
     Raises:
         IntarsiaError: a world could not be run; says nothing about whether it is right.
     """
+    if jobs > 1 or address:
+        _require_shareable(board, trace, record, runners, runner_files, scorer)
     project = Path(directory)
     require_project(project)
     graph = load_graph(project / "golden.npz")
@@ -108,7 +114,14 @@ def run(
                 scorer,
             )
 
-        report = _despite_faults(worlds, compare)
+        if jobs > 1 or address:
+            progress(text, 0, source.total)
+            found, fault = parallel.findings(
+                project, source.batches(), jobs, address, lambda number: progress(text, number, source.total)
+            )
+            report = _with_fault(judge(graph, worlds, found, budget or Budget(), notes), fault)
+        else:
+            report = _despite_faults(worlds, compare)
         report = replace(report, name=read_json(project / "design.json").get("name", graph.name))
         if writer:
             if writer.samples != report.samples + report.stress:
@@ -160,11 +173,27 @@ def _despite_faults(worlds: Worlds, compare: Callable[[Worlds], Report]) -> Repo
         if not fault() or worlds.board is None:
             raise
         report = compare(replace(worlds, board=None))
-    if not fault():
+    return _with_fault(report, fault())
+
+
+def _with_fault(report: Report, fault: str) -> Report:
+    if not fault:
         return report
     if report.passed:
-        raise SimulationError(f"{fault()}, though all tensors are right: hardware would hang")
-    return replace(report, notes=(*report.notes, f"{fault()}: hardware would hang"))
+        raise SimulationError(f"{fault}, though all tensors are right: hardware would hang")
+    return replace(report, notes=(*report.notes, f"{fault}: hardware would hang"))
+
+
+def _require_shareable(board: str, *own: object) -> None:
+    """Refuse what only one process can have."""
+    if board != NONE:
+        raise IntarsiaError(
+            "--jobs and --cluster share samples between processes, and a board serves one: add --board none"
+        )
+    if any(own):
+        raise IntarsiaError(
+            "--jobs and --cluster do not go with --trace, --record, --runner or --accuracy, which one process serves"
+        )
 
 
 def open_worlds(

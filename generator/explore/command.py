@@ -77,7 +77,7 @@ def explore(
             labels=labels,
             calibration=calibration,
             preprocess=Preprocess() if input_scale is None else Preprocess(input_scale),
-            processes=jobs or len(os.sched_getaffinity(0)),
+            jobs=jobs or len(os.sched_getaffinity(0)),
             address=cluster,
             progress=progress,
         )

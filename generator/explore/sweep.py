@@ -10,15 +10,15 @@ from pathlib import Path
 
 from ..board import Board, load_board
 from ..errors import IntarsiaError
+from ..parallel import cluster, processes
 from ..progress import Progress, silent
 from ..samples import DEFAULT_PREPROCESS, Preprocess
-from . import cluster, processes
-from .choice import Choice
+from .choice import Choice, digest
 from .cost import Cost, PhaseOf
 from .files import About, write_files
 from .front import Point, Standing, standings
 from .grid import Grid
-from .jobs import CostPoint, Job, Measure, Result
+from .jobs import CostPoint, Job, Measure, Result, do
 from .journal import Journal
 from .quality import Quality
 from .sources import Sources, collect
@@ -63,7 +63,7 @@ def explore_model(
     labels: str | Path | None = None,
     calibration: str | Path | None = None,
     preprocess: Preprocess = DEFAULT_PREPROCESS,
-    processes: int = 1,
+    jobs: int = 1,
     address: str | None = None,
     progress: Progress = silent,
 ) -> Sweep:
@@ -77,7 +77,7 @@ def explore_model(
         labels: file of the samples' classes, if they are not in the sample file.
         calibration: sample file for number ranges; `samples` if None.
         preprocess: how sample files become model inputs.
-        processes: processes on this machine; more than one needs the caller's script to be importable.
+        jobs: processes on this machine; more than one needs the caller's script to be importable.
         address: of a Dask scheduler that does the work in their place.
         progress: told how many jobs are done.
 
@@ -90,14 +90,18 @@ def explore_model(
     sources = collect(model, samples, labels, calibration, preprocess, progress)
     boards = {name: load_board(name) for name in grid.boards}
     choices = grid.choices()
-    jobs = _jobs(choices, boards)
-    with Journal(directory, {"intarsia": version("intarsia"), "model or samples": sources.digest}) as journal:
-        missing = [job for job in jobs if job.key not in journal.results]
-        resumed = len(jobs) - len(missing)
-        progress("Exploring", resumed, len(jobs))
-        for result in _run(sources, missing, processes, address):
+    work = _jobs(choices, boards)
+    with Journal(
+        directory, {"version of intarsia": _version(), "model or samples": sources.digest}
+    ) as journal:
+        missing = [job for job in work if job.key not in journal.results]
+        resumed = len(work) - len(missing)
+        progress("Exploring", resumed, len(work))
+        done = resumed
+        for result in _run(sources, missing, jobs, address):
             journal.append(result)
-            progress("Exploring", len(journal.results.keys() & {job.key for job in jobs}), len(jobs))
+            done += 1
+            progress("Exploring", done, len(work))
         results = journal.results
     points = tuple(_point(number, choice, boards, results) for number, choice in enumerate(choices))
     standing = standings(points)
@@ -115,8 +119,15 @@ def explore_model(
         raise IntarsiaError(
             f"no point is feasible. The last: {points[-1].reason}. {directory / 'points.csv'} has the reason of each"
         )
-    cpu = sum(results[job.key].cpu_seconds for job in jobs)
+    cpu = sum(results[job.key].cpu_seconds for job in work)
     return Sweep(directory, points, standing, sources.notes, resumed, cpu, time.monotonic() - begin)
+
+
+def _version() -> str:
+    """The release and its code: figures of another cost model must not be taken over."""
+    package = Path(__file__).parents[1]
+    code = b"".join(path.read_bytes() for path in sorted(package.rglob("*.py")))
+    return f"{version('intarsia')} {digest(code)}"
 
 
 def _jobs(choices: Sequence[Choice], boards: dict[str, Board]) -> list[Job]:
@@ -129,7 +140,9 @@ def _jobs(choices: Sequence[Choice], boards: dict[str, Board]) -> list[Job]:
 def _run(sources: Sources, jobs: Sequence[Job], count: int, address: str | None) -> Iterator[Result]:
     if not jobs:
         return iter(())
-    return cluster.run(sources, jobs, address) if address else processes.run(sources, jobs, count)
+    if address:
+        return cluster.run(do, sources, jobs, address)
+    return processes.run(do, sources, jobs, count)
 
 
 def _point(number: int, choice: Choice, boards: dict[str, Board], results: dict[str, Result]) -> Point:

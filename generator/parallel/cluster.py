@@ -1,4 +1,4 @@
-"""Jobs on a Dask cluster: the same functions, the same results."""
+"""Jobs on a Dask cluster."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..errors import IntarsiaError
-from .jobs import Job, Result, do
-from .sources import Sources
+from .work import AGAIN, JobT, ResultT, SharedT, Work
 
 PATIENCE = "10s"
 """How long to wait for the scheduler."""
@@ -16,14 +15,15 @@ PATIENCE = "10s"
 RETRIES = 2
 """Times that a job is given to another worker after an error that is not the job's own."""
 
-AGAIN = "What was found so far is kept: give the same command again"
 
-
-def run(sources: Sources, jobs: Sequence[Job], address: str) -> Iterator[Result]:
+def run(
+    work: Work[SharedT, JobT, ResultT], shared: SharedT, jobs: Sequence[JobT], address: str
+) -> Iterator[ResultT]:
     """Results as they come. A job whose worker dies goes to another; no result comes twice.
 
     Args:
-        sources: sent to the cluster once; each worker unpacks and keeps it.
+        work: what to do with each job.
+        shared: sent to the cluster once; each worker unpacks and keeps it.
         jobs: what to do.
         address: of the Dask scheduler, such as `tcp://host:8786`.
 
@@ -48,10 +48,10 @@ def run(sources: Sources, jobs: Sequence[Job], address: str) -> Iterator[Result]
             )
         # A task, not scattered data: if all workers that hold it die, the scheduler makes it again.
         packed = client.submit(
-            unpack, pickle.dumps(sources), key=f"intarsia-sources-{sources.digest}", retries=RETRIES
+            pickle.loads, pickle.dumps(shared), key=f"intarsia-shared-{shared.digest}", retries=RETRIES
         )
         futures = [
-            client.submit(do, packed, job, key=f"intarsia-{sources.digest}-{job.key}", retries=RETRIES)
+            client.submit(work, packed, job, key=f"intarsia-{shared.digest}-{job.key}", retries=RETRIES)
             for job in jobs
         ]
         try:
@@ -62,24 +62,17 @@ def run(sources: Sources, jobs: Sequence[Job], address: str) -> Iterator[Result]
         client.close()
 
 
-def unpack(packed: bytes) -> Sources:
-    """The sources, in a worker."""
-    sources = pickle.loads(packed)
-    assert isinstance(sources, Sources)
-    return sources
-
-
-def _results(completed: Any) -> Iterator[Result]:
+def _results(completed: Any) -> Iterator[Any]:
     for future in completed:
         try:
-            result: Result = future.result()
+            result = future.result()
         except ImportError as error:
             raise IntarsiaError(
                 f"a Dask worker cannot import what it needs ({error}). Install the same intarsia on all workers"
             ) from error
-        except BaseException as error:
-            if isinstance(error, KeyboardInterrupt | GeneratorExit):
-                raise
+        except IntarsiaError:
+            raise
+        except Exception as error:
             raise IntarsiaError(f"the Dask cluster failed: {_first_line(error)}. {AGAIN}") from error
         yield result
         future.release()

@@ -1,0 +1,1 @@
+"""Independent jobs in processes of this machine or on a Dask cluster: the same functions, the same results."""
