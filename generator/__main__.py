@@ -364,12 +364,12 @@ def boards() -> None:
 
     from .board import board_names, load_board
 
-    table = Table("board", "title", "part", "MHz", "DSP", "BRAM18", "URAM", "LUT", box=None, pad_edge=False)
+    table = Table("board", "title", "family", "part", "MHz", "DSP", "BRAM18", "URAM", "LUT", box=None, pad_edge=False)
     for name in board_names():
         board = load_board(name)
         have = board.resources
         figures = (f"{board.clock_mhz:g}", have.dsp, have.bram18, have.uram, have.lut)
-        table.add_row(name, board.title, board.part, *map(str, figures))
+        table.add_row(name, board.title, board.family, board.part, *map(str, figures))
     Console(soft_wrap=True).print(table)
     typer.echo("For another board, give --board the path of a .toml file; boards/*.toml are examples.")
 
