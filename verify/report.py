@@ -60,10 +60,10 @@ class Report:
             return f"NOT VERIFIED: outputs not observed at the {', '.join(self.unobserved)} edge"
         if not self.passed:
             return "NOT VERIFIED: nothing was compared"
-        last_bit = Edge.LOWERING in self.edges and Verdict.WARN in self.counts_of(Edge.LOWERING)
-        beside = (World.FLOAT, World.QUANTISED) if last_bit else (World.FLOAT,)
+        bounded = Edge.LOWERING in self.edges and Verdict.WARN in self.counts_of(Edge.LOWERING)
+        beside = (World.FLOAT, World.QUANTISED) if bounded else (World.FLOAT,)
         chain = " = ".join(name for world, name in self.worlds.items() if world not in beside)
-        but = f"; {self.worlds[World.QUANTISED]} differs in the last bit, within float32" if last_bit else ""
+        but = f"; {self.worlds[World.QUANTISED]} differs within the bounds of each layer" if bounded else ""
         return f"PASSED: {chain} in every bit{but}; {self.coverage}, {self.counts}"
 
     @property
