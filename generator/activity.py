@@ -214,5 +214,6 @@ class _Observer:
 
 def _belongs(process: Process, stem: str) -> bool:
     """True for the unit's own kernels and for the switches around it, which lowering names after the unit."""
-    suffixes = rf"(|Route|Tee|In\d*Merge|{process.function.capitalize()})"
+    kernel = process.function.rpartition("_")[2]  # softmax_scale is the process Scale of its unit
+    suffixes = rf"(|Route|Tee|In\d*Merge|{kernel.capitalize()})"
     return re.fullmatch(re.escape(stem) + suffixes, process.config) is not None

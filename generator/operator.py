@@ -32,6 +32,9 @@ class Operator:
     """Parameters that are quantised to weight bits; a parameter `bias` is quantised to the accumulator."""
     accumulates: ClassVar[bool] = True
     """False for operators whose raw results come from `evaluate`, not from rounding what `accumulate` gives."""
+    lowering_tolerance: ClassVar[int] = 0
+    """LSB by which the golden may differ from the QDQ model in ONNX Runtime, for the same input: a proven or measured bound
+    of integer algorithms that are not exact; 0 for all others."""
     onnx_types: ClassVar[tuple[str, ...]] = ()
     """ONNX operators that `from_onnx` reads."""
     transient: ClassVar[str] = ""

@@ -31,6 +31,8 @@ BOUND = {
     "post": "rounding of sums",
     "pool": "pooling",
     "combine": "element by element",
+    "norm_moments": "sums over rows",
+    "softmax_maximum": "maximum of rows",
 }
 """By kernel: what its trips are spent on."""
 

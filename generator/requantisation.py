@@ -103,7 +103,7 @@ class Requantisation:
 def requantisation(graph: TaskGraph, task: Task) -> Requantisation:
     """The requantisation of a task of a quantised graph: it follows from the formats of operands and output."""
     output = graph.output_tensor(task).number
-    low, high = _clamp_bounds(task, output)
+    low, high = clamp_bounds(task, output)
     if not task.operator.accumulates:  # what it evaluates is in the output's format already
         return Requantisation((0,), 1, low, high, zero=output.zero, rounding=output.rounding)
     ratios = _output_steps(task, [tensor.number.scale for tensor in graph.input_tensors(task)], output.scale)
@@ -158,7 +158,7 @@ def _times_weights(task: Task, unit: float) -> tuple[float, ...]:
     return tuple(float(one) for one in total)
 
 
-def _clamp_bounds(task: Task, output: FixedPoint) -> tuple[int, int]:
+def clamp_bounds(task: Task, output: FixedPoint) -> tuple[int, int]:
     """The task's clamp in raw integers of its output format, within the format's range."""
     low, high = (
         bound if math.isinf(bound) else int(output.quantise(np.asarray(bound))) for bound in task.clamp

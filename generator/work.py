@@ -123,4 +123,20 @@ class MoveWork:
     source_axis: int
 
 
-Work = MacWork | DepthwiseWork | PoolWork | CombineWork | TableWork | MoveWork
+@dataclass(frozen=True)
+class SoftmaxWork:
+    """Softmax or LogSoftmax over the channels of every pixel."""
+
+    pixels: int
+    channels: int
+
+
+@dataclass(frozen=True)
+class NormWork:
+    """Normalisation over the channels of every pixel, by mean and variance or by the mean square."""
+
+    pixels: int
+    channels: int
+
+
+Work = MacWork | DepthwiseWork | PoolWork | CombineWork | TableWork | MoveWork | SoftmaxWork | NormWork

@@ -22,9 +22,11 @@ RELU = (0.0, np.inf)
 Layer = tuple[Operator, dict[str, NDArray[Any]], tuple[float, float]]
 
 
-def chain(shape: tuple[int, ...], layers: Sequence[Layer], name: str = "chain") -> TaskGraph:
+def chain(
+    shape: tuple[int, ...], layers: Sequence[Layer], name: str = "chain", channel_axis: int = 1
+) -> TaskGraph:
     """A float graph of layers one after the other: tensors `x`, `t0`, `t1`, ..."""
-    tensor = Tensor("x", (1, *shape), 1)
+    tensor = Tensor("x", (1, *shape), channel_axis)
     tensors = {"x": tensor}
     tasks = []
     for number, (operator, parameters, clamp) in enumerate(layers):

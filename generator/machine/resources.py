@@ -48,6 +48,11 @@ def uram(width_bits: int, depth: int) -> int:
     return ceil(width_bits / 72) * ceil(depth / 4096)
 
 
+def dsp_of_product(left_bits: int, right_bits: int) -> int:
+    """DSPs of a product of two signed numbers; one multiplies 27 x 18 bits (DSP48E2; 25 x 18 on 7 series)."""
+    return min(ceil(a / 25) * ceil(b / 18) for a, b in ((left_bits, right_bits), (right_bits, left_bits)))
+
+
 def add(*parts: Resources) -> Resources:
     """Sum of resources."""
     return Resources(

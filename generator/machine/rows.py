@@ -290,3 +290,111 @@ class TableRow(Row):
     words: int = 0
     first: int = 0
     mask: int = 0
+
+
+@dataclass(frozen=True)
+class SoftmaxMaximumRow(Row):
+    """softmax.hpp: the geometry of rows, and of a causal mask."""
+
+    struct: ClassVar[str] = "softmax_maximum_row"
+    header: ClassVar[str] = "softmax.hpp"
+
+    iterations: int = 0
+    words: int = 0
+    channels: int = 0
+    period: int = 0
+    first: int = 0
+
+
+@dataclass(frozen=True)
+class SoftmaxExponentialRow(Row):
+    """softmax.hpp: likewise, and which tables."""
+
+    struct: ClassVar[str] = "softmax_exponential_row"
+    header: ClassVar[str] = "softmax.hpp"
+
+    iterations: int = 0
+    words: int = 0
+    channels: int = 0
+    period: int = 0
+    first: int = 0
+    log: bool = False
+    fraction: int = 0
+    fine: int = 0
+    fine_mask: int = 0
+    coarse: int = 0
+
+
+@dataclass(frozen=True)
+class SoftmaxFactorRow(Row):
+    """softmax.hpp: reciprocals or logarithms of sums."""
+
+    struct: ClassVar[str] = "softmax_factor_row"
+    header: ClassVar[str] = "softmax.hpp"
+
+    iterations: int = 0
+    log: bool = False
+    fraction: int = 0
+    scale: int = 0
+
+
+@dataclass(frozen=True)
+class SoftmaxScaleRow(Row):
+    """softmax.hpp: the result, rounded and clamped."""
+
+    struct: ClassVar[str] = "softmax_scale_row"
+    header: ClassVar[str] = "softmax.hpp"
+
+    iterations: int = 0
+    words: int = 0
+    log: bool = False
+    left_difference: int = 0
+    left_logarithm: int = 0
+    shift: int = 0
+    low: int = 0
+    high: int = 0
+
+
+@dataclass(frozen=True)
+class NormMomentsRow(Row):
+    """norm.hpp: sums over rows."""
+
+    struct: ClassVar[str] = "norm_moments_row"
+    header: ClassVar[str] = "norm.hpp"
+
+    iterations: int = 0
+    words: int = 0
+    channels: int = 0
+    centre: bool = False
+
+
+@dataclass(frozen=True)
+class NormInverseRow(Row):
+    """norm.hpp: the reciprocal root of a row's variance."""
+
+    struct: ClassVar[str] = "norm_inverse_row"
+    header: ClassVar[str] = "norm.hpp"
+
+    iterations: int = 0
+    channels: int = 0
+    guard: int = 0
+    epsilon: int = 0
+    root_bits: int = 0
+    shift: int = 0
+
+
+@dataclass(frozen=True)
+class NormScaleRow(Row):
+    """norm.hpp: scaling, gamma and beta, rounding and clamp."""
+
+    struct: ClassVar[str] = "norm_scale_row"
+    header: ClassVar[str] = "norm.hpp"
+
+    iterations: int = 0
+    words: int = 0
+    channels: int = 0
+    entry: int = 0
+    beta_shift: int = 0
+    shift: int = 0
+    low: int = 0
+    high: int = 0

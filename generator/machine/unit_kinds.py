@@ -15,8 +15,10 @@ from .hardware import Hardware, words_of
 from .mac_unit import ENGINE
 from .move_plan import plan_move
 from .move_unit import MOVE
+from .norm_unit import NORM
 from .pool_unit import POOL
 from .run import Run
+from .softmax_unit import SOFTMAX
 from .table_unit import TABLE
 from .unit_kind import UnitKind
 from .window import plan_patches
@@ -25,6 +27,8 @@ KINDS: tuple[UnitKind, ...] = (
     MOVE,  # first: it reads from memory
     ENGINE,
     DEPTHWISE,  # of a separable convolution, expand and depthwise run in one phase; project takes the next engine
+    NORM,
+    SOFTMAX,
     COMBINE,
     TABLE,
     POOL,

@@ -10,10 +10,13 @@ from .dense import Dense
 from .depthwise_conv import DepthwiseConv
 from .function import Function
 from .functions import FUNCTIONS
+from .layer_norm import LayerNormalization, RMSNormalization
+from .log_softmax import LogSoftmax
 from .matmul import MatMul
 from .max_pool import MaxPool
 from .move import Move
 from .reshape import Reshape
+from .softmax import Softmax
 from .transpose import Transpose
 
 OPERATORS: tuple[type[Operator], ...] = (
@@ -32,6 +35,10 @@ OPERATORS: tuple[type[Operator], ...] = (
     Min,
     *FUNCTIONS,
     Function,
+    Softmax,
+    LogSoftmax,
+    LayerNormalization,
+    RMSNormalization,
     # Removed by passes
     Affine,
     Clamp,

@@ -10,7 +10,7 @@ from ..board import Board
 from ..machine.mac_unit import mac_steps
 from ..machine.resources import BRAM18_BITS, URAM_BITS
 from ..machine.window import plan_patches
-from ..task_graph import TaskGraph
+from ..task_graph import Parameter, TaskGraph
 from ..work import MacWork
 from .advice import what_would_fit
 from .evaluate import USABLE, Evaluation, best, evaluate
@@ -136,19 +136,19 @@ def _output_choices(lanes: int, channels: int) -> list[int]:
 
 def _weights_fit(graph: TaskGraph, board: Board) -> bool:
     """False if the weights alone are more than the board's memories hold, however they are arranged."""
-    bits = sum(
-        p.values.size * p.number.bits for t in graph.tasks for r, p in t.parameters.items() if r != "bias"
-    )
+    bits = sum(weight.values.size * weight.number.bits for weight in _weights(graph))
     bram18 = USABLE["bram18"] * board.resources.bram18 * BRAM18_BITS
     return bits <= bram18 + USABLE["uram"] * board.resources.uram * URAM_BITS
 
 
 def _fits_word(graph: TaskGraph, lanes: int, outputs: int) -> bool:
     """True if an entry of the weight memory is not wider than Vitis HLS allows a word to be."""
-    bits = max(
-        (p.number.bits for t in graph.tasks for r, p in t.parameters.items() if r != "bias"), default=1
-    )
+    bits = max((weight.number.bits for weight in _weights(graph)), default=1)
     return lanes * outputs * bits <= WIDEST_WORD
+
+
+def _weights(graph: TaskGraph) -> list[Parameter]:
+    return [task.parameters[role] for task in graph.tasks for role in task.operator.weight_roles]
 
 
 def _mac_works(graph: TaskGraph) -> dict[str, MacWork]:

@@ -1,0 +1,259 @@
+"""The norm unit: moments -> inverse -> scale, a word of elements per cycle; a FIFO holds a row until its moments are known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+
+from ..board import Resources
+from ..fixed_point import Integers
+from ..integer_norm import BETA_BITS, GAMMA_BITS, NormNumbers
+from ..schedule.plan import ScheduleError, Unit
+from ..task_graph import Task, TaskGraph
+from ..work import NormWork
+from .builder import CHAIN_DEPTH, Builder
+from .hardware import Stage
+from .identifiers import camel_case
+from .machine import Constant
+from .pack import pack_biases
+from .resources import add, dsp_of_product, memory
+from .rows import NormInverseRow, NormMomentsRow, NormScaleRow
+from .run import Run, index_of
+from .unit_kind import UnitKind
+from .window import groups
+
+_LATENCY = 96
+"""Words that pass while moments become an inverse."""
+
+
+@dataclass(frozen=True, eq=False)
+class NormHardware:
+    """A norm unit with its tasks, in the order of `runs`."""
+
+    graph: TaskGraph
+    unit: Unit
+    runs: tuple[Run, ...]
+    numbers: tuple[NormNumbers, ...]
+    lanes: int
+
+    @property
+    def name(self) -> str:
+        """Name of the unit."""
+        return self.unit.name
+
+    def place(self, builder: Builder, inputs: tuple[str, ...], output: str) -> None:
+        """Adds the three processes, their FIFOs and the memories of gamma and beta."""
+        name = builder.ids[self.name]
+        struct = camel_case(name)
+        per_row = ceil(_LATENCY / min(self._words)) + CHAIN_DEPTH
+        held = builder.stream(f"{name}_held", "words whose moments are not known yet", depth=self._held)
+        moments = builder.stream(
+            f"{name}_row_moments",
+            "sum and squares of a row",
+            f"norm_moments_of<{struct}Moments::sum_t, {struct}Moments::square_t>",
+            CHAIN_DEPTH,
+        )
+        inverses = builder.stream(
+            f"{name}_inverses",
+            "what scales a row",
+            f"norm_inverse_of<{struct}Inverse::sum_t, {struct}Inverse::inverse_t>",
+            per_row,
+        )
+        comment = builder.comment(self.runs)
+        lanes = Constant("kLanes", "kWordLanes")
+        element = Constant("input_t", "element_t", is_type=True)
+        sums = self._integer("sum_t", self._sum_bits)
+        squares = self._integer("square_t", self._square_bits)
+        inverse = self._integer("inverse_t", self._inverse_bits)
+        builder.config(
+            f"{struct}Moments",
+            "moments of every row",
+            builder.by_phase(self.runs, [self._moments(i) for i in range(len(self.runs))], NormMomentsRow()),
+            comment,
+            (lanes, element, sums, squares),
+        )
+        builder.process("norm_moments", f"{struct}Moments", *inputs, held, moments)
+        builder.config(
+            f"{struct}Inverse",
+            "reciprocal root of the variance of every row",
+            builder.by_phase(self.runs, [self._inverse(i) for i in range(len(self.runs))], NormInverseRow()),
+            comment,
+            (
+                Constant("kRootBits", str(self._root_bits)),
+                Constant("kRadicandBits", str(max(one.radicand_bits for one in self.numbers))),
+                sums,
+                squares,
+                self._integer("radicand_t", self._radicand_bits),
+                inverse,
+            ),
+        )
+        builder.process("norm_inverse", f"{struct}Inverse", moments, inverses)
+        builder.config(
+            f"{struct}Scale",
+            "scaling, gamma and beta, rounding, clamp",
+            builder.by_phase(self.runs, self._scale(), NormScaleRow()),
+            comment,
+            (
+                lanes,
+                Constant("kEntries", str(self._entries), "of gamma, and of beta"),
+                element,
+                sums,
+                inverse,
+                self._integer("product_t", self._product_bits),
+                self._integer("gamma_t", GAMMA_BITS),
+                self._integer("beta_t", BETA_BITS),
+                self._integer("total_t", self._total_bits),
+                Constant("output_t", "element_t", is_type=True),
+            ),
+        )
+        gammas, betas = (
+            builder.parameter(
+                f"{name}_{role}s",
+                f"vec<{struct}Scale::{role}_t, kWordLanes>",
+                f"{struct}Scale::kEntries",
+                self._blocks(role),
+                width,
+            )
+            for role, width in (("gamma", 2), ("beta", 4))
+        )
+        builder.process("norm_scale", f"{struct}Scale", held, inverses, gammas, betas, output)
+
+    def stages(self, phase: int) -> list[Stage]:
+        """One process that sees a whole row before its moments are known, and two that do not."""
+        index = index_of(self.runs, phase)
+        row = self._words[index]
+        words = self._pixels(index) * row
+        return [
+            Stage("norm_moments", words, words, row, row),
+            Stage("norm_inverse", words // row, words),
+            Stage("norm_scale", words, words),
+        ]
+
+    def loaded_bytes(self, phase: int) -> int:
+        """None: gamma and beta stay on chip."""
+        return 0
+
+    def resources(self, lanes: int, element_bits: int) -> Resources:
+        """Four products per lane (the square, n times x, the inverse, gamma), the root and the division once."""
+        channel_bits = max(one.channels for one in self.numbers).bit_length()
+        multipliers = (
+            dsp_of_product(element_bits, element_bits)
+            + dsp_of_product(element_bits, channel_bits)
+            + dsp_of_product(self._sum_bits + channel_bits, self._inverse_bits)
+            + dsp_of_product(max(one.z_bits for one in self.numbers) + 1, GAMMA_BITS)
+        )
+        root = self._root_bits * self._radicand_bits
+        logic = Resources(
+            dsp=lanes * multipliers
+            + dsp_of_product(self._square_bits, channel_bits)
+            + dsp_of_product(*[self._sum_bits] * 2),
+            bram18=0,
+            uram=0,
+            lut=lanes * (2 * self._square_bits + 3 * self._product_bits + 3 * self._total_bits)
+            + 3 * root
+            + 900,
+            ff=lanes * (2 * self._square_bits + 3 * self._product_bits + 3 * self._total_bits)
+            + 4 * root
+            + 900,
+        )
+        return add(
+            logic,
+            memory(lanes * element_bits, self._held),
+            memory(lanes * GAMMA_BITS, self._entries),
+            memory(lanes * BETA_BITS, self._entries),
+        )
+
+    @property
+    def _words(self) -> tuple[int, ...]:
+        """Words of a row of each task."""
+        return tuple(groups(one.channels, self.lanes) for one in self.numbers)
+
+    @property
+    def _entries(self) -> int:
+        return sum(self._words)
+
+    @property
+    def _held(self) -> int:
+        return max(self._words) + _LATENCY
+
+    @property
+    def _root_bits(self) -> int:
+        return max(one.root_bits for one in self.numbers)
+
+    @property
+    def _sum_bits(self) -> int:
+        return max((one.channels * one.magnitude).bit_length() for one in self.numbers) + 1
+
+    @property
+    def _square_bits(self) -> int:
+        return max((one.channels * one.magnitude**2).bit_length() for one in self.numbers) + 1
+
+    @property
+    def _inverse_bits(self) -> int:
+        return self._root_bits + 3
+
+    @property
+    def _radicand_bits(self) -> int:
+        return max(*(one.radicand_bits for one in self.numbers), 2 * self._root_bits + 1) + 1
+
+    @property
+    def _product_bits(self) -> int:
+        return max(one.product_bits for one in self.numbers) + 1
+
+    @property
+    def _total_bits(self) -> int:
+        outputs = (self.graph.output_tensor(run.task).number.bits for run in self.runs)
+        return max(*outputs, *(max(one.result_bits, one.shift) for one in self.numbers)) + 2
+
+    def _pixels(self, index: int) -> int:
+        return self.graph.output_tensor(self.runs[index].task).pixels
+
+    def _moments(self, index: int) -> NormMomentsRow:
+        numbers, words = self.numbers[index], self._words[index]
+        return NormMomentsRow(self._pixels(index) * words, words, numbers.channels, numbers.centre)
+
+    def _inverse(self, index: int) -> NormInverseRow:
+        one = self.numbers[index]
+        pixels = self._pixels(index)
+        return NormInverseRow(pixels, one.channels, one.guard, one.epsilon, one.root_bits, one.base_shift)
+
+    def _scale(self) -> list[NormScaleRow]:
+        """Rows of all tasks, whose gammas and betas lie one after the other."""
+        rows: list[NormScaleRow] = []
+        entry = 0
+        for index, one in enumerate(self.numbers):
+            words = self._words[index]
+            iterations = self._pixels(index) * words
+            rows.append(
+                NormScaleRow(
+                    iterations, words, one.channels, entry, one.beta_shift, one.shift, one.low, one.high
+                )
+            )
+            entry += words
+        return rows
+
+    def _blocks(self, role: str) -> list[Integers]:
+        """Entries of gamma or beta; padding is 0, so that padded lanes give 0."""
+        return [pack_biases([run.task.values[role]], self.lanes) for run in self.runs]
+
+    def _integer(self, name: str, bits: int) -> Constant:
+        return Constant(name, f"integer<{bits}>", is_type=True)
+
+
+def build_norm(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, streamed: bool) -> NormHardware:
+    """Sizes a norm unit for its runs.
+
+    Raises:
+        ScheduleError: a task is of another kind.
+    """
+    return NormHardware(graph, unit, tuple(runs), tuple(_numbers(graph, run.task) for run in runs), lanes)
+
+
+def _numbers(graph: TaskGraph, task: Task) -> NormNumbers:
+    if not isinstance(task.operator.work(task, graph), NormWork):
+        raise ScheduleError(f"task {task.name!r} ({task.operator.name}) cannot run on a norm unit")
+    return NormNumbers.of_array(task.values["numbers"])
+
+
+NORM = UnitKind("norm", NormWork, build_norm)
