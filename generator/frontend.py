@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import onnx
@@ -11,6 +11,7 @@ from onnx import NodeProto, numpy_helper
 from . import onnx_checks
 from .batch import free_batch
 from .constant_folding import shapes_of
+from .decomposed_norm import fuse_norms
 from .errors import IntarsiaError
 from .normalise import normalise
 from .onnx_model import Source, load
@@ -63,17 +64,21 @@ def import_model(source: Source) -> ImportedModel:
         raise IntarsiaError(
             "nothing is left for the accelerator: all nodes are constant, do nothing or run on the host"
         )
+    shapes = shapes_of(model.graph)
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    nodes, members = fuse_norms(nodes, constants, shapes, outputs)
     unsupported = [node for node in nodes if node.op_type not in BY_ONNX_TYPE]
     if unsupported:
         raise IntarsiaError(
             f"the model uses operators that are not supported: {onnx_checks.describe(unsupported)}. "
-            f"Supported: {', '.join(sorted(BY_ONNX_TYPE))}; Softmax and LogSoftmax as the last node. "
+            f"Supported: {', '.join(sorted(BY_ONNX_TYPE))}. "
             "Export the model without them, or cut it before the first of them"
         )
     notes += tuple(f"{node} is left to the host" for node in tail)
-    graph, remarks = _task_graph(model, nodes, outputs)
+    graph, remarks = _task_graph(model, nodes, outputs, constants, shapes)
+    tasks = tuple(replace(task, onnx_nodes=members.get(task.output, task.onnx_nodes)) for task in graph.tasks)
     free_batch(model, shapes_of(model.graph))
-    return ImportedModel(graph, model, tail, notes + remarks)
+    return ImportedModel(graph.with_tasks(tasks), model, tail, notes + remarks)
 
 
 def split_host_tail(graph: onnx.GraphProto) -> tuple[list[NodeProto], tuple[str, ...], tuple[str, ...]]:
@@ -95,12 +100,14 @@ def split_host_tail(graph: onnx.GraphProto) -> tuple[list[NodeProto], tuple[str,
 
 
 def _task_graph(
-    model: onnx.ModelProto, nodes: list[NodeProto], outputs: tuple[str, ...]
+    model: onnx.ModelProto,
+    nodes: list[NodeProto],
+    outputs: tuple[str, ...],
+    constants: dict[str, Array],
+    shapes: dict[str, tuple[int, ...]],
 ) -> tuple[TaskGraph, tuple[str, ...]]:
     """One task per node, with shapes checked against ONNX's, and remarks for the report."""
     graph = model.graph
-    shapes = shapes_of(graph)
-    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     inputs = tuple(value.name for value in graph.input)
     tensors = {name: Tensor(name, shapes[name], _input_axis(name, shapes, nodes)) for name in inputs}
     tasks: list[Task] = []
