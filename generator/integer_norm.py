@@ -11,13 +11,15 @@ z * gamma + beta, and one rounding to the output. A row without variance gives b
 
 from __future__ import annotations
 
+import math
 from dataclasses import astuple, dataclass, replace
 from math import isqrt
 
 import numpy as np
 
-from .fixed_point import FixedPoint, Integers, divide_half_even
+from .fixed_point import FixedPoint, Integers
 from .leading_one import leading_one
+from .rounding import TO_NEAREST, divide
 
 GAMMA_BITS = 16
 BETA_BITS = 24
@@ -40,6 +42,7 @@ class NormNumbers:
         z_fraction: fractional bits of z.
         beta_shift: left shift of a raw beta to the unit of z * gamma.
         shift: right shift from there to the output.
+        zero: of the output's format.
         low: clamp, in raw outputs.
         high: likewise.
         magnitude: largest |x| of the input's format.
@@ -54,6 +57,7 @@ class NormNumbers:
     z_fraction: int
     beta_shift: int
     shift: int
+    zero: int
     low: int
     high: int
     magnitude: int
@@ -109,7 +113,7 @@ def norm_numbers(
     Args:
         source: format of the input.
         output: format of the output.
-        gamma: format and raw values.
+        gamma: format, whose mantissa is the output's, and raw values.
         beta: likewise; its step is at least that of z * gamma.
         epsilon: the attribute, in real units.
         centre: whether the mean is taken off.
@@ -119,6 +123,11 @@ def norm_numbers(
         ValueError: no integers of 62 bits hold them; the text says what is out of bounds.
     """
     channels = len(gamma[1])
+    if output.rounding not in TO_NEAREST or (source.zero and not centre):
+        raise ValueError(
+            f"{source} to {output}, rounded {output.rounding.name}, is not supported: rounding to the nearest, and a zero "
+            "point of 0 where the mean is not taken off"
+        )
     guard, least = _radicand(source, output, channels, epsilon)
     fraction = z_fraction(source, output, gamma, epsilon)
     unit = gamma[0].exponent - fraction
@@ -131,6 +140,7 @@ def norm_numbers(
         z_fraction=fraction,
         beta_shift=beta[0].exponent - unit,
         shift=output.exponent - unit,
+        zero=output.zero,
         low=clamp[0],
         high=clamp[1],
         magnitude=-source.minimum,
@@ -172,11 +182,11 @@ def z_fraction(
 def _radicand(source: FixedPoint, output: FixedPoint, channels: int, epsilon: float) -> tuple[int, int]:
     """Fractional bits of the radicand, and n**2 * eps with as many."""
     variance_bits = ((channels * -source.minimum) ** 2).bit_length()
-    wanted = (
-        output.bits + _ROOT_GUARD - channels.bit_length() + 1
-    )  # a row that is not constant has n - 1 or more
+    raw_epsilon = channels**2 * epsilon / source.scale**2
+    least = channels - 1 + raw_epsilon  # of rows that are not constant
+    wanted = output.bits + _ROOT_GUARD - math.frexp(least)[1] + 1
     guard = max(0, min(wanted + wanted % 2, (_WIDEST - 1 - variance_bits) // 2 * 2))
-    return guard, round(channels**2 * epsilon * 2.0 ** (guard - 2 * source.exponent))
+    return guard, round(raw_epsilon * 2.0**guard)
 
 
 def norm_of_rows(rows: Integers, gamma: Integers, beta: Integers, numbers: NormNumbers) -> Integers:
@@ -191,9 +201,9 @@ def norm_of_rows(rows: Integers, gamma: Integers, beta: Integers, numbers: NormN
     root = _integer_root(scaled)
     inverse = ((1 << 2 * bits) + (root >> 1)) // root
     shift = np.where(spread > 0, numbers.base_shift - half, 0)
-    z = np.where(spread > 0, divide_half_even((n * rows - total) * inverse, 1, shift), 0)
+    z = np.where(spread > 0, divide((n * rows - total) * inverse, 1, shift), 0)
     exact = z * gamma + (beta << numbers.beta_shift)
-    result: Integers = np.clip(divide_half_even(exact, 1, numbers.shift), numbers.low, numbers.high)
+    result: Integers = np.clip(divide(exact, 1, numbers.shift) + numbers.zero, numbers.low, numbers.high)
     return result
 
 

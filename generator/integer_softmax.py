@@ -17,8 +17,9 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 
-from .fixed_point import FixedPoint, Integers, divide_half_even
+from .fixed_point import FixedPoint, Integers
 from .leading_one import leading_one
+from .rounding import TO_NEAREST, divide
 
 FINE_BITS = 8
 """Low bits of a difference, which address the fine table."""
@@ -39,20 +40,24 @@ class SoftmaxNumbers:
     Attributes:
         channels: elements of a row.
         fraction: fractional bits of exponentials.
-        scale: Softmax: the reciprocal of the sum is that of 2**scale.
+        numerator: Softmax: what the sum divides: 2**scale, less the mantissa of the output's scale.
+        scale: Softmax: exponent of the numerator.
         left_difference: LogSoftmax: left shift of a difference to the unit of the result before rounding.
         left_logarithm: LogSoftmax: likewise of the logarithm.
         shift: right shift of that result to the output.
+        zero: of the output's format.
         low: clamp, in raw outputs.
         high: likewise.
     """
 
     channels: int
     fraction: int
+    numerator: int
     scale: int
     left_difference: int
     left_logarithm: int
     shift: int
+    zero: int
     low: int
     high: int
 
@@ -79,6 +84,11 @@ def softmax_numbers(
     Raises:
         ValueError: no integers of 62 bits hold them; the text says what is out of bounds.
     """
+    if output.rounding not in TO_NEAREST or (log and not source.mantissa == output.mantissa == 1):
+        raise ValueError(
+            f"{source} to {output}, rounded {output.rounding.name}, is not supported: scales "
+            f"{'that are powers of two' if log else 'of any size'}, and rounding to the nearest"
+        )
     row_bits = channels.bit_length()
     fraction = min(output.bits + 3 + row_bits, MOST_FRACTION)
     scale = fraction + row_bits + output.bits + 3
@@ -96,7 +106,17 @@ def softmax_numbers(
             f"rows of {channels} elements from {source} to {output} would need integers of "
             f"{max(widest, shift)} bits and a right shift of {shift} bits; {_WIDEST} are allowed, none to the left"
         )
-    return SoftmaxNumbers(channels, fraction, scale, left_difference, left_logarithm, shift, *clamp)
+    return SoftmaxNumbers(
+        channels,
+        fraction,
+        round(2**scale / output.mantissa),
+        scale,
+        left_difference,
+        left_logarithm,
+        shift,
+        output.zero,
+        *clamp,
+    )
 
 
 def exponential_tables(source: FixedPoint, fraction: int) -> tuple[Integers, Integers]:
@@ -129,7 +149,7 @@ def softmax_of_rows(
 
     Args:
         rows: (rows, elements).
-        limits: (rows,): so many elements count, at least one; the others give 0.
+        limits: (rows,): so many elements count, at least one; the others give the raw integer of 0.
         fine: table of exponentials.
         coarse: likewise.
         numbers: of the task.
@@ -148,9 +168,8 @@ def softmax_of_rows(
         logarithm = _logarithm(sums, numbers.fraction) << numbers.left_logarithm
         exact = -(difference << numbers.left_difference) - logarithm
     else:
-        exact = exponentials * (((1 << numbers.scale) + (sums >> 1)) // sums)
-    rounded = np.clip(divide_half_even(exact, 1, numbers.shift), numbers.low, numbers.high)
-    result: Integers = np.where(counts, rounded, 0)
+        exact = exponentials * ((numbers.numerator + (sums >> 1)) // sums)
+    result: Integers = np.clip(divide(exact, 1, numbers.shift) + numbers.zero, numbers.low, numbers.high)
     return result
 
 

@@ -37,6 +37,10 @@ class Rounding(Enum):
     SIGN = 8
 
 
+TO_NEAREST = (Rounding.HALF_EVEN, Rounding.HALF_ODD, Rounding.HALF_DOWN, Rounding.HALF_UP)
+"""Modes that differ in ties only, which do not matter where a result is allowed to be one LSB off."""
+
+
 def divide(
     raw: Integers, divisor: int, shift: int | Integers, rounding: Rounding = Rounding.HALF_EVEN
 ) -> Integers:

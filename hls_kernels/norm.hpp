@@ -61,6 +61,7 @@ struct norm_scale_row {
     int entry;       // first of gamma and beta
     int beta_shift;  // left shift of beta to the unit of z * gamma
     int shift;       // right shift from there to the output's unit
+    int zero;        // zero point of the output
     int low;         // clamp, in raw output integers
     int high;
 };
@@ -176,7 +177,8 @@ NormScale:
             const total_t z =
                 total_t(shift_half_even(product_t(centred * product_t(of_row.inverse)), of_row.shift));
             const total_t total = z * total_t(gamma[v]) + total_t(total_t(beta[v]) << row.beta_shift);
-            result[v] = output_t(clamp(shift_half_even(total, row.shift), row.low, row.high));
+            const total_t rounded = shift_half_even(total, row.shift);
+            result[v] = output_t(clamp(total_t(rounded + total_t(row.zero)), row.low, row.high));
         }
         out.write(result);
         word = word == row.words - 1 ? 0 : word + 1;

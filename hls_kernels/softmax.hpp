@@ -54,8 +54,8 @@ struct softmax_exponential_row {
 struct softmax_factor_row {
     int iterations;  // rows
     bool log;
-    int fraction;  // fractional bits of a sum
-    int scale;     // reciprocals are those of 2**scale
+    int fraction;       // fractional bits of a sum
+    int64_t numerator;  // what a sum divides
 };
 
 struct softmax_scale_row {
@@ -65,6 +65,7 @@ struct softmax_scale_row {
     int left_difference;  // left shifts of a difference and of a logarithm to one unit
     int left_logarithm;
     int shift;  // right shift to the output's unit
+    int zero;   // zero point of the output
     int low;    // clamp, in raw output integers
     int high;
 };
@@ -180,7 +181,7 @@ SoftmaxFactor:
         const typename Config::sum_t sum = sums.read();
         factor_t factor = 0;
         if (Config::kSoftmax && (!Config::kLog || !row.log)) {
-            const quotient_t one = quotient_t(quotient_t(1) << row.scale);
+            const quotient_t one = quotient_t(row.numerator);
             const quotient_t divisor =
                 sum > typename Config::sum_t(0) ? quotient_t(sum) : one;  // no tables yet
             factor = factor_t(quotient_t(one + quotient_t(sum >> 1)) / divisor);
@@ -217,7 +218,8 @@ SoftmaxScale:
                 const total_t difference = total_t(total_t(value[v]) << row.left_difference);
                 total = total_t(-difference - total_t(total_t(factor) << row.left_logarithm));
             }
-            result[v] = output_t(clamp(shift_half_even(total, row.shift), row.low, row.high));
+            const total_t rounded = shift_half_even(total, row.shift);
+            result[v] = output_t(clamp(total_t(rounded + total_t(row.zero)), row.low, row.high));
         }
         out.write(result);
         word = word == row.words - 1 ? 0 : word + 1;

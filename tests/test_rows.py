@@ -17,6 +17,7 @@ from test_qdq import onnxruntime_trace
 import intarsia
 from intarsia import golden
 from intarsia.board import load_board
+from intarsia.fixed_point import FixedPoint
 from intarsia.graph_file import load_graph, save_graph
 from intarsia.machine.lower import lower
 from intarsia.machine.unit_kinds import build_hardware
@@ -98,6 +99,21 @@ def test_every_width_of_word(lanes: int, outputs: int, kind: str) -> None:
 @pytest.mark.parametrize("bits", [4, 7, 9, 12, 16])
 def test_every_width_of_number(bits: int) -> None:
     check(every_kind(), "sequential", 8, 8, QuantiseOptions(8, bits))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_scales_and_zero_points_of_the_model(kind: str) -> None:
+    r = np.random.default_rng(4)
+    graph = rows((5, 13), [norm(r, 13), product(r, 13, 21), softmax(21, 5), product(r, 21, 6)])
+    formats = {
+        "x": FixedPoint.of_scale(8, 0.021, 5),
+        "t0": FixedPoint.of_scale(8, 0.033, -7),
+        "t1": FixedPoint.of_scale(8, 0.05, 11),
+        "t2": FixedPoint.of_scale(8, 1 / 255, -128),
+    }
+    tensors = {name: replace(tensor, format=formats.get(name)) for name, tensor in graph.tensors.items()}
+    machine = check(replace(graph, tensors=tensors), kind, 8, 8)
+    assert machine.lanes == 8
 
 
 def test_chosen_schedule_and_every_pure_one_agree_with_the_timed_simulation() -> None:

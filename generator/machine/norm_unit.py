@@ -227,7 +227,15 @@ class NormHardware:
             iterations = self._pixels(index) * words
             rows.append(
                 NormScaleRow(
-                    iterations, words, one.channels, entry, one.beta_shift, one.shift, one.low, one.high
+                    iterations,
+                    words,
+                    one.channels,
+                    entry,
+                    one.beta_shift,
+                    one.shift,
+                    one.zero,
+                    one.low,
+                    one.high,
                 )
             )
             entry += words

@@ -335,7 +335,7 @@ class SoftmaxFactorRow(Row):
     iterations: int = 0
     log: bool = False
     fraction: int = 0
-    scale: int = 0
+    numerator: int = 0
 
 
 @dataclass(frozen=True)
@@ -351,6 +351,7 @@ class SoftmaxScaleRow(Row):
     left_difference: int = 0
     left_logarithm: int = 0
     shift: int = 0
+    zero: int = 0
     low: int = 0
     high: int = 0
 
@@ -396,5 +397,6 @@ class NormScaleRow(Row):
     entry: int = 0
     beta_shift: int = 0
     shift: int = 0
+    zero: int = 0
     low: int = 0
     high: int = 0

@@ -270,7 +270,7 @@ class SoftmaxHardware:
     def _factor(self, index: int) -> SoftmaxFactorRow:
         run, numbers = self.runs[index], self.numbers[index]
         pixels = self.graph.output_tensor(run.task).pixels
-        return SoftmaxFactorRow(pixels, _log(run), numbers.fraction, numbers.scale)
+        return SoftmaxFactorRow(pixels, _log(run), numbers.fraction, numbers.numerator)
 
     def _scale(self, row: SoftmaxMaximumRow, index: int) -> SoftmaxScaleRow:
         numbers = self.numbers[index]
@@ -281,6 +281,7 @@ class SoftmaxHardware:
             numbers.left_difference,
             numbers.left_logarithm,
             numbers.shift,
+            numbers.zero,
             numbers.low,
             numbers.high,
         )

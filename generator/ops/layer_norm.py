@@ -102,8 +102,10 @@ class LayerNormalization(Operator):
         Raises:
             IntarsiaError: the rows are too long for integers of 62 bits.
         """
-        gamma_format = choose_weight_format(task.values["gamma"], GAMMA_BITS)
-        beta_format = choose_weight_format(task.values["beta"], BETA_BITS)
+        unit = output.mantissa  # gamma and beta are in multiples of it, so that a shift leads to the output
+        gamma_format = choose_weight_format(task.values["gamma"] / unit, GAMMA_BITS)
+        beta_format = choose_weight_format(task.values["beta"] / unit, BETA_BITS)
+        gamma_format, beta_format = replace(gamma_format, mantissa=unit), replace(beta_format, mantissa=unit)
         gamma = gamma_format.quantise(task.values["gamma"])
         finest = gamma_format.exponent - z_fraction(inputs[0], output, (gamma_format, gamma), self.epsilon)
         beta_format = replace(beta_format, exponent=max(beta_format.exponent, finest))
