@@ -13,6 +13,8 @@ from intarsia.nest import FILL, factor
 from intarsia.ops.matmul import MatMul
 from intarsia.ops.move import Move, move
 from intarsia.quantise import QuantiseOptions
+from intarsia.schedule.mixed import mixed
+from intarsia.schedule.phases import Engines
 from intarsia.schedule.pure import sequential
 from intarsia.task_graph import UNBOUNDED, Task, TaskGraph, Tensor
 
@@ -133,3 +135,11 @@ def attention(tokens: int, keys: int, heads: int, depth: int) -> TaskGraph:
     joined = add("joined", moved(back.reshape(1, tokens, width), 2), mixed)
     add("y", Dense(2), joined, weight=rng.normal(0, 0.4, (width, width)))
     return TaskGraph("attention", ("x",), ("y",), tensors, tuple(tasks))
+
+
+@pytest.mark.parametrize("outputs", [(4, 4), (4, 8), (8, 4, 4)])
+def test_mixed_schedules_share_computed_operands(outputs: tuple[int, ...]) -> None:
+    integers = quantised(attention(9, 9, 2, 8))
+    schedule = mixed(integers, Engines(outputs, 4), 1 << 20)
+    assert any(a.words for phase in schedule.phases for a in phase.assignments)  # some task is shared
+    assert_equals_golden(integers, schedule)

@@ -15,8 +15,11 @@ import networkx as nx
 
 from ..machine.hardware import words_of
 from ..machine.mac_unit import ENGINE
+from ..machine.move_unit import MOVE
 from ..machine.unit_kinds import KINDS, is_engine_task, kind_of
+from ..machine.wiring import is_move
 from ..task_graph import Task, TaskGraph
+from .bundles import bundles
 from .plan import Assignment, Pattern, Phase, Unit
 
 MOST_FOLLOWERS = 2
@@ -31,12 +34,15 @@ class Engines:
     lanes: int
 
     def units(self) -> tuple[Unit, ...]:
-        """All units that phases may use, in datapath order."""
-        return tuple(
+        """All units that phases may use, in datapath order; moves come first, as they read from memory."""
+        moves = (Unit(f"{MOVE.name}{index}", MOVE.name) for index in range(2 * len(self.outputs)))
+        behind = (
             Unit(f"{kind.name}{index}", kind.name, outputs if kind is ENGINE else 0)
             for index, outputs in enumerate(self.outputs)
             for kind in KINDS
+            if kind is not MOVE
         )
+        return (*moves, *behind)
 
 
 def candidate_phases(graph: TaskGraph, engines: Engines) -> Iterator[Phase]:
@@ -46,23 +52,30 @@ def candidate_phases(graph: TaskGraph, engines: Engines) -> Iterator[Phase]:
 
 
 def connected_sets(graph: TaskGraph, most_macs: int) -> list[tuple[str, ...]]:
-    """Convex, connected sets of tasks with at most `most_macs` mac tasks, in topological order, each once.
+    """Convex, connected sets of bundles with at most `most_macs` mac tasks, in topological order, each once.
 
-    Convex: no path leaves the set and comes back, so the set can run as one phase.
+    Convex: no path leaves the set and comes back, so the set can run as one phase. Names of tasks, moves included.
     """
     order = {task.name: index for index, task in enumerate(graph.tasks)}
     is_mac = {task.name: is_engine_task(graph, task) for task in graph.tasks}
     digraph = graph.digraph
+    bundle_of = {
+        task.name: frozenset(task.name for task in bundle.tasks)
+        for bundle in bundles(graph)
+        for task in bundle.tasks
+    }
+    leads = {task.name for bundle in bundles(graph) for task in bundle.leaders}
     found: set[frozenset[str]] = set()
-    frontier = [frozenset([name]) for name in order]
+    frontier = list(dict.fromkeys(bundle_of.values()))
     while frontier:
         found.update(frontier)
         grown: set[frozenset[str]] = set()
         for names in frontier:
-            for neighbour in {n for name in names for n in digraph.successors(name)} - names:
-                larger = names | {neighbour}
+            around = {n for name in names for n in (*digraph.successors(name), *digraph.predecessors(name))}
+            for neighbour in around - names:
+                larger = names | bundle_of[neighbour]
                 macs = sum(is_mac[name] for name in larger)
-                if macs <= most_macs and len(larger) <= max(macs, 1) * (1 + MOST_FOLLOWERS):
+                if macs <= most_macs and len(larger - leads) <= max(macs, 1) * (1 + MOST_FOLLOWERS):
                     grown.add(larger)
         frontier = [names for names in grown if names not in found]
     ordered = [
@@ -106,7 +119,12 @@ def _assign(
     """Assignments of a phase, or None if a unit would have two tasks."""
     result: list[Assignment] = []
     behind: dict[str, int] = {}  # task -> index of the last engine on its way
+    moves = 0
     for task in tasks:
+        if is_move(graph, task):
+            result.append(Assignment(task.name, f"{MOVE.name}{moves}"))
+            moves += 1
+            continue
         before = [
             behind[p.name] for name in task.inputs if (p := graph.producers.get(name)) and p.name in behind
         ]
@@ -119,7 +137,8 @@ def _assign(
             behind[task.name] = index
             result.append(Assignment(task.name, f"{kind_of(graph, task).name}{index}"))
     units = [assignment.unit for assignment in result]
-    return tuple(result) if len(set(units)) == len(units) else None
+    fits = len(set(units)) == len(units) and moves <= 2 * len(engines.outputs)
+    return tuple(result) if fits else None
 
 
 def _shares(graph: TaskGraph, engines: Engines, task: Task, group: range) -> list[Assignment]:
