@@ -578,12 +578,6 @@ REFUSED = {
         {},
         "and 3 more",
     ),
-    "softmax along no channels": (
-        [node("Softmax", ["x"], "s", axis=1), node("Relu", ["s"], "y")],
-        (1, 5, 6),
-        {},
-        r"Softmax node 'n_s': it works along axis 1 .*channels are on axis 2",
-    ),
     "quantised": (
         [node("QuantizeLinear", ["x", "s"], "q"), node("DequantizeLinear", ["q", "s"], "y")],
         (1, 6),

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from graphs import quantised
+from machines import assert_equals_golden, pure_schedule
 from onnx_models import check, make_model, node, random
 
 from intarsia.constant_folding import shapes_of
@@ -155,7 +156,6 @@ REFUSED: dict[str, tuple[list[onnx.NodeProto], dict[str, Any], str]] = {
         {"g": random(6)},
         "further result",
     ),
-    "other axis": ([node("Softmax", ["x"], "s", axis=1), node("Relu", ["s"], "y")], {}, "along axis 1"),
 }
 
 
@@ -164,6 +164,25 @@ def test_refused(case: str) -> None:
     nodes, constants, message = REFUSED[case]
     with pytest.raises(IntarsiaError, match=message):
         import_model(make_model(nodes, X, constants))
+
+
+ALONG_OTHER_AXES = {
+    "softmax of rows": ([node("Softmax", ["x"], "s", axis=1), node("Abs", ["s"], "y")], X),
+    "softmax of an image": ([node("Softmax", ["x"], "s", axis=2), node("Abs", ["s"], "y")], ("N", 3, 4, 6)),
+    "norm of an image": (
+        [node("LayerNormalization", ["x", "g"], "s"), node("Abs", ["s"], "y")],
+        ("N", 3, 4, 6),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ALONG_OTHER_AXES)
+def test_along_other_axes_a_move_comes_before(case: str) -> None:
+    nodes, shape = ALONG_OTHER_AXES[case]
+    graph = check(make_model(nodes, shape, {"g": random(6)}))
+    assert [task.operator.name for task in graph.tasks][:2] == ["Move", nodes[0].op_type]
+    integers = quantised(graph)
+    assert_equals_golden(integers, pure_schedule(integers, "sequential", 4, 4))
 
 
 def test_softmax_before_opset_13() -> None:

@@ -17,7 +17,7 @@ from ..quantise.exponents import choose_weight_format
 from ..requantisation import clamp_bounds
 from ..task_graph import Parameter
 from ..work import NormWork
-from .rows import from_rows, row_axis, to_rows
+from .rows import from_rows, to_rows
 
 if TYPE_CHECKING:
     from ..fixed_point import FixedPoint, Floats
@@ -47,7 +47,7 @@ class LayerNormalization(Operator):
 
     @classmethod
     def from_onnx(cls, node: OnnxNode) -> Task:
-        """A node along the channels."""
+        """A node along the last axis."""
         x = node.tensor()
         first = node.attributes.get("axis", -1) % len(x.shape)
         axis = len(x.shape) - 1
@@ -57,7 +57,7 @@ class LayerNormalization(Operator):
         )
         asked = [name for name in node.outputs[1:] if name]
         node.require(not asked, f"its further result {asked[:1]} is read. Supported: the first result only")
-        channels = x.shape[row_axis(node, x, axis)]
+        channels = x.shape[axis]
         epsilon = float(node.attributes.get("epsilon", _EPSILON))
         node.require(epsilon >= 0, f"epsilon is {epsilon:g}. Supported: zero or more")
         gamma, beta = node.numbers(1), node.numbers(2)
@@ -70,13 +70,17 @@ class LayerNormalization(Operator):
         )
 
     def infer(self, inputs: Sequence[Tensor], parameters: Mapping[str, Array]) -> tuple[tuple[int, ...], int]:
-        """As the input."""
+        """As the input, with the channels on `axis`."""
         x = inputs[0]
-        if (x.channel_axis, x.channels) != (self.axis, len(parameters["gamma"])):
+        if x.shape[self.axis] != len(parameters["gamma"]):
             raise IntarsiaError(
                 f"{x.name!r} of shape {x.shape} has no rows of {len(parameters['gamma'])} on axis {self.axis}"
             )
-        return x.shape, x.channel_axis
+        return x.shape, self.axis
+
+    def channel_axes(self, inputs: Sequence[Tensor]) -> tuple[int, ...]:
+        """Along a row."""
+        return (self.axis,)
 
     def accumulate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Array:
         """The real function, for the float model."""

@@ -16,7 +16,7 @@ from ..operator import Array, Operator
 from ..requantisation import clamp_bounds
 from ..task_graph import Parameter
 from ..work import SoftmaxWork
-from .rows import from_rows, row_axis, to_rows
+from .rows import from_rows, to_rows
 
 if TYPE_CHECKING:
     from ..fixed_point import FixedPoint
@@ -30,7 +30,7 @@ _OF_ONE_AXIS = 13
 
 @dataclass(frozen=True)
 class Softmax(Operator):
-    """exp(x) / sum(exp(x)) along `axis`, the channels.
+    """exp(x) / sum(exp(x)) along `axis`, which are the channels.
 
     With a causal `period` T, of row r (pixels counted in order) only the elements 0 .. r % T + `first` - 1 count, and the
     others give 0: the mask of attention over T positions, without a tensor for it.
@@ -49,7 +49,7 @@ class Softmax(Operator):
 
     @classmethod
     def from_onnx(cls, node: OnnxNode) -> Task:
-        """A node along the channels."""
+        """A node along any one axis."""
         x = node.tensor()
         axis = node.attributes.get("axis", -1 if node.opset >= _OF_ONE_AXIS else 1) % len(x.shape)
         if node.opset < _OF_ONE_AXIS and prod(x.shape[axis:]) == x.shape[-1]:
@@ -59,16 +59,20 @@ class Softmax(Operator):
             f"before opset {_OF_ONE_AXIS} it works over all axes from {axis} on, of {x.name!r} of shape {x.shape}. "
             f"Supported: one axis. Export the model with opset {_OF_ONE_AXIS} or later",
         )
-        return node.task(cls(row_axis(node, x, axis), x.shape[axis]))
+        return node.task(cls(axis, x.shape[axis]))
 
     def infer(self, inputs: Sequence[Tensor], parameters: Mapping[str, Array]) -> tuple[tuple[int, ...], int]:
-        """As the input."""
+        """As the input, with the channels on `axis`."""
         x = inputs[0]
-        if (x.channel_axis, x.channels) != (self.axis, self.channels):
+        if x.shape[self.axis] != self.channels:
             raise IntarsiaError(
                 f"{x.name!r} of shape {x.shape} has no rows of {self.channels} on axis {self.axis}"
             )
-        return inputs[0].shape, inputs[0].channel_axis
+        return x.shape, self.axis
+
+    def channel_axes(self, inputs: Sequence[Tensor]) -> tuple[int, ...]:
+        """Along a row."""
+        return (self.axis,)
 
     def accumulate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Array:
         """The real function, for the float model."""
