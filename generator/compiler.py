@@ -77,6 +77,8 @@ def compile_model(
     room = part_of(target, budget)
     options = QuantiseOptions(weight_bits, activation_bits, per_channel)
     imported = import_model(model)
+    own = tuple((name, *numbers) for name, numbers in imported.integer_inputs.items())
+    preprocess = replace(preprocess, integers=own)
     float_graph = passes.run(imported.graph)
     float_model = add_moved_tensors(imported.model, float_graph)
     inputs = tuple(float_graph.tensors[name] for name in float_graph.inputs)
@@ -105,7 +107,7 @@ def compile_model(
         timed=fifo_sizing,
         board=target,
         clock_mhz=target.clock_mhz,
-        float_model=float_model,
+        float_model=float_model if imported.reference is imported.model else imported.reference,
         quantised_model=export_qdq(graph),
         samples={name: values[:KEPT_SAMPLES] for name, values in samples.arrays.items()},
         preprocess=preprocess,

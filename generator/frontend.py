@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +21,7 @@ from .operator import Array
 from .ops import BY_ONNX_TYPE
 from .ops.conv import grouped_note
 from .ops.reshape import channel_axis
+from .prequantised import Unpacked, is_prequantised, unpack, with_steps
 from .task_graph import Task, TaskGraph, Tensor
 
 HOST_TAIL = ("Softmax", "LogSoftmax", "Flatten", "Reshape", "Squeeze", "Unsqueeze")
@@ -40,16 +42,23 @@ class ImportedModel:
             size is open (named `batch`), or 1 where the model mixes samples.
         host_tail: operator and name of each last node that is left to the host.
         notes: remarks for the report.
+        reference: what the design is compared with: `model`, or the quantised model as it came, with float inputs.
+        integer_inputs: scale and zero point of each graph input that was integers.
     """
 
     graph: TaskGraph
     model: onnx.ModelProto
     host_tail: tuple[str, ...]
     notes: tuple[str, ...]
+    reference: onnx.ModelProto
+    integer_inputs: Mapping[str, tuple[float, int]]
 
 
 def import_model(source: Source) -> ImportedModel:
-    """Import a float ONNX model of a CNN or MLP, with images as (batch, channels, height, width).
+    """Import an ONNX model of a CNN or MLP, with images as (batch, channels, height, width).
+
+    A model that comes quantised is imported as the float model that it stands for; tensors and parameters of the graph
+    then have the model's own formats and steps.
 
     Args:
         source: path of an .onnx file, or a model in memory, which stays as it is.
@@ -58,6 +67,9 @@ def import_model(source: Source) -> ImportedModel:
         IntarsiaError: the file cannot be read, or the model has something that is not supported.
     """
     model = load(source)
+    unpacked = unpack(model) if is_prequantised(model) else None
+    if unpacked is not None:
+        model = unpacked.model
     notes = normalise(model)
     nodes, outputs, tail = split_host_tail(model.graph)
     if not nodes:
@@ -75,10 +87,14 @@ def import_model(source: Source) -> ImportedModel:
             "Export the model without them, or cut it before the first of them"
         )
     notes += tuple(f"{node} is left to the host" for node in tail)
-    graph, remarks = _task_graph(model, nodes, outputs, constants, shapes)
+    graph, remarks = _task_graph(model, nodes, outputs, constants, shapes, unpacked)
     tasks = tuple(replace(task, onnx_nodes=members.get(task.output, task.onnx_nodes)) for task in graph.tasks)
+    graph = graph.with_tasks(tasks)
     free_batch(model, shapes_of(model.graph))
-    return ImportedModel(graph.with_tasks(tasks), model, tail, notes + remarks)
+    if unpacked is None:
+        return ImportedModel(graph, model, tail, notes + remarks, model, {})
+    remarks += ("the model came quantised; its scales and zero points are kept",)
+    return ImportedModel(graph, model, tail, notes + remarks, unpacked.reference, unpacked.integer_inputs)
 
 
 def split_host_tail(graph: onnx.GraphProto) -> tuple[list[NodeProto], tuple[str, ...], tuple[str, ...]]:
@@ -105,17 +121,24 @@ def _task_graph(
     outputs: tuple[str, ...],
     constants: dict[str, Array],
     shapes: dict[str, tuple[int, ...]],
+    unpacked: Unpacked | None,
 ) -> tuple[TaskGraph, tuple[str, ...]]:
     """One task per node, with shapes checked against ONNX's, and remarks for the report."""
     graph = model.graph
     inputs = tuple(value.name for value in graph.input)
-    tensors = {name: Tensor(name, shapes[name], _input_axis(name, shapes, nodes)) for name in inputs}
+    formats = unpacked.formats if unpacked else {}
+    tensors = {
+        name: Tensor(name, shapes[name], _input_axis(name, shapes, nodes), formats.get(name))
+        for name in inputs
+    }
     tasks: list[Task] = []
     remarks: list[str] = []
     for node in nodes:
         view = _view(node, onnx_checks.opset(model), tensors, constants, shapes)
         task = BY_ONNX_TYPE[node.op_type].from_onnx(view)
-        tensors[task.output] = _output(view, task, tensors)
+        if unpacked:
+            task = with_steps(view, task, unpacked.steps)
+        tensors[task.output] = replace(_output(view, task, tensors), format=formats.get(task.output))
         tasks.append(task)
         remarks += filter(None, [grouped_note(view, task)])
     made = {task.output for task in tasks}

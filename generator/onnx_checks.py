@@ -44,8 +44,9 @@ def check(model: onnx.ModelProto) -> None:
     _refuse(
         nodes,
         lambda node: node.op_type in _QUANTISED or node.op_type.startswith("QLinear"),
-        "quantised operators",
-        "Give the float model instead: intarsia quantises it itself",
+        "quantised operators that are not supported",
+        "Supported: static quantisation by QuantizeLinear and DequantizeLinear, QLinearConv, QLinearMatMul, ConvInteger and "
+        "MatMulInteger. Or give the float model: intarsia quantises it itself",
     )
     _refuse(
         nodes,

@@ -35,6 +35,8 @@ class Operator:
     lowering_tolerance: ClassVar[int] = 0
     """LSB by which the golden may differ from the QDQ model in ONNX Runtime, for the same input: a proven or measured bound
     of integer algorithms that are not exact; 0 for all others."""
+    homogeneous: ClassVar[bool] = False
+    """True if inputs that are all multiplied by a positive factor give results multiplied by it."""
     onnx_types: ClassVar[tuple[str, ...]] = ()
     """ONNX operators that `from_onnx` reads."""
     transient: ClassVar[str] = ""

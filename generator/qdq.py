@@ -19,7 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 from .fixed_point import ChannelFormat, FixedPoint, ParameterFormat
 from .operator import Array
 from .qdq_rounding import round_nodes
-from .requantisation import requantisation
+from .requantisation import mantissas_cancel, requantisation
 from .rounding import Rounding
 from .task_graph import Task, TaskGraph
 
@@ -66,10 +66,15 @@ class QdqBuilder:
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
         self._prefix = graph.name
+        self._plain = False
 
     def activation(self, tensor: str) -> str:
-        """Name of the dequantised float tensor."""
-        return self._real[tensor]
+        """Name of the dequantised float tensor, as the current task reads it."""
+        if not self._plain:
+            return self._real[tensor]
+        number = replace(self._graph.tensors[tensor].number, mantissa=1.0)
+        operands = [self._raw[tensor], *self._scale_and_zero(f"{tensor}_plain", number)]
+        return self.node("DequantizeLinear", operands)
 
     def parameters(self, task: Task, *roles: str) -> list[str]:
         """Names of the task's dequantised parameters, without the roles that it does not have."""
@@ -97,8 +102,14 @@ class QdqBuilder:
         return self.constant(np.array(value, np.float32), f"{self._prefix}/{name}")
 
     def begin(self, task: Task) -> None:
-        """Name the nodes that follow after a task."""
+        """Name the nodes that follow after a task.
+
+        Where the mantissa of all its scales is the same, it does not matter, and the task gets scales without it: float32
+        is then exact.
+        """
         self._prefix = task.name
+        mantissa = self._graph.output_tensor(task).number.mantissa
+        self._plain = mantissa != 1 and mantissas_cancel(self._graph, task)
 
     def store(self, task: Task, real: str) -> None:
         """Append the task's clamp, where it is narrower than what QuantizeLinear saturates to, and its rounding."""
@@ -119,13 +130,16 @@ class QdqBuilder:
 
     def _round(self, tensor: str, real: str, number: FixedPoint, low: int, high: int) -> None:
         """Raw values, within bounds, and their real values again."""
-        scale = self.constant(np.array(number.scale, np.float32), f"{tensor}_scale")
-        zero = self.constant(np.array(number.zero, container(number)), f"{tensor}_zero_point")
+        scale, zero = self._scale_and_zero(tensor, number)
         raw = self._raw[tensor]
-        if number.rounding is Rounding.HALF_EVEN:
+        if self._plain and number.rounding is Rounding.HALF_EVEN:
+            plain = replace(number, mantissa=1.0)
+            operands = [self._clip(real, plain, low, high), self.number(plain.scale, "plain_scale"), zero]
+        elif number.rounding is Rounding.HALF_EVEN:
             operands = [self._clip(real, number, low, high), scale, zero]
         else:
-            steps = round_nodes(self, self.node("Div", [real, scale]), number.rounding)
+            step = self.number(2.0**number.exponent, "plain_scale") if self._plain else scale
+            steps = round_nodes(self, self.node("Div", [real, step]), number.rounding)
             whole = replace(number, exponent=0, mantissa=1.0)
             operands = [self._clip(steps, whole, low, high), self.number(1, "one"), zero]
         self._append("QuantizeLinear", operands, raw, self._unique(f"{tensor}/QuantizeLinear"))
@@ -175,6 +189,11 @@ class QdqBuilder:
             for bound, limit, what in ((low, limits.min, "min"), (high, limits.max, "max"))
         ]
         return self.node("Clip", [tensor, *bounds]) if any(bounds) else tensor
+
+    def _scale_and_zero(self, prefix: str, number: FixedPoint) -> tuple[str, str]:
+        scale = self.constant(np.array(number.scale, np.float32), f"{prefix}_scale")
+        zero = self.constant(np.array(number.zero, container(number)), f"{prefix}_zero_point")
+        return scale, zero
 
     def _dequantise(self, raw: str, number: ParameterFormat, prefix: str, result: str) -> str:
         scales = np.array(number.scales, np.float32)

@@ -137,6 +137,12 @@ def fixed_multiplier(ratio: float, bits: int) -> tuple[int, int]:
     return (multiplier >> twos, shift - twos) if twos > 0 else (multiplier, shift)
 
 
+def mantissas_cancel(graph: TaskGraph, task: Task) -> bool:
+    """True if the task gives the same integers with all scales divided by their mantissa, which they share."""
+    mantissas = {tensor.number.mantissa for tensor in (*graph.input_tensors(task), graph.output_tensor(task))}
+    return task.operator.homogeneous and len(mantissas) == 1
+
+
 def accumulator_units(task: Task, operands: Sequence[float]) -> tuple[float, ...]:
     """Values of the accumulator's unit, one for all or one for each output channel.
 

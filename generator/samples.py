@@ -37,11 +37,13 @@ class Preprocess:
     """How sample files become model inputs; kept in design.json, so that verification does the same.
 
     `scale` multiplies uint8 data (other data stay as they are); `fit` says what happens to images smaller than
-    the model's: zeros around them, or an error.
+    the model's: zeros around them, or an error. `integers` are graph inputs that the model takes as integers, each as
+    (name, scale, zero point): samples of an integer type are such integers.
     """
 
     scale: float = 1 / 255
     fit: Literal["pad", "error"] = "pad"
+    integers: tuple[tuple[str, float, int], ...] = ()
 
     def __post_init__(self) -> None:
         if self.fit not in ("pad", "error"):
@@ -191,7 +193,12 @@ def _prepare(
             f"{where} has NaN or infinity (or a value beyond float32) in sample {bad}. Samples must be finite "
             "numbers: leave it out or mend it"
         )
-    if values.dtype == np.uint8:
+    own = next((numbers for name, *numbers in preprocess.integers if name == tensor.name), None)
+    if own is not None and values.dtype.kind in "iu":
+        scale, zero = own
+        reals = ((reals.astype(np.float64) - zero) * scale).astype(np.float32)
+        notes[f"input {tensor.name!r}: {values.dtype} samples are the model's own integers"] = None
+    elif values.dtype == np.uint8:
         reals *= np.float32(preprocess.scale)
         if preprocess.scale != 1:
             shown = "1/255" if preprocess.scale == Preprocess.scale else f"{preprocess.scale:g}"
@@ -204,7 +211,7 @@ def _prepare(
 def _per_sample(values: Array, tensor: Tensor) -> Array | None:
     """The array as (samples, *shape without batch axis), images of other sizes included; None if it cannot be.
 
-    Added or dropped: a batch axis of 1 in every sample, a channel axis of 1, the sample axis of a lone sample;
+    Added or dropped: any axes of 1 in every sample, the sample axis of a lone sample;
     flat samples of the right number of values get the shape.
     """
     target = tensor.shape[1:]
@@ -220,9 +227,15 @@ def _per_sample(values: Array, tensor: Tensor) -> Array | None:
     for candidate in candidates:
         if _fits(candidate[1:], target):
             return values.reshape(candidate)
-    if math.prod(shape[1:]) == math.prod(target) and (len(shape) == 2 or len(target) == 1):
+    flat = len(shape) == 2 or len(target) == 1
+    if math.prod(shape[1:]) == math.prod(target) and (flat or _long(shape[1:]) == _long(target)):
         return values.reshape(shape[0], *target)
     return None
+
+
+def _long(shape: tuple[int, ...]) -> list[int]:
+    """Axes of more than one element."""
+    return [size for size in shape if size != 1]
 
 
 def _fits(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:

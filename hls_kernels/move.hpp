@@ -2,7 +2,7 @@
 // process takes the piece out of it and puts it at its place in the result.
 //
 // A piece is 1 to kLanes elements that lie side by side in one word of the source and in one word of the
-// result. Pieces without a source are zeros, and so is what a pixel's last word has beyond its channels.
+// result. Pieces without a source hold the zero point; what a pixel's last word has beyond its channels is 0.
 // Config: kLanes (a power of two), input_t, row(phase).
 // Cycles: iterations = pixels * pieces, II = 1.
 #pragma once
@@ -19,6 +19,7 @@ struct move_row {
     int pieces;  // of a pixel
     int piece;   // elements of a piece
     int last;    // elements of the last piece of a pixel
+    int fill;    // what pieces without a source hold: the zero point
     nest_row<kDims> from;
 };
 
@@ -44,7 +45,10 @@ Move:
         for (int v = 0; v < Config::kLanes; ++v) {
 #pragma HLS UNROLL
             if (v >= slot) {
-                result[v] = v < behind && sourced ? word[(v - slot + lane) & (Config::kLanes - 1)] : 0;
+                const typename Config::input_t value = sourced
+                                                           ? word[(v - slot + lane) & (Config::kLanes - 1)]
+                                                           : typename Config::input_t(row.fill);
+                result[v] = v < behind ? value : typename Config::input_t(0);
             }
         }
         slot += row.piece;

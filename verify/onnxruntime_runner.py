@@ -57,6 +57,13 @@ class TracedSession:
         axes = {one.name: one.shape[0] for one in self._session.get_inputs() if one.shape}
         if missing := [name for name in graph.inputs if name not in axes]:
             raise ModelError(f"{path} has no input {missing[0]!r}; its inputs are {', '.join(axes)}")
+        own = {one.name: tuple(one.shape[1:]) for one in self._session.get_inputs()}
+        self._shapes = {
+            name: own[name]
+            if all(isinstance(size, int) for size in own[name])
+            else graph.tensors[name].shape[1:]
+            for name in graph.inputs
+        }
         self._batched = all(not isinstance(axes[name], int) for name in graph.inputs)
 
     def run(self, values: Mapping[str, Array]) -> dict[str, Array]:
@@ -72,7 +79,7 @@ class TracedSession:
 
     def _run(self, values: Mapping[str, Array], samples: int) -> dict[str, Array]:
         feed = {
-            name: np.asarray(values[name], np.float32).reshape(samples, *self._graph.tensors[name].shape[1:])
+            name: np.asarray(values[name], np.float32).reshape(samples, *self._shapes[name])
             for name in self._graph.inputs
         }
         wanted = [name for name in self._names.values() if name not in feed]

@@ -278,7 +278,8 @@ def _samples(project: Path, graph: TaskGraph, inputs: Path | str | None) -> Samp
     tensors = tuple(graph.tensors[name] for name in graph.inputs)
     options = read_json(project / "design.json").get("preprocess", {})
     path = Path(inputs) if inputs is not None else project / "samples.npz"
-    return load_samples(path, tensors, Preprocess(**options))
+    own = tuple(tuple(one) for one in options.pop("integers", ()))
+    return load_samples(path, tensors, Preprocess(**options, integers=own))
 
 
 def _check_budget(graph: TaskGraph, budget: Budget | None) -> None:

@@ -22,11 +22,12 @@ from .unit_kind import UnitKind
 
 @dataclass(frozen=True)
 class MoveHardware:
-    """A move unit with the plans of its tasks, in the order of `runs`."""
+    """A move unit with the plans of its tasks, in the order of `runs`; `fills` stand where a result has no source."""
 
     unit: Unit
     runs: tuple[Run, ...]
     plans: tuple[MovePlan, ...]
+    fills: tuple[int, ...]
 
     @property
     def name(self) -> str:
@@ -38,13 +39,13 @@ class MoveHardware:
         struct = f"{camel_case(builder.ids[self.name])}Move"
         dims = nest_dims(self.plans)
         rows = [
-            MoveRow(plan.nest.steps, plan.pieces, plan.piece, plan.last, nest_row(plan.nest, dims))
-            for plan in self.plans
+            MoveRow(plan.nest.steps, plan.pieces, plan.piece, plan.last, fill, nest_row(plan.nest, dims))
+            for plan, fill in zip(self.plans, self.fills, strict=True)
         ]
         builder.config(
             struct,
             "values in another order",
-            builder.by_phase(self.runs, rows, MoveRow(0, 0, 0, 0, idle_nest(dims))),
+            builder.by_phase(self.runs, rows, MoveRow(0, 0, 0, 0, 0, idle_nest(dims))),
             builder.comment(self.runs),
             (
                 Constant("kLanes", "kWordLanes"),
@@ -98,7 +99,12 @@ def build_move(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, st
     Raises:
         ScheduleError: a task is of another kind, or its values follow no nest of counters.
     """
-    return MoveHardware(unit, tuple(runs), tuple(plan_move(_work(graph, run.task), lanes) for run in runs))
+    return MoveHardware(
+        unit,
+        tuple(runs),
+        tuple(plan_move(_work(graph, run.task), lanes) for run in runs),
+        tuple(graph.input_tensors(run.task)[0].number.zero for run in runs),
+    )
 
 
 def _work(graph: TaskGraph, task: Task) -> MoveWork:

@@ -93,6 +93,7 @@ class MoveRow(Row):
     pieces: int
     piece: int
     last: int
+    fill: int
     source: NestRow
 
     @property

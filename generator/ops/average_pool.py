@@ -38,6 +38,7 @@ class AveragePool(Operator):
     pads: tuple[int, int, int, int] = (0, 0, 0, 0)
 
     name: ClassVar[str] = "AveragePool"
+    homogeneous: ClassVar[bool] = True
     onnx_types: ClassVar[tuple[str, ...]] = ("AveragePool", "GlobalAveragePool")
 
     @classmethod

@@ -133,6 +133,7 @@ class Add(Combine):
     """A + B: skip connections."""
 
     name: ClassVar[str] = "Add"
+    homogeneous: ClassVar[bool] = True
     kind: ClassVar[Combination] = Combination.SUM
 
 
@@ -141,6 +142,7 @@ class Sub(Combine):
     """A - B."""
 
     name: ClassVar[str] = "Sub"
+    homogeneous: ClassVar[bool] = True
     kind: ClassVar[Combination] = Combination.DIFFERENCE
 
 
@@ -158,6 +160,7 @@ class Max(Combine):
 
     name: ClassVar[str] = "Max"
     onnx_types: ClassVar[tuple[str, ...]] = ("Max",)
+    homogeneous: ClassVar[bool] = True
     kind: ClassVar[Combination] = Combination.MAXIMUM
 
 
@@ -167,4 +170,5 @@ class Min(Combine):
 
     name: ClassVar[str] = "Min"
     onnx_types: ClassVar[tuple[str, ...]] = ("Min",)
+    homogeneous: ClassVar[bool] = True
     kind: ClassVar[Combination] = Combination.MINIMUM

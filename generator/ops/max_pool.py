@@ -39,6 +39,7 @@ class MaxPool(Operator):
     pads: tuple[int, int, int, int] = (0, 0, 0, 0)
 
     name: ClassVar[str] = "MaxPool"
+    homogeneous: ClassVar[bool] = True
     onnx_types: ClassVar[tuple[str, ...]] = ("MaxPool", "GlobalMaxPool")
 
     @classmethod

@@ -33,6 +33,7 @@ class Move(Operator):
     digits: tuple[Digit, ...]
 
     name: ClassVar[str] = "Move"
+    homogeneous: ClassVar[bool] = True
     onnx_types: ClassVar[tuple[str, ...]] = tuple(RULES)
 
     @classmethod

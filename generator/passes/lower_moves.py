@@ -78,5 +78,6 @@ def _changes_nothing(task: Task, tensors: Mapping[str, Tensor]) -> bool:
     return (
         isinstance(task.operator, Move)
         and (x.shape, x.channel_axis) == (y.shape, y.channel_axis)
+        and y.format in (None, x.format)
         and np.array_equal(task.operator.nest.indices(), np.arange(prod(x.shape)))
     )

@@ -10,6 +10,7 @@ from dataclasses import replace
 from ..fixed_point import FixedPoint
 from ..ops.clamp import Clamp
 from ..ops.max_pool import MaxPool
+from ..ops.move import Move
 from ..ops.reshape import Reshape
 from ..ops.transpose import Transpose
 from ..task_graph import TaskGraph
@@ -18,7 +19,7 @@ from ..task_graph import TaskGraph
 def apply(graph: TaskGraph) -> TaskGraph:
     """Forwards through all tasks that make no new values, then backwards where nothing else reads the input."""
     formats = {name: tensor.format for name, tensor in graph.tensors.items()}
-    moving = [task for task in graph.tasks if isinstance(task.operator, MaxPool | Reshape | Transpose)]
+    moving = [task for task in graph.tasks if isinstance(task.operator, MaxPool | Move | Reshape | Transpose)]
     for task in graph.tasks:
         if task in moving or isinstance(task.operator, Clamp):
             formats[task.output] = formats[task.output] or formats[task.inputs[0]]

@@ -12,11 +12,11 @@ from math import frexp
 
 from ..accumulator_bound import WIDEST, accumulator_bound
 from ..errors import IntarsiaError
-from ..fixed_point import Rounding
-from ..requantisation import requantisation
+from ..requantisation import mantissas_cancel, requantisation
 from ..task_graph import Task, TaskGraph
 
-_FLOAT32_EXACT = 1 << 24
+FLOAT32_EXACT = 1 << 24
+"""Whole numbers below it are float32 numbers, and so are their sums."""
 
 
 class RangeError(IntarsiaError):
@@ -28,12 +28,14 @@ class AccumulatorRange:
     """What range analysis proves about one task.
 
     `float32_exact`: ONNX Runtime's float32 arithmetic on the QDQ model gives the same integers as the golden,
-    whatever the input and the order of summation; else the last bit of an output may differ.
+    whatever the input and the order of summation; else the last bit of an output may differ. `scales_exact` says
+    that it is not for scales that are no powers of two.
     """
 
     bound: int
     bits: int
     float32_exact: bool
+    scales_exact: bool = True
 
 
 def accumulator_ranges(graph: TaskGraph) -> Mapping[str, AccumulatorRange]:
@@ -75,22 +77,23 @@ def _range(graph: TaskGraph, task: Task) -> AccumulatorRange:
             f"{WIDEST} are allowed. Check that the model's weights and the calibration samples are of an "
             "ordinary size"
         )
-    exact = bound < _FLOAT32_EXACT and _scales_are_exact(graph, task)
+    scales_exact = _scales_are_exact(graph, task)
+    exact = bound < FLOAT32_EXACT and scales_exact
     if found.divisor > 1:
         # A quotient is rounded once more by float32. It falls on the right side of every rounding border while the
         # quotient is below 2**23 / denominator, because its distance to a border is at least 1 / (2 * denominator);
         # beyond the output's range the side does not matter.
         saturated = ((1 << graph.output_tensor(task).number.bits - 1) + 1) * found.divisor << found.right
-        exact = exact and min(bound << found.left, saturated) < _FLOAT32_EXACT // 2
-    return AccumulatorRange(bound, bits, exact)
+        exact = exact and min(bound << found.left, saturated) < FLOAT32_EXACT // 2
+    return AccumulatorRange(bound, bits, exact, scales_exact)
 
 
 def _scales_are_exact(graph: TaskGraph, task: Task) -> bool:
-    """True if float32 multiplies and divides by the task's scales without rounding, or if that cannot matter."""
+    """True if float32 multiplies and divides by the task's scales without rounding, or if the QDQ model avoids it."""
+    if mantissas_cancel(graph, task):
+        return True
     tensors = (*graph.input_tensors(task), graph.output_tensor(task))
     scales = [number.scale for number in (tensor.number for tensor in tensors)]
     for role in task.operator.weight_roles:
         scales += task.parameters[role].number.scales
-    nearest = graph.output_tensor(task).number.rounding in (Rounding.HALF_EVEN, Rounding.HALF_ODD)
-    same = task.operator.keeps_format() and nearest
-    return same or all(frexp(scale)[0] == 0.5 for scale in scales)
+    return all(frexp(scale)[0] == 0.5 for scale in scales)

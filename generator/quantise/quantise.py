@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from ..circulant import task_block
 from ..errors import IntarsiaError
 from ..fixed_point import FixedPoint
+from ..ops.matmul import MatMul
 from ..requantisation import accumulator_units
 from ..task_graph import Task, TaskGraph
 from .accumulators import accumulator_ranges
@@ -69,6 +70,7 @@ def quantise(
             found = task.operator.quantised_parameters(task, operands, output)
             tasks.append(replace(task, parameters=found))
             continue
+        _require_no_zero_points(task, operands)
         wanted = activations[task.output]
         block = task_block(graph, task)
         parameters = quantise_parameters(
@@ -93,6 +95,15 @@ def quantise(
     result = replace(graph, tensors=tensors, tasks=tuple(tasks))
     accumulator_ranges(result)
     return result
+
+
+def _require_no_zero_points(task: Task, operands: Sequence[FixedPoint]) -> None:
+    """The zero point of an input goes into the bias, which sums of weights do not know where those are computed."""
+    if isinstance(task.operator, MatMul) and any(number.zero for number in operands):
+        raise IntarsiaError(
+            f"task {task.name!r} ({task.operator.name}) multiplies two computed matrices with zero points "
+            f"{[number.zero for number in operands]}. Supported: zero points 0. Quantise the activations symmetrically"
+        )
 
 
 def finest_exponent(task: Task, operands: Sequence[float]) -> int:

@@ -1,0 +1,41 @@
+"""Steps of a node's constant weights, given to the task that the node became."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from ..onnx_node import Constant, OnnxNode
+from ..task_graph import Task
+from .strip import Steps
+
+
+def with_steps(node: OnnxNode, task: Task, known: Mapping[str, Steps]) -> Task:
+    """The task, its weights with a step for each output channel where the model has them.
+
+    Raises:
+        IntarsiaError: the steps differ along another axis than that of the output channels.
+    """
+    operand = node.operand(1)
+    if "weight" not in task.parameters or not isinstance(operand, Constant) or operand.name not in known:
+        return task
+    steps = known[operand.name]
+    weight = task.parameters["weight"]
+    axis = _output_axis(node, operand.values.ndim)
+    if steps.axis is not None and len(steps.values) > 1:
+        node.require(
+            steps.axis == axis,
+            f"the scales of its weights {operand.name!r} differ along axis {steps.axis}. Supported: one scale, or one for "
+            f"each output channel, that is along axis {axis}",
+        )
+    factor = abs(node.attributes.get("alpha", 1.0)) if node.op_type == "Gemm" else 1.0
+    values = np.broadcast_to(steps.values * factor, (len(weight.values),))
+    return replace(task, parameters={**task.parameters, "weight": replace(weight, steps=values)})
+
+
+def _output_axis(node: OnnxNode, rank: int) -> int:
+    """Axis of the output channels of constant weights."""
+    transposed = node.op_type == "Gemm" and node.attributes.get("transB", 0)
+    return 0 if node.op_type == "Conv" or transposed else rank - 1
