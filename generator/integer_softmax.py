@@ -119,15 +119,16 @@ def softmax_numbers(
     )
 
 
-def exponential_tables(source: FixedPoint, fraction: int) -> tuple[Integers, Integers]:
-    """Fine and coarse table: entry i is exp(-i * 2**e), and exp(-i * 2**(8 + e))."""
+def exponential_tables(source: FixedPoint, fraction: int, scale: float = 1.0) -> tuple[Integers, Integers]:
+    """Fine and coarse table: entry i is exp(-i * scale * 2**e), and exp(-i * scale * 2**(8 + e))."""
 
     def table(entries: int, step: float) -> Integers:
         values: Integers = np.rint(np.exp(-np.arange(entries) * step) * 2.0**fraction).astype(np.int64)
         return values
 
-    fine = table(1 << min(source.bits, FINE_BITS), source.scale)
-    return fine, table(1 << max(source.bits - FINE_BITS, 0), source.scale * (1 << FINE_BITS))
+    step = source.scale * scale
+    fine = table(1 << min(source.bits, FINE_BITS), step)
+    return fine, table(1 << max(source.bits - FINE_BITS, 0), step * (1 << FINE_BITS))
 
 
 def log_table() -> Integers:

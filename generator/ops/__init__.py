@@ -12,6 +12,7 @@ from .function import Function
 from .functions import FUNCTIONS
 from .layer_norm import LayerNormalization, RMSNormalization
 from .log_softmax import LogSoftmax
+from .mask import Mask
 from .matmul import MatMul
 from .max_pool import MaxPool
 from .move import Move
@@ -42,6 +43,7 @@ OPERATORS: tuple[type[Operator], ...] = (
     # Removed by passes
     Affine,
     Clamp,
+    Mask,
     Reshape,
     Transpose,
 )

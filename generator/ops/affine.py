@@ -12,6 +12,7 @@ from ..fixed_point import Floats
 from ..operator import Array, Operator
 from ..task_graph import Tensor
 from .combine import Add, Combine, Mul, Sub
+from .mask import Mask
 
 if TYPE_CHECKING:
     from ..onnx_node import OnnxNode
@@ -66,6 +67,11 @@ class Affine(Operator):
             )
             return _COMBINED[node.op_type].from_onnx(node)
         source, other = computed[0], 1 - computed[0]
+        values = node.constant(other)
+        if node.op_type == "Add" and values is not None:
+            masked = Mask.from_sum(node, source, values)
+            if masked is not None:
+                return masked
         constant = _per_channel(node, node.weights(other), node.tensor(source))
         one, zero = np.ones_like(constant), np.zeros_like(constant)
         match node.op_type:

@@ -30,7 +30,7 @@ _OF_ONE_AXIS = 13
 
 @dataclass(frozen=True)
 class Softmax(Operator):
-    """exp(x) / sum(exp(x)) along `axis`, which are the channels.
+    """exp(scale * x) / sum(exp(scale * x)) along `axis`, the channels.
 
     With a causal `period` T, of row r (pixels counted in order) only the elements 0 .. r % T + `first` - 1 count, and the
     others give 0: the mask of attention over T positions, without a tensor for it.
@@ -40,6 +40,7 @@ class Softmax(Operator):
     channels: int
     period: int = 0
     first: int = 1
+    scale: float = 1.0
 
     name: ClassVar[str] = "Softmax"
     onnx_types: ClassVar[tuple[str, ...]] = ("Softmax",)
@@ -76,8 +77,8 @@ class Softmax(Operator):
 
     def accumulate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Array:
         """The real function, for the float model."""
-        rows = to_rows(np.asarray(inputs[0], np.float64), self.axis)
-        counts = np.arange(self.channels) < self._limits(inputs[0])[:, np.newaxis]
+        rows = to_rows(np.asarray(inputs[0], np.float64), self.axis) * self.scale
+        counts = np.arange(self.channels) < self.limits(inputs[0])[:, np.newaxis]
         centred = np.where(
             counts, rows - rows.max(axis=1, keepdims=True, where=counts, initial=-np.inf), -np.inf
         )
@@ -90,7 +91,7 @@ class Softmax(Operator):
         x = np.asarray(inputs[0], np.int64)
         result = softmax_of_rows(
             to_rows(x, self.axis),
-            self._limits(x),
+            self.limits(x),
             parameters["fine"],
             parameters["coarse"],
             SoftmaxNumbers.of_array(parameters["numbers"]),
@@ -112,7 +113,7 @@ class Softmax(Operator):
             raise IntarsiaError(
                 f"task {task.name!r} ({self.name}): {error}. Use fewer --activation-bits"
             ) from error
-        fine, coarse = exponential_tables(inputs[0], numbers.fraction)
+        fine, coarse = exponential_tables(inputs[0], numbers.fraction, self.scale)
         return {
             "fine": Parameter(fine),
             "coarse": Parameter(coarse),
@@ -127,14 +128,16 @@ class Softmax(Operator):
     def to_qdq(self, builder: QdqBuilder, task: Task, graph: TaskGraph) -> str:
         """The ONNX operator; behind a Where with a constant mask if it is causal."""
         x = builder.activation(task.inputs[0])
+        if self.scale != 1.0:
+            x = builder.node("Mul", [x, builder.number(self.scale, "scale")])
         if self.period:
             sample = np.zeros((1, *graph.output_tensor(task).shape))
-            counts = np.arange(self.channels) < self._limits(sample)[:, np.newaxis]
+            counts = np.arange(self.channels) < self.limits(sample)[:, np.newaxis]
             mask = builder.constant(from_rows(counts, sample, self.axis)[0], f"{task.name}/mask")
             x = builder.node("Where", [mask, x, builder.number(-np.inf, "masked")])
         return builder.node(self.name, [x], axis=self.axis)
 
-    def _limits(self, x: Array) -> Integers:
+    def limits(self, x: Array) -> Integers:
         """How many elements of each row count, for samples of shape (samples, *tensor shape)."""
         pixels = np.arange(prod(x.shape[1:]) // self.channels)
         limits = np.full(len(pixels), self.channels)

@@ -12,6 +12,7 @@ from . import (
     fuse_clamp,
     fuse_functions,
     lower_moves,
+    mask_softmax,
     place_channels,
     remove_no_ops,
     short_names,
@@ -23,6 +24,7 @@ PIPELINE = (
     spread_formats,  # before all others: they move and remove tasks between tensors that share a format
     # Clean
     remove_no_ops,
+    mask_softmax,  # before fuse_functions, which would make a table of the factor
     # Fuse element-wise operators of one tensor
     fuse_functions,  # before all other fusions: they would take the factors and summands that belong to it
     # Fuse into the task before
