@@ -98,6 +98,7 @@ class Row:
     cells: tuple[Cell, ...]
     histograms: tuple[Histogram, ...]
     pictures: tuple[Picture, ...]
+    differences: tuple[str, ...]
     culprit: bool
 
 
@@ -119,6 +120,7 @@ def render(report: Report) -> str:
         edges=[
             (str(edge), " → ".join(report.worlds[end] for end in ends)) for edge, ends in report.edges.items()
         ],
+        anchors={layer.name: f"layer{number}" for number, layer in enumerate(report.layers)},
         figures=_figures(report),
         accuracy=accuracy_text(report),
         evidence=report.evidence.sample if report.evidence else "",
@@ -200,7 +202,8 @@ def _row(report: Report, number: int, layer: Layer, culprit: bool) -> Row:
             and not result.cumulative.problem
             and (edge is Edge.QUANTISATION or not result.cumulative.equal)
         ),
-        pictures=_pictures(report, layer),
+        pictures=_pictures(report, layer, 2 if culprit else 1),
+        differences=_differences(layer),
         culprit=culprit,
     )
 
@@ -255,7 +258,22 @@ def _bucket(bucket: int) -> str:
     return f"{sign}{low}" if low == 1 else f"{sign}{low} to {sign}{2 * low - 1}"
 
 
-def _pictures(report: Report, layer: Layer) -> tuple[Picture, ...]:
+def _differences(layer: Layer) -> tuple[str, ...]:
+    """The first and the worst element of each exact edge where the layer differs."""
+    lines = []
+    for edge, result in layer.edges.items():
+        if edge is Edge.QUANTISATION or result.cumulative is None:
+            continue
+        for what, one in (("first", result.cumulative.first), ("worst", result.cumulative.worst)):
+            if one is not None:
+                index = ", ".join(map(str, one.index))
+                lines.append(
+                    f"{edge}, {what}: [{index}] of sample {one.sample}, {one.expected} became {one.got}"
+                )
+    return tuple(lines)
+
+
+def _pictures(report: Report, layer: Layer, enlarged: int) -> tuple[Picture, ...]:
     """Both worlds and their difference, if the sample on record shows the tensor."""
     evidence: Evidence | None = report.evidence
     if evidence is None:
@@ -273,6 +291,8 @@ def _pictures(report: Report, layer: Layer) -> tuple[Picture, ...]:
     pictures = []
     for title, pixels in images.items():
         height, width = pixels.shape[:2]
-        zoom = max(1.0, min(8.0, 680 // width / 2, 320 // height / 2))  # by halves: three fit side by side
+        zoom = max(
+            1.0, min(8.0, enlarged * 680 // width / 2, enlarged * 320 // height / 2)
+        )  # by halves: three fit side by side
         pictures.append(Picture(title, data_uri(pixels), int(width * zoom), int(height * zoom)))
     return tuple(pictures)
