@@ -223,7 +223,7 @@ class Campaign:
         library: Path,
         weights: bytes,
         about: dict[str, Any] | None = None,
-        driver: Callable[[str], str] = lambda text: text,
+        driver: tuple[str, str, str] | None = None,
     ) -> Iterator[Outcome]:
         """A faulty C-simulation, or an emulated board with it, faulty weights, manifest or driver."""
         if not self._wanted(fault):
@@ -239,8 +239,9 @@ class Campaign:
             about["weights"]["sha256"] = about["sha256"]["weights.bin"] = digest
             (deploy / "manifest.json").write_text(json.dumps(about))
             (deploy / "weights.bin").write_bytes(weights)
-            text = (deploy / "accelerator.py").read_text()
-            (deploy / "accelerator.py").write_text(driver(text))
+            if driver:
+                file, old, new = driver
+                (deploy / file).write_text(replaced((deploy / file).read_text(), old, new))
             with BoardRunner(Path(name), library, timeout_s=120) as runner:
                 yield self.outcome(fault, world, layer, board=HardwareRunner(runner, self.graph))
 
@@ -345,15 +346,8 @@ class Campaign:
         library, weights = self._compiled(self.graph)
         yield from self._common(world="board", library=library, weights=weights)
         readers = [task.name for task in self.graph.tasks if set(task.inputs) & set(self.graph.inputs)]
-        for name, (old, new) in DRIVER.items():
-            yield from self._hardware(
-                "board",
-                name,
-                readers[0],
-                library,
-                weights,
-                driver=lambda text, old=old, new=new: replaced(text, old, new),  # type: ignore[misc]
-            )
+        for name, driver in DRIVER.items():
+            yield from self._hardware("board", name, readers[0], library, weights, driver=driver)
 
 
 def replaced(text: str, old: str, new: str) -> str:
@@ -416,14 +410,17 @@ KERNELS = {
 
 DRIVER = {
     "byte order of inputs": (
+        "accelerator.py",
         "    return packed.reshape(-1).view(np.uint8)\n",
         "    return np.ascontiguousarray(packed.reshape(-1).view(np.uint8).reshape(-1, 2)[:, ::-1]).reshape(-1)\n",
     ),
     "truncated DMA": (
+        "accelerator.py",
         'view[...] = packed[spec["tensor"]][first : first + rows]',
         'half = view.shape[1] // 2; view[:, :half] = packed[spec["tensor"]][first : first + rows, :half]',
     ),
     "stale buffer": (
+        "accelerator.py",
         "self._run_once({name: row * strides[name] for name in moving}, tap)",
         (
             "self._run_once({name: max(0, row - (name in {s['argument'] for s in self.manifest['inputs']})) "
@@ -431,14 +428,16 @@ DRIVER = {
         ),
     ),
     "results not fetched": (
-        "            self._buffers[name].sync_from_device()\n",
-        "            pass\n",
+        "accelerator.py",
+        "            self._buffers[name].from_device()\n        for spec in wanted:\n",
+        "            pass\n        for spec in wanted:\n",
     ),
     "register written twice": (
-        "        self._mmio.write(CTRL, AP_START)\n",
+        "pynq_device.py",
+        "        self.bounded(self._mmio.write, CTRL, AP_START)\n",
         (
-            "        self._mmio.write(self._arguments['tap']['offset'], b'\\0\\0\\0\\0')\n"
-            "        self._mmio.write(CTRL, AP_START)\n"
+            "        self.bounded(self._mmio.write, self._arguments['tap']['offset'], b'\\0\\0\\0\\0')\n"
+            "        self.bounded(self._mmio.write, CTRL, AP_START)\n"
         ),
     ),
 }
