@@ -1,0 +1,68 @@
+"""The unmodified driver on the board itself, where PYNQ is local: what `PYNQ_REMOTE_DEVICES` would bypass."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import board_project
+import pytest
+
+START = """
+import numpy as np
+from accelerator import Accelerator, AcceleratorError
+x = np.arange(36, dtype=np.int8).reshape(3, 3, 2, 2)
+wanted = x + np.array([1, 2, 3]).reshape(1, 3, 1, 1)
+def error_of(call, *arguments):
+    try:
+        call(*arguments)
+    except AcceleratorError as error:
+        return str(error)
+    raise AssertionError("no error")
+"""
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return board_project.build_library(tmp_path_factory.mktemp("library"))
+
+
+@pytest.mark.parametrize("board", ["pynq-z2", "kv260"])
+def test_a_session(board: str, tmp_path: Path, library: Path) -> None:
+    deploy = board_project.write_project(tmp_path, board) / "deploy"
+    for name in ("tiny.bit", "tiny.hwh"):
+        (deploy / name).touch()
+    script = """
+tiny = Accelerator("tiny.bit", timeout_s=0.3)
+assert tiny.self_test() == 4
+first = tiny.run(x)["result"]
+kept = first.copy()
+assert (first == wanted).all()
+assert (tiny.run(-x)["result"] == wanted - 2 * x).all() and (first == kept).all()
+assert set(tiny.trace(x)) == {"result", "/body/doubled", "file"}
+stuck = x.copy()
+stuck[1, 0, 0, 0] = 124
+message = error_of(tiny.taps, stuck, 1)
+assert "CTRL = 0x1" in message and "phase 0 of 2: '/body/doubled' (2 of 4 words written)" in message, message
+tiny.reload()
+assert (tiny.run(x)["result"] == wanted).all()
+two = Accelerator("tiny.bit")
+assert "another bitstream was loaded" in error_of(tiny.run, x)
+assert (two.run(x)["result"] == wanted).all()
+assert "there is no device 1: PYNQ finds 1" in error_of(Accelerator, "tiny.bit", None, 1.0, 1)
+"""
+    (tmp_path / "script.py").write_text(START + script)
+    path = [str(deploy), str(Path(__file__).with_name("fake_pynq")), os.environ.get("PYTHONPATH", "")]
+    variables = {key: value for key, value in os.environ.items() if key != "PYNQ_REMOTE_DEVICES"}
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "script.py")],
+        cwd=deploy,
+        env=variables | {"PYTHONPATH": os.pathsep.join(path), "FAKE_PYNQ_LIBRARY": str(library)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
