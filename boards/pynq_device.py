@@ -228,6 +228,12 @@ def _load_overlay(bitstream: Path, which: Any) -> Any:
         if not 0 <= which < len(devices):
             raise DeviceError(f"there is no device {which}: PYNQ finds {len(devices)}")
         which = devices[which]
+    if os.environ.get("PYNQ_REMOTE_DEVICES"):
+        # PYNQ 4.0 keeps the last .hwh that any program has parsed in one file, and would take it for this one's when a
+        # bitstream is loaded again. Without its state it reads the .hwh.
+        from pynq.pl_server.global_state import clear_global_state
+
+        clear_global_state()
     overlay = Overlay(str(bitstream), download=False, device=which)
     if overlay.device.has_capability("REMOTE"):
         # PYNQ.remote 4.0 does not send a file whose name the board already knows, even when it has changed.
