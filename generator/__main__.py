@@ -117,6 +117,9 @@ def compile_command(
         bool,
         typer.Option("--per-channel/--per-tensor", help="A weight exponent for each output channel, or one."),
     ] = True,
+    precision: Annotated[
+        Path | None, typer.Option(help="A .toml file with the bits of single layers and tensors.")
+    ] = None,
     clock_mhz: Annotated[float | None, typer.Option(help="Clock; the board's own if not given.")] = None,
     lanes: Annotated[
         list[int] | None,
@@ -175,6 +178,7 @@ def compile_command(
             "weight_bits": weight_bits,
             "activation_bits": activation_bits,
             "per_channel": per_channel,
+            "precision": precision,
             "clock_mhz": clock_mhz,
             "lanes": lanes or LANES,
             "budget": budget,

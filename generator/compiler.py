@@ -19,7 +19,7 @@ from .machine.lower import lower
 from .moved_tensors import add_moved_tensors
 from .progress import Progress, silent
 from .qdq import export_qdq
-from .quantise import QuantiseOptions, calibrate, quantise
+from .quantise import Precision, QuantiseOptions, calibrate, quantise, read_precision
 from .samples import DEFAULT_PREPROCESS, Preprocess, load_samples, synthetic_samples
 from .schedule.search import LANES, decide
 from .simulation.timed_choice import count_best
@@ -40,6 +40,7 @@ def compile_model(
     weight_bits: int = 8,
     activation_bits: int = 8,
     per_channel: bool = True,
+    precision: str | Path | None = None,
     clock_mhz: float | None = None,
     lanes: Sequence[int] = LANES,
     budget: float = WHOLE,
@@ -58,6 +59,7 @@ def compile_model(
         weight_bits: bits of weights, 2 to 16.
         activation_bits: bits of activations, 2 to 16.
         per_channel: gives each output channel a weight exponent of its own; else one serves the whole tensor.
+        precision: .toml file of the bits of single layers and tensors that differ (quantise/precision.py).
         clock_mhz: clock of the kernel; the board's default if None.
         lanes: elements per word to try.
         budget: percent of the board's logic that the design may use.
@@ -75,7 +77,9 @@ def compile_model(
         target = at_clock(target, clock_mhz)
     measured = read_costs(Path(measured_costs)) if measured_costs else None
     room = part_of(target, budget)
-    options = QuantiseOptions(weight_bits, activation_bits, per_channel)
+    options = QuantiseOptions(
+        weight_bits, activation_bits, per_channel, read_precision(precision) if precision else Precision()
+    )
     imported = import_model(model)
     own = tuple((name, *numbers) for name, numbers in imported.integer_inputs.items())
     preprocess = replace(preprocess, integers=own)

@@ -115,7 +115,7 @@ def test_compile_passes_its_options(compiled: Calls, tmp_path: Path) -> None:
     code, out, _ = run(
         "compile", "m.onnx", "-o", tmp_path / "out", "--board", "pynq-z2", "--schedule", "dataflow", "--weight-bits", 4,
         "--activation-bits", 16, "--clock-mhz", 150, "--input-scale", 1, "--fit", "error", "--calibration", "c.npz",
-        "--per-tensor", "--no-fifo-sizing", "--lanes", 8, "--budget", 50,
+        "--per-tensor", "--precision", "bits.toml", "--no-fifo-sizing", "--lanes", 8, "--budget", 50,
     )  # fmt: skip
     assert code == 0
     assert "SUMMARY" in out
@@ -130,6 +130,7 @@ def test_compile_passes_its_options(compiled: Calls, tmp_path: Path) -> None:
             "weight_bits": 4,
             "activation_bits": 16,
             "per_channel": False,
+            "precision": Path("bits.toml"),
             "clock_mhz": 150.0,
             "lanes": [8],
             "budget": 50.0,

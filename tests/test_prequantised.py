@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from machines import assert_equals_golden, pure_schedule
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
@@ -152,6 +153,18 @@ def test_onnxruntime_static_qdq(
     imported, graph = compiled(model)
     assert imported.reference.graph.node
     assert_close(imported, graph)
+
+
+@pytest.mark.parametrize("kind", ["qdq", "qonnx", "bipolar", "integer"])
+def test_simulation_is_the_golden(tmp_path: Path, kind: str) -> None:
+    model = {
+        "qdq": lambda: static(tmp_path, quant_format=QuantFormat.QDQ, per_channel=True),
+        "qonnx": lambda: brevitas_like(3, "FLOOR", power=False)[0],
+        "bipolar": bipolar,
+        "integer": integer_products,
+    }[kind]()
+    _imported, graph = compiled(model)
+    assert_equals_golden(graph, pure_schedule(graph, "sequential", 4, 4))
 
 
 @pytest.mark.parametrize("weights", [QuantType.QInt8, QuantType.QUInt8])

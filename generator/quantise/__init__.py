@@ -3,6 +3,7 @@
 from .accumulators import AccumulatorRange, RangeError, accumulator_bits, accumulator_ranges
 from .calibrate import CalibrationError, Statistics, calibrate
 from .histogram import Histogram
+from .precision import Precision, read_precision
 from .quantise import DEFAULT_OPTIONS, QuantiseOptions, quantise
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "AccumulatorRange",
     "CalibrationError",
     "Histogram",
+    "Precision",
     "QuantiseOptions",
     "RangeError",
     "Statistics",
@@ -17,4 +19,5 @@ __all__ = [
     "accumulator_ranges",
     "calibrate",
     "quantise",
+    "read_precision",
 ]

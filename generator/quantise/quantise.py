@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ..circulant import task_block
 from ..errors import IntarsiaError
@@ -16,13 +16,14 @@ from .accumulators import accumulator_ranges
 from .calibrate import Statistics
 from .exponents import choose_activation_format
 from .parameters import quantise_parameters
-
-_NARROWEST, _WIDEST = 2, 16
+from .precision import NARROWEST, WIDEST, Precision
 
 
 @dataclass(frozen=True)
 class QuantiseOptions:
     """Widths of the integers, and whether each output channel has a weight exponent of its own.
+
+    `precision` has the widths of single layers and tensors that differ.
 
     Raises:
         IntarsiaError: a width is not 2 to 16.
@@ -31,11 +32,12 @@ class QuantiseOptions:
     weight_bits: int = 8
     activation_bits: int = 8
     per_channel: bool = True
+    precision: Precision = field(default_factory=Precision)
 
     def __post_init__(self) -> None:
         for what, bits in (("weight", self.weight_bits), ("activation", self.activation_bits)):
-            if not _NARROWEST <= bits <= _WIDEST:
-                raise IntarsiaError(f"--{what}-bits must be {_NARROWEST} to {_WIDEST}, not {bits}")
+            if not NARROWEST <= bits <= WIDEST:
+                raise IntarsiaError(f"--{what}-bits must be {NARROWEST} to {WIDEST}, not {bits}")
 
 
 DEFAULT_OPTIONS = QuantiseOptions()
@@ -57,8 +59,14 @@ def quantise(
         RangeError: an accumulator is too wide.
         IntarsiaError: the model's own formats contradict each other.
     """
+    precision = options.precision
+    precision.check(graph)
+    widths = {
+        name: precision.tensor_bits(name, graph.producers.get(name), options.activation_bits)
+        for name in graph.tensors
+    }
     activations = {
-        name: tensor.format or choose_activation_format(statistics[name], options.activation_bits)
+        name: tensor.format or choose_activation_format(statistics[name], widths[name])
         for name, tensor in graph.tensors.items()
     }
     formats: dict[str, FixedPoint] = {name: activations[name] for name in graph.inputs}
@@ -74,7 +82,12 @@ def quantise(
         wanted = activations[task.output]
         block = task_block(graph, task)
         parameters = quantise_parameters(
-            task, operands, wanted, options.weight_bits, options.per_channel, block
+            task,
+            operands,
+            wanted,
+            precision.weight_bits(task, options.weight_bits),
+            options.per_channel,
+            block,
         )
         aligned = task.operator.aligned(operands, wanted)
         quantised = replace(task, operator=aligned, parameters=parameters)
