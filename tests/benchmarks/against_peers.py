@@ -6,7 +6,8 @@ Installs the peers in environments of their own under the cache folder (about a 
 own with empty caches; the tools take turns, so that the speed of the machine, which others may share, changes all alike.
 Figures are medians of the runs; look at the ratios. What a peer needs done by hand is done in peers/with_*.py and told there.
 A peer that fails is recorded with the end of what it said. JSON: {model: {tool: {"convert_s", "build_s",
-"ms_per_image", "peak_mb", "max_error", "error"}}}; `max_error` is against ONNX Runtime, `error` a failure.
+"build_cpu_s", "ms_per_image", "cpu_ms_per_image", "peak_mb", "max_error", "error"}}}; CPU times are of all threads, and
+hardly depend on what else the machine does; `max_error` is against ONNX Runtime, `error` a failure.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import onnxruntime
 from models import MODELS, samples
 
 PEERS = Path(__file__).parent / "peers"
-FIGURES = ("convert_s", "build_s", "ms_per_image", "peak_mb")
+FIGURES = ("convert_s", "build_s", "build_cpu_s", "ms_per_image", "cpu_ms_per_image", "peak_mb")
 PACKAGES = {
     # qonnx writes models of onnx's newest format, which ONNX Runtime does not read yet
     "hls4ml": ("hls4ml", "onnx<1.20", "qonnx", "onnxruntime"),

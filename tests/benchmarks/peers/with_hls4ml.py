@@ -20,6 +20,14 @@ from qonnx.util.cleanup import cleanup_model
 
 model_path, inputs_path, folder, strategy = sys.argv[1:5]
 figures: dict[str, float] = {}
+PASSES = 5
+"""The best of so many passes over the images counts."""
+
+
+def cpu_seconds() -> float:
+    """CPU time of this process and of the compilers that it waited for."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def record(**found: float) -> None:
@@ -47,12 +55,16 @@ project = hls4ml.converters.convert_from_onnx_model(
 )
 project.write()
 record(convert_s=time.perf_counter() - start)
-start = time.perf_counter()
+start, used = time.perf_counter(), cpu_seconds()
 project.compile()
-record(build_s=time.perf_counter() - start)
+record(build_s=time.perf_counter() - start, build_cpu_s=cpu_seconds() - used)
 images = np.ascontiguousarray(np.load(inputs_path).transpose(0, 2, 3, 1))
 project.predict(images[:1])
-start = time.perf_counter()
-outputs = project.predict(images)
-record(ms_per_image=(time.perf_counter() - start) * 1000 / len(images))
+wall, cpu = [], []
+for _ in range(PASSES):
+    start, used = time.perf_counter(), time.process_time()
+    outputs = project.predict(images)
+    wall.append((time.perf_counter() - start) * 1000 / len(images))
+    cpu.append((time.process_time() - used) * 1000 / len(images))
+record(ms_per_image=min(wall), cpu_ms_per_image=min(cpu))
 np.save(Path(folder) / "outputs.npy", np.asarray(outputs))

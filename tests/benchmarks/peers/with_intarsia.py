@@ -18,6 +18,14 @@ from intarsia.verify.csim_runner import CsimRunner
 
 model_path, inputs_path, folder, schedule = sys.argv[1:5]
 figures: dict[str, float] = {}
+PASSES = 5
+"""The best of so many passes over the images counts."""
+
+
+def cpu_seconds() -> float:
+    """CPU time of this process and of the compilers that it waited for."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def record(**found: float) -> None:
@@ -31,15 +39,19 @@ start = time.perf_counter()
 design = intarsia.compile(model_path, calibration=inputs_path, schedule=schedule)
 project = design.write(Path(folder) / "project")
 record(convert_s=time.perf_counter() - start)
-start = time.perf_counter()
+start, used = time.perf_counter(), cpu_seconds()
 build(project)
-record(build_s=time.perf_counter() - start)
+record(build_s=time.perf_counter() - start, build_cpu_s=cpu_seconds() - used)
 images = np.load(inputs_path)
 (name,), (output,) = design.graph.inputs, design.graph.outputs
 raw = {name: design.graph.tensors[name].number.quantise(images)}
 runner = CsimRunner.of_project(project)
 runner.outputs({name: raw[name][:1]})
-start = time.perf_counter()
-found = runner.outputs(raw)[output]
-record(ms_per_image=(time.perf_counter() - start) * 1000 / len(images))
+wall, cpu = [], []
+for _ in range(PASSES):
+    start, used = time.perf_counter(), time.process_time()
+    found = runner.outputs(raw)[output]
+    wall.append((time.perf_counter() - start) * 1000 / len(images))
+    cpu.append((time.process_time() - used) * 1000 / len(images))
+record(ms_per_image=min(wall), cpu_ms_per_image=min(cpu))
 np.save(Path(folder) / "outputs.npy", design.graph.tensors[output].number.dequantise(found))
