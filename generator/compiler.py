@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from . import passes
 from .board import WHOLE, Board, at_clock, load_board, part_of
+from .circulant_report import form_notes
 from .compress.metadata import notes as circulant_notes
 from .cost import ASSUMED, using
 from .cost_file import MeasuredCosts, read_costs
@@ -118,6 +119,7 @@ def compile_model(
         notes=(
             *imported.notes,
             *circulant_notes(imported.model, float_graph),
+            *form_notes(graph, decision.chosen.schedule),
             *samples.notes,
             *decision.notes,
             *_cost_notes(measured, target),

@@ -55,6 +55,7 @@ ASSUMED = Costs(
             "move": Pipeline(4),
             "window": Pipeline(6),
             "mac": Pipeline(12),
+            "circulant": Pipeline(20),
             "depthwise": Pipeline(10),
             "post": Pipeline(8),
             "combine": Pipeline(8),

@@ -17,11 +17,23 @@
 // outputs, for every block of lanes, a column. Cycles: iterations = pixels * folds * words, II = 1.
 #pragma once
 
-#include "mac.hpp"
+#include "circulant_direct.hpp"
+#include "circulant_exact.hpp"
+#include "circulant_fft.hpp"
 #include "stream.hpp"
 #include "vec.hpp"
 
 namespace intarsia {
+
+struct circulant_row {
+    int iterations;  // pixels * folds * words
+    int folds;       // passes over a patch: ceil(outputs / kOutputs)
+    int words;       // words of a patch
+    int weights;     // first entry of the task in the weight memory
+    int full;        // words of a patch without padded lanes; the others follow
+    int lanes;       // lanes of the others that are not padding
+    int outputs;     // outputs of the last pass that are not padding
+};
 
 template <class Config>
 void circulant(int phase, stream<vec<typename Config::input_t, Config::kLanes>>& patches,
@@ -37,7 +49,7 @@ void circulant(int phase, stream<vec<typename Config::input_t, Config::kLanes>>&
     constexpr int kColumns = Config::kLanes / kBlock;
     using operand_t = typename form::operand_t;
     using total_t = typename form::total_t;
-    const mac_row row = Config::row(phase);
+    const circulant_row row = Config::row(phase);
     vec<operand_t, kColumns * form::kOperands> patch[Config::kPatchWords];
 #pragma HLS AGGREGATE variable = patch compact = bit
     vec<total_t, kRows * form::kTotals> total;
@@ -51,7 +63,11 @@ Circulant:
         INTARSIA_ITERATION;
         vec<operand_t, kColumns * form::kOperands> x;
         if (fold == 0) {
-            const vec<typename Config::input_t, Config::kLanes> raw = patches.read();
+            vec<typename Config::input_t, Config::kLanes> raw = patches.read();
+            for (int v = 0; v < Config::kLanes; ++v) {
+#pragma HLS UNROLL
+                if (word >= row.full && v >= row.lanes) raw[v] = 0;
+            }
             for (int column = 0; column < kColumns; ++column) {
 #pragma HLS UNROLL
                 form::transform(raw.data + column * kBlock, x.data + column * form::kOperands);
@@ -80,6 +96,10 @@ Circulant:
             for (int j = 0; j < kRows; ++j) {
 #pragma HLS UNROLL
                 form::finish(total.data + j * form::kTotals, sum.data + j * kBlock);
+            }
+            for (int p = 0; p < Config::kOutputs; ++p) {
+#pragma HLS UNROLL
+                if (fold == row.folds - 1 && p >= row.outputs) sum[p] = 0;
             }
             sums.write(sum);
             word = 0;

@@ -195,7 +195,7 @@ def test_the_description_is_read_back_and_damage_is_told() -> None:
 def test_compile_says_what_is_circulant() -> None:
     model = untuned(many_forms()).model
     notes = intarsia.compile(model, fifo_sizing=False).notes
-    assert any("circulant weights:" in note and "K=4" in note for note in notes)
+    assert any("circulant weights of" in note and "(K=4)" in note for note in notes)
     assert any("NOT TUNED" in note for note in notes)
     for tensor in model.graph.initializer:
         if tensor.name == "w2":

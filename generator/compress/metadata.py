@@ -50,9 +50,6 @@ def notes(model: onnx.ModelProto, graph: TaskGraph) -> tuple[str, ...]:
                 f"layer {task.name!r} is described as circulant in blocks of {wanted}, but its weights are not, after "
                 "what was folded into them: it is dense"
             )
-    circulant = [f"{name} K={block}" for name, block in blocks.items() if block > 1]
-    if circulant:
-        found.append(f"circulant weights: {', '.join(circulant)}")
     if described and not described.tuned:
         found.append("NOT TUNED: the model was compressed without training, so expect a loss of accuracy")
     return tuple(found)

@@ -13,13 +13,14 @@ from ..schedule.plan import ScheduleError, Unit
 from ..task_graph import Task, TaskGraph
 from ..work import MacWork
 from .builder import CHAIN_DEPTH, Builder
+from .circulant_form import CirculantForm, CirculantRow, choose_form, circulant_row
 from .hardware import Stage, words_of
 from .identifiers import camel_case
 from .machine import Constant
 from .pack import pack_weights
 from .post_process import PostProcess, size_post
 from .resources import add, bram18
-from .rows import MacRow
+from .rows import MacRow, Row
 from .run import Run, index_of
 from .unit_kind import UnitKind
 from .window import groups
@@ -29,6 +30,8 @@ from .window_process import WindowProcess, size_window
 @dataclass(frozen=True, eq=False)
 class MacHardware:
     """A mac unit with the rows of its tasks, in the order of `runs`; `made` are their output channels.
+
+    With a `form`, all weights are circulant, and the process circulant takes the place of mac.
 
     Streamed weights have two `copies` of their memory: one is filled while the other is read. They are packed only when the unit is placed: schedulers build many units to cost them.
     """
@@ -45,6 +48,7 @@ class MacHardware:
     operand_entries: int
     lanes: int
     copies: int
+    form: CirculantForm | None
 
     @property
     def name(self) -> str:
@@ -65,7 +69,8 @@ class MacHardware:
             builder.process("mac", f"{struct}Mac", patches, *operands, sums)
             self.post.place(builder, self.name, sums, output)
             return
-        word = f"vec<{struct}Mac::weight_t, {struct}Mac::kOutputs * kWordLanes>"
+        per_entry = "kOutputs" if self.form is None else f"kOutputs / {struct}Mac::kBlock"
+        word = f"vec<{struct}Mac::weight_t, {struct}Mac::{per_entry} * kWordLanes>"
         entries = f"{struct}Mac::kWeightEntries"
         if builder.schedule.streamed:
             weights = builder.stream_weights(
@@ -73,14 +78,18 @@ class MacHardware:
             )
         else:
             weights = builder.parameter(f"{name}_weights", word, entries, self._weights(), self.weight_bytes)
-        builder.process("mac", f"{struct}Mac", patches, *operands, weights, sums)
+        builder.process(self.process, f"{struct}Mac", patches, *operands, weights, sums)
         self.post.place(builder, self.name, sums, output)
 
     def _configure(self, builder: Builder, struct: str) -> None:
+        form = self.form
+        size = f"{self.unit.outputs} x {builder.schedule.lanes}"
         builder.config(
             f"{struct}Mac",
-            f"{self.unit.outputs} x {builder.schedule.lanes} multipliers",
-            builder.by_phase(self.runs, self.macs, MacRow()),
+            f"{size} multipliers"
+            if form is None
+            else f"{size} channels, circulant in blocks of {form.block}: {self.multipliers} multipliers",
+            builder.by_phase(self.runs, *self._rows()),
             builder.comment(self.runs),
             (
                 Constant("kOutputs", str(self.unit.outputs), "output channels per pass"),
@@ -94,6 +103,7 @@ class MacHardware:
                 Constant("weight_t", f"integer<{self.weight_bits}>", is_type=True),
                 Constant("factor_t", self._factor, "what is multiplied with an input", is_type=True),
                 self.post.sum_type,
+                *(() if form is None else form.constants()),
             ),
         )
 
@@ -105,6 +115,31 @@ class MacHardware:
         inputs = (tensor for run in self.runs for tensor in self.graph.input_tensors(run.task))
         return f"integer<{max(self.weight_bits, *(tensor.number.bits for tensor in inputs))}>"
 
+    def _rows(self) -> tuple[Sequence[Row], Row]:
+        """The rows of the runs, and that of an idle phase."""
+        if self.form is None:
+            return self.macs, MacRow()
+        block, outputs = self.form.block, self.unit.outputs
+        rows = [
+            circulant_row(
+                row, _work(self.graph, run.task), plan, made.stop - made.start, outputs, self.lanes, block
+            )
+            for run, row, plan, made in zip(self.runs, self.macs, self.window.patches, self.made, strict=True)
+        ]
+        return rows, CirculantRow()
+
+    @property
+    def process(self) -> str:
+        """The kernel of the array."""
+        return "mac" if self.form is None else "circulant"
+
+    @property
+    def multipliers(self) -> int:
+        """Multipliers of the array."""
+        if self.form is None:
+            return self.unit.outputs * self.lanes
+        return self.form.multipliers(self.unit.outputs, self.lanes)
+
     def _weights(self) -> list[Integers]:
         """Weight entries of each task."""
         blocks = []
@@ -114,7 +149,8 @@ class MacHardware:
                 blocks.append(np.zeros((0, self.unit.outputs * self.lanes), np.int64))
                 continue
             by_position = task.operator.weights_by_position(task, self.graph)[made]
-            blocks.append(pack_weights(by_position, plan.way, self.lanes, self.unit.outputs))
+            pack = pack_weights if self.form is None else self.form.pack
+            blocks.append(pack(by_position, plan.way, self.lanes, self.unit.outputs))
         return blocks
 
     @property
@@ -129,7 +165,12 @@ class MacHardware:
             for run, row in zip(self.runs, self.macs, strict=True)
             if run.phase == phase and not row.loads
         )
-        return entries * self.unit.outputs * self.lanes * self.weight_bytes
+        return entries * self.entry_weights * self.weight_bytes
+
+    @property
+    def entry_weights(self) -> int:
+        """Weights of an entry."""
+        return self.unit.outputs * self.lanes // (1 if self.form is None else self.form.block)
 
     @property
     def patch_words(self) -> int:
@@ -145,7 +186,7 @@ class MacHardware:
         return [
             *self.window.stage(index),
             Stage(
-                "mac",
+                self.process,
                 row.iterations,
                 work.pixels * row.words + loads,
                 row.loads + row.words,
@@ -157,19 +198,20 @@ class MacHardware:
     @property
     def weight_memory(self) -> tuple[int, int, int]:
         """Bits of an entry, entries, and copies."""
-        return self.unit.outputs * self.lanes * self.weight_bits, self.weight_entries, self.copies
+        return self.entry_weights * self.weight_bits, self.weight_entries, self.copies
 
     def resources(self, lanes: int, element_bits: int) -> Resources:
         """One DSP per multiplier; adders in LUTs."""
-        multipliers = self.unit.outputs * lanes
+        form, outputs = self.form, self.unit.outputs
+        kept_bits = lanes * element_bits if form is None else form.operand_bits(lanes)
         own = Resources(
-            dsp=multipliers,
-            bram18=self.copies * bram18(multipliers * self.weight_bits, self.weight_entries)
+            dsp=self.multipliers,
+            bram18=self.copies * bram18(self.entry_weights * self.weight_bits, self.weight_entries)
             + self.unit.outputs * bram18(lanes * element_bits, self.operand_entries)
-            + bram18(lanes * element_bits, self.patch_words),
+            + bram18(kept_bits, self.patch_words),
             uram=0,
-            lut=multipliers * 10,
-            ff=multipliers * 16,
+            lut=self.multipliers * 10 if form is None else form.luts(outputs, lanes),
+            ff=self.multipliers * 16 if form is None else form.luts(outputs, lanes),
         )
         return add(own, self.post.resources(), self.window.resources(lanes, element_bits))
 
@@ -226,6 +268,7 @@ def build_mac(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, str
         else:
             macs.append(MacRow(products, folds, plan.words, 0 if streamed else entries))
             entries = max(entries, own) if streamed else entries + own
+    post = size_post(graph, runs, made, steps, unit.outputs, lanes)
     return MacHardware(
         graph=graph,
         unit=unit,
@@ -233,7 +276,7 @@ def build_mac(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, str
         made=tuple(made),
         window=window,
         macs=tuple(macs),
-        post=size_post(graph, runs, made, steps, unit.outputs, lanes),
+        post=post,
         weight_entries=entries,
         weight_bits=max(
             (task.parameters[r].number.bits for task in tasks for r in task.operator.weight_roles), default=8
@@ -241,6 +284,7 @@ def build_mac(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, str
         operand_entries=operand_entries,
         lanes=lanes,
         copies=2 if streamed else 1,
+        form=choose_form(graph, tasks, works, window.patches, unit.outputs, lanes, post.sum_bits),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import ceil
 
 from ..board import Board
+from ..machine.circulant_form import block_of
 from ..machine.hardware import words_of
 from ..machine.unit_kinds import unit_multipliers
 from ..task_graph import TaskGraph
@@ -22,8 +23,12 @@ def off_chip_bytes(graph: TaskGraph, schedule: Schedule) -> int:
     words = sum(words_of(graph, name, schedule.lanes) for name in (*graph.inputs, *graph.outputs))
     weights = 0
     if schedule.streamed:
-        parameters = (task.parameters[r] for task in graph.tasks for r in task.operator.weight_roles)
-        weights = sum(p.values.size * (1 if p.number.bits <= 8 else 2) for p in parameters)
+        parameters = (
+            (task.parameters[r], block_of(graph, task))
+            for task in graph.tasks
+            for r in task.operator.weight_roles
+        )
+        weights = sum(p.values.size // block * (1 if p.number.bits <= 8 else 2) for p, block in parameters)
     return words * schedule.lanes * element_bytes + weights
 
 

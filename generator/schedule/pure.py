@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..machine.circulant_form import block_of
 from ..machine.move_unit import MOVE
 from ..machine.unit_kinds import kind_of, rank, unit_for
 from ..machine.window import plan_patches
@@ -14,7 +15,7 @@ from .bundles import Bundle, bundles
 from .plan import Assignment, Pattern, Phase, Schedule, ScheduleError, Unit
 
 
-def sequential(graph: TaskGraph, lanes: int, outputs: int, entries: int = 0) -> Schedule:
+def sequential(graph: TaskGraph, lanes: int, outputs: int, entries: int = 0, apart: bool = False) -> Schedule:
     """One unit of each kind; the mac tasks run one after the other.
 
     A task of another kind that alone reads the result of the task before it follows it through a link in the same
@@ -26,6 +27,7 @@ def sequential(graph: TaskGraph, lanes: int, outputs: int, entries: int = 0) -> 
         outputs: output channels per pass of the engine.
         entries: if not 0, weights are streamed, and a task with more weights than so many entries of the engine's memory
             is made in shares, one phase after the other.
+        apart: gives circulant weights engines of their own, one for each size of blocks.
 
     Raises:
         ScheduleError: one pass of a task needs more entries.
@@ -46,6 +48,8 @@ def sequential(graph: TaskGraph, lanes: int, outputs: int, entries: int = 0) -> 
     for bundle in bundles(graph):
         task = bundle.task
         name = kind_of(graph, task).name
+        if apart and (block := block_of(graph, task)) > 1:
+            name = f"circulant{block}"
         units[name] = unit_for(graph, task, name, outputs)
         shares = (
             _shares(graph, task, lanes, outputs, entries) if entries and units[name].is_engine else [None]

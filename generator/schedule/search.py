@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import product
 
 from ..board import Board
+from ..circulant_exact import LARGEST, multiplications
+from ..machine.circulant_form import block_of
 from ..machine.mac_unit import mac_steps
 from ..machine.resources import BRAM18_BITS, URAM_BITS
 from ..machine.window import plan_patches
@@ -136,7 +138,12 @@ def _output_choices(lanes: int, channels: int) -> list[int]:
 
 def _weights_fit(graph: TaskGraph, board: Board) -> bool:
     """False if the weights alone are more than the board's memories hold, however they are arranged."""
-    bits = sum(weight.values.size * weight.number.bits for weight in _weights(graph))
+    bits = sum(
+        parameter.values.size // block_of(graph, task) * parameter.number.bits
+        for task in graph.tasks
+        for role, parameter in task.parameters.items()
+        if role in task.operator.weight_roles
+    )
     bram18 = USABLE["bram18"] * board.resources.bram18 * BRAM18_BITS
     return bits <= bram18 + USABLE["uram"] * board.resources.uram * URAM_BITS
 
@@ -158,20 +165,29 @@ def _mac_works(graph: TaskGraph) -> dict[str, MacWork]:
 
 def _sequentials(graph: TaskGraph, board: Board, choices: Sequence[int]) -> Iterator[Evaluation]:
     widest = max((work.outputs for work in _mac_works(graph).values()), default=1)
+    blocks = {block_of(graph, graph.task(name)) for name in _mac_works(graph)}
+    most = int(board.resources.dsp * max(map(_gain, blocks), default=1.0))
+    ways = (False, True) if len(blocks) > 1 else (False,)
     for lanes in choices:
         for outputs in _output_choices(lanes, widest):
-            if lanes * outputs <= max(board.resources.dsp, lanes) and _fits_word(graph, lanes, outputs):
-                resident = evaluate(graph, sequential(graph, lanes, outputs), board)
-                yield resident
-                if not resident.fits:
-                    yield from _streamed(graph, board, lanes, outputs)
+            if lanes * outputs <= max(most, lanes) and _fits_word(graph, lanes, outputs):
+                for apart in ways:
+                    resident = evaluate(graph, sequential(graph, lanes, outputs, apart=apart), board)
+                    yield resident
+                    if not resident.fits:
+                        yield from _streamed(graph, board, lanes, outputs, apart)
 
 
-def _streamed(graph: TaskGraph, board: Board, lanes: int, outputs: int) -> Iterator[Evaluation]:
+def _gain(block: int) -> float:
+    """Products with weights for each multiplier, at most: circulant blocks need fewer."""
+    return block * block / multiplications(block) if 1 < block <= LARGEST else 1.0
+
+
+def _streamed(graph: TaskGraph, board: Board, lanes: int, outputs: int, apart: bool) -> Iterator[Evaluation]:
     """Sequential schedules with weights from DRAM, for memories of one to sixteen BRAMs' depth."""
     for entries in (512, 1024, 2048, 4096, 8192):
         try:
-            yield evaluate(graph, sequential(graph, lanes, outputs, entries), board)
+            yield evaluate(graph, sequential(graph, lanes, outputs, entries, apart), board)
         except ScheduleError:  # one pass of a task needs more
             continue
 

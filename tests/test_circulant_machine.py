@@ -1,0 +1,141 @@
+"""Circulant weights in the phase machine: the dense golden in every bit, K times fewer weights, fewer multipliers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from graphs import Layer, chain, conv, dense, quantised
+from machines import assert_equals_golden, pure_schedule
+from test_circulant import circulant_graph
+
+from intarsia.board import load_board
+from intarsia.circulant import expand, project
+from intarsia.circulant_exact import multiplications
+from intarsia.machine.circulant_form import allowed_forms
+from intarsia.machine.mac_unit import MacHardware
+from intarsia.machine.machine import Machine
+from intarsia.machine.unit_kinds import build_hardware
+from intarsia.quantise import QuantiseOptions
+from intarsia.schedule.pure import sequential
+from intarsia.schedule.search import decide
+from intarsia.task_graph import TaskGraph
+
+
+def circulant(layer: Layer, block: int, positions: int) -> Layer:
+    """The layer with its projection as weights."""
+    operator, parameters, clamp = layer
+    weight = parameters["weight"]
+    split = weight.reshape(len(weight), -1, positions)
+    exact = expand(project(split, block), *split.shape[:2]).reshape(weight.shape)
+    return operator, {**parameters, "weight": exact}, clamp
+
+
+def arrays(machine: Machine) -> list[str]:
+    """The multiply-accumulate arrays of a machine."""
+    return [process.function for process in machine.processes if process.function in ("mac", "circulant")]
+
+
+@pytest.mark.parametrize("block", [2, 4, 8, 16])
+@pytest.mark.parametrize(("kind", "lanes", "outputs"), [("dataflow", 16, 16), ("sequential", 16, 32)])
+def test_padded_and_unpadded_layers(block: int, kind: str, lanes: int, outputs: int) -> None:
+    """Strides, paddings on any side, channels that fill no block, rows of matrices, images flattened."""
+    r = np.random.default_rng(block)
+    few = max(6, block)
+    graph = chain(
+        (16, 9, 7),
+        [
+            circulant(conv(r, 16, 20, kernel=(3, 3), stride=(2, 1), pads=(1, 0, 2, 1)), block, 9),
+            circulant(conv(r, 20, few, kernel=(1, 1)), block, 1),
+            circulant(conv(r, few, 16, kernel=(2, 3), pads=(0, 1, 1, 1)), block, 6),
+            circulant(dense(r, 16 * 5 * 6, 18), block, 30),
+            circulant(dense(r, 18, 17), block, 1),
+        ],
+    )
+    integers = quantised(graph)
+    machine = assert_equals_golden(integers, pure_schedule(integers, kind, lanes, outputs))
+    assert set(arrays(machine)) == {"circulant"}
+
+
+@pytest.mark.parametrize("options", [QuantiseOptions(16, 16), QuantiseOptions(4, 8, False)])
+def test_widths_of_numbers(options: QuantiseOptions) -> None:
+    integers = quantised(circulant_graph(4), options)
+    machine = assert_equals_golden(integers, pure_schedule(integers, "dataflow", 8, 8))
+    assert arrays(machine) == ["circulant"] * 3
+
+
+@pytest.mark.parametrize(
+    ("form", "arrays_"), [("direct", "circulant"), ("exact", "circulant"), ("dense", "mac")]
+)
+def test_every_form_gives_the_same_integers(form: str, arrays_: str) -> None:
+    graph = quantised(circulant_graph(8))
+    with allowed_forms(form):
+        machine = assert_equals_golden(graph, pure_schedule(graph, "sequential", 16, 16))
+    assert arrays(machine) == [arrays_]
+    text = str(machine.configs)
+    assert ("circulant_exact" in text, "circulant_direct" in text) == (form == "exact", form == "direct")
+
+
+@pytest.mark.parametrize("lanes", [4, 8])
+def test_words_smaller_than_a_block_are_dense(lanes: int) -> None:
+    graph = quantised(circulant_graph(8))
+    machine = assert_equals_golden(graph, pure_schedule(graph, "sequential", lanes, lanes))
+    assert arrays(machine) == ["mac" if lanes == 4 else "circulant"]
+
+
+def test_shared_by_dense_layers_an_engine_is_dense() -> None:
+    r = np.random.default_rng(0)
+    layers = [circulant(dense(r, 32, 32), 8, 1), dense(r, 32, 16)]
+    graph = quantised(chain((32,), layers))
+    together = assert_equals_golden(graph, sequential(graph, 16, 16))
+    assert arrays(together) == ["mac"]
+    apart = assert_equals_golden(graph, sequential(graph, 16, 16, apart=True))
+    assert sorted(arrays(apart)) == ["circulant", "mac"]
+
+
+@pytest.mark.parametrize("block", [2, 4, 8, 16])
+def test_weights_shrink_by_the_size_of_the_blocks(block: int) -> None:
+    """The bytes of weights.bin, for the same schedule."""
+    r = np.random.default_rng(0)
+    layer = dense(r, 64, 64)
+    sizes = []
+    for one in (layer, circulant(layer, block, 1)):
+        graph = quantised(chain((64,), [one]))
+        machine = assert_equals_golden(graph, pure_schedule(graph, "sequential", 16, 16))
+        weights, biases = sorted(machine.parameters, key=lambda parameter: parameter.offset)
+        assert weights.offset == 0
+        sizes.append(biases.offset * 16)  # words of 16 bytes
+    assert sizes == [64 * 64, 64 * 64 // block]
+
+
+@pytest.mark.parametrize("block", [2, 4, 8, 16])
+def test_multipliers_of_a_unit(block: int) -> None:
+    r = np.random.default_rng(0)
+    graph = quantised(chain((64,), [circulant(dense(r, 64, 64), block, 1)]))
+    (unit,) = build_hardware(graph, pure_schedule(graph, "dataflow", 16, 32)).values()
+    assert isinstance(unit, MacHardware)
+    assert unit.multipliers == 16 * 32 // block**2 * multiplications(block)
+    assert unit.resources(16, 8).dsp == unit.multipliers
+
+
+def streamed_graph(block: int) -> TaskGraph:
+    r = np.random.default_rng(0)
+    layers = [dense(r, 64, 64) for _ in range(3)]
+    return quantised(chain((64,), [circulant(layer, block, 1) if block > 1 else layer for layer in layers]))
+
+
+def test_streamed_weights() -> None:
+    graph = streamed_graph(8)
+    machine = assert_equals_golden(graph, sequential(graph, 16, 16, entries=8))
+    assert arrays(machine) == ["circulant"]
+    assert machine.streamed
+
+
+def test_the_chosen_schedule_has_fewer_multipliers_or_cycles() -> None:
+    board = load_board("pynq-z2")
+    dense_choice = decide(streamed_graph(1), board).chosen
+    graph = streamed_graph(8)
+    chosen = decide(graph, board).chosen
+    assert chosen.cycles <= dense_choice.cycles
+    assert chosen.resources.dsp < dense_choice.resources.dsp
+    machine = assert_equals_golden(graph, chosen.schedule)
+    assert "circulant" in arrays(machine)
