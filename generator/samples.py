@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -44,6 +44,10 @@ class Preprocess:
     scale: float = 1 / 255
     fit: Literal["pad", "error"] = "pad"
     integers: tuple[tuple[str, float, int], ...] = ()
+
+    def with_integers(self, inputs: Mapping[str, tuple[float, int]]) -> Preprocess:
+        """The same for a model that takes these inputs as integers: name -> scale and zero point."""
+        return replace(self, integers=tuple((name, *numbers) for name, numbers in inputs.items()))
 
     def __post_init__(self) -> None:
         if self.fit not in ("pad", "error"):

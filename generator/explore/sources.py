@@ -75,6 +75,7 @@ def collect(
     """
     proto = load(model)
     imported = import_model(proto)
+    preprocess = preprocess.with_integers(imported.integer_inputs)
     graph = passes.run(imported.graph)
     inputs = tuple(graph.tensors[name] for name in graph.inputs)
     judged = load_samples(samples, inputs, preprocess) if samples else synthetic_samples(inputs)
