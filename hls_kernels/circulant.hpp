@@ -14,7 +14,8 @@
 //
 // Config: kOutputs, kLanes, kBlock, kPatchWords (longest patch), kWeightEntries, form, input_t, weight_t,
 // sum_t, row(phase). Weights: entry (address of the task + fold * words + word) holds, for every block of
-// outputs, for every block of lanes, a column. Cycles: iterations = pixels * folds * words, II = 1.
+// outputs, a row in a memory of its own: for every block of lanes, a column. Cycles: iterations = pixels *
+// folds * words, II = 1.
 #pragma once
 
 #include "circulant_direct.hpp"
@@ -37,8 +38,8 @@ struct circulant_row {
 
 template <class Config>
 void circulant(int phase, stream<vec<typename Config::input_t, Config::kLanes>>& patches,
-               const vec<typename Config::weight_t, Config::kOutputs / Config::kBlock * Config::kLanes>
-                   weights[Config::kWeightEntries],
+               const vec<typename Config::weight_t, Config::kLanes>
+                   weights[Config::kWeightEntries][Config::kOutputs / Config::kBlock],
                stream<vec<typename Config::sum_t, Config::kOutputs>>& sums) {
     INTARSIA_PROCESS;
     using form = typename Config::form;
@@ -76,17 +77,16 @@ Circulant:
         } else {
             x = patch[word];
         }
-        const vec<typename Config::weight_t, kRows * Config::kLanes>& weight = weights[address];
         for (int j = 0; j < kRows; ++j) {
 #pragma HLS UNROLL
             for (int t = 0; t < form::kTotals; ++t) {
 #pragma HLS UNROLL
                 if (word == 0) total[j * form::kTotals + t] = 0;
             }
+            const vec<typename Config::weight_t, Config::kLanes>& weight = weights[address][j];
             for (int column = 0; column < kColumns; ++column) {
 #pragma HLS UNROLL
-                form::multiply(x.data + column * form::kOperands,
-                               weight.data + (j * kColumns + column) * kBlock,
+                form::multiply(x.data + column * form::kOperands, weight.data + column * kBlock,
                                total.data + j * form::kTotals);
             }
         }

@@ -44,6 +44,51 @@ Load:
     return offset + depth * kWords;
 }
 
+/// The same for entries of kRows words that lie in memories side by side: `memory` is partitioned by rows.
+template <int kBytes, class Element, int kLanes, int kRows, int kWordBytes>
+int load(const vec<int8_t, kWordBytes>* source, int offset, int depth, vec<Element, kLanes> memory[][kRows]) {
+    constexpr int kPerWord = kWordBytes / kBytes;
+    constexpr int kParts = kLanes > kPerWord ? kLanes / kPerWord : 1;     // DRAM words of a row
+    constexpr int kTogether = kPerWord > kLanes ? kPerWord / kLanes : 1;  // rows of a DRAM word
+    static_assert(kLanes % kPerWord == 0 || kPerWord % kLanes == 0, "rows and DRAM words must fit");
+    constexpr int kWords = (kRows * kLanes + kPerWord - 1) / kPerWord;
+    vec<Element, kLanes> rows[kTogether];
+#pragma HLS ARRAY_PARTITION variable = rows type = complete
+    int part = 0;   // of a row
+    int group = 0;  // of rows
+    int index = 0;
+LoadRows:
+    for (int i = 0; i < depth * kWords; ++i) {
+#pragma HLS PIPELINE II = 1 style = flp
+        INTARSIA_ITERATION;
+        const vec<int8_t, kWordBytes> word = source[offset + i];
+        for (int e = 0; e < kLanes * kTogether; ++e) {
+#pragma HLS UNROLL
+            if (kParts == 1 || e / kPerWord == part) {
+                const int at = e % kPerWord * kBytes;
+                int64_t value = word[at + kBytes - 1];  // the sign is in the top byte
+                for (int b = kBytes - 2; b >= 0; --b) {
+                    value = (value << 8) | uint8_t(word[at + b]);
+                }
+                rows[e / kLanes][e % kLanes] = Element(value);
+            }
+        }
+        if (part == kParts - 1) {
+            for (int p = 0; p < kRows; ++p) {
+#pragma HLS UNROLL
+                if (p / kTogether == group) memory[index][p] = rows[p % kTogether];
+            }
+            part = 0;
+            const bool last = group == (kRows - 1) / kTogether;
+            group = last ? 0 : group + 1;
+            if (last) ++index;
+        } else {
+            ++part;
+        }
+    }
+    return offset + depth * kWords;
+}
+
 /// What to fetch while a phase runs: the weights of the next phase, `entries` for each memory in turn.
 template <int kMemories>
 struct prefetch_row {

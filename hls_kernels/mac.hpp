@@ -8,12 +8,14 @@
 // of rows, one for each output, from a second stream into a memory of the process, before the pixels that it
 // is multiplied with; once per batch.
 //
-// Config: kOutputs, kLanes, kPatchWords (longest patch), kWeightEntries (0: none), kOperandEntries (0: none),
-// input_t, weight_t, factor_t (holds both), sum_t, row(phase).
-// Weights: entry (address of the task + fold * words + word) holds kOutputs rows of kLanes, row-major.
+// Config: kOutputs, kLanes, kPaired (two products per DSP), kPatchWords (longest patch), kWeightEntries
+// (0: none), kOperandEntries (0: none), input_t, weight_t, factor_t (holds both), sum_t, row(phase).
+// Weights: entry (address of the task + fold * words + word) holds kOutputs rows of kLanes, each in a memory
+// of its own, so that no memory is wider than a word.
 // Cycles: iterations = batches * (loads + pixels * folds * words), II = 1.
 #pragma once
 
+#include "dot.hpp"
 #include "stream.hpp"
 #include "vec.hpp"
 
@@ -27,6 +29,7 @@ struct mac_row {
     int loads;    // words of the computed operand of a batch; 0 if the operand is constant
     int skip;     // words of it that come before those of this engine's outputs
     int rows;     // outputs of this engine
+    int last;     // elements of the last word of a row; what a producer left behind them does not count
     int pixels;   // of a batch
 };
 
@@ -37,15 +40,15 @@ template <class Config>
 using mac_word = vec<typename Config::input_t, Config::kLanes>;
 
 template <class Config>
-using mac_weights = vec<typename Config::weight_t, Config::kOutputs * Config::kLanes>;
+using mac_weights = vec<typename Config::weight_t, Config::kLanes>;
 
 template <class Config>
-mac_weights<Config> weight_entry(const mac_weights<Config>* weights, int address) {
+mac_weights<Config> weight_row(const mac_weights<Config> (*weights)[Config::kOutputs], int address, int p) {
 #pragma HLS INLINE
-    return weights[address];
+    return weights[address][p];
 }
 template <class Config>
-mac_weights<Config> weight_entry(none, int) {
+mac_weights<Config> weight_row(none, int, int) {
 #pragma HLS INLINE
     return {};
 }
@@ -113,7 +116,11 @@ Mac:
 #pragma HLS PIPELINE II = 1 style = flp
         INTARSIA_ITERATION;
         if (kComputed && place.loads > 0) {
-            const mac_word<Config> operand = operand_word<Config>(operands);
+            mac_word<Config> operand = operand_word<Config>(operands);
+            for (int v = 0; v < Config::kLanes; ++v) {
+#pragma HLS UNROLL
+                if (place.word == row.words - 1 && v >= row.last) operand[v] = 0;
+            }
             if (place.stored()) computed[place.part][place.fold + place.word] = operand;
             place.next(row.words, Config::kOutputs);
         } else {
@@ -125,20 +132,26 @@ Mac:
                 x = patch[word];
             }
             const bool constant = !kComputed || row.loads == 0;
-            const mac_weights<Config> weight = weight_entry<Config>(weights, constant ? address : 0);
+            vec<factor_t, Config::kOutputs * Config::kLanes> factors;
+#pragma HLS ARRAY_PARTITION variable = factors.data type = complete
             for (int p = 0; p < Config::kOutputs; ++p) {
 #pragma HLS UNROLL
+                const mac_weights<Config> weight = weight_row<Config>(weights, constant ? address : 0, p);
                 const mac_word<Config>& operand = computed[p][constant ? 0 : address];
-                sum_t products = 0;
                 for (int v = 0; v < Config::kLanes; ++v) {
 #pragma HLS UNROLL
                     // One multiplier, whichever factor it takes; rows behind the last output count as zeros.
-                    const factor_t factor = constant   ? factor_t(weight[p * Config::kLanes + v])
-                                            : p < rows ? factor_t(operand[v])
-                                                       : factor_t(0);
-                    products += sum_t(x[v] * factor);
+                    factors[p * Config::kLanes + v] = constant   ? factor_t(weight[v])
+                                                      : p < rows ? factor_t(operand[v])
+                                                                 : factor_t(0);
                 }
-                sum[p] = (word == 0 ? sum_t(0) : sum[p]) + products;
+            }
+            vec<sum_t, Config::kOutputs> products;
+#pragma HLS ARRAY_PARTITION variable = products.data type = complete
+            dot<Config::kPaired>::products(x, factors, products);
+            for (int p = 0; p < Config::kOutputs; ++p) {
+#pragma HLS UNROLL
+                sum[p] = (word == 0 ? sum_t(0) : sum[p]) + products[p];
             }
             ++address;
             if (++word == row.words) {
@@ -162,7 +175,7 @@ Mac:
 /// Constant weights only.
 template <class Config>
 void mac(int phase, stream<mac_word<Config>>& patches,
-         const mac_weights<Config> weights[Config::kWeightEntries],
+         const mac_weights<Config> weights[Config::kWeightEntries][Config::kOutputs],
          stream<vec<typename Config::sum_t, Config::kOutputs>>& sums) {
     INTARSIA_PROCESS;
     none operands;
@@ -172,7 +185,7 @@ void mac(int phase, stream<mac_word<Config>>& patches,
 /// Constant weights in some phases, computed operands in others.
 template <class Config>
 void mac(int phase, stream<mac_word<Config>>& patches, stream<mac_word<Config>>& operands,
-         const mac_weights<Config> weights[Config::kWeightEntries],
+         const mac_weights<Config> weights[Config::kWeightEntries][Config::kOutputs],
          stream<vec<typename Config::sum_t, Config::kOutputs>>& sums) {
     INTARSIA_PROCESS;
     multiply<Config>(Config::row(phase), patches, operands, weights, sums);

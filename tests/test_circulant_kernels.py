@@ -31,8 +31,8 @@ struct Config {
 };
 static long long next() { long long value; return std::scanf("%lld", &value) == 1 ? value : 0; }
 int main() {
-    static vec<Config::weight_t, OUTPUTS_ / BLOCK_ * LANES_> weights[Config::kWeightEntries];
-    for (auto& entry : weights) for (auto& value : entry.data) value = next();
+    static vec<Config::weight_t, LANES_> weights[Config::kWeightEntries][OUTPUTS_ / BLOCK_];
+    for (auto& entry : weights) for (auto& row : entry) for (auto& value : row.data) value = next();
     stream<vec<Config::input_t, LANES_>> patches("patches");
     stream<vec<int64_t, OUTPUTS_>> sums("sums");
     for (int i = 0; i < PIXELS_ * WORDS_; ++i) {

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from machines import assert_equals_golden
 
 from intarsia.nest import FILL, factor
+from intarsia.ops.functions import Sigmoid
 from intarsia.ops.matmul import MatMul
 from intarsia.ops.move import Move, move
 from intarsia.quantise import QuantiseOptions
@@ -143,3 +144,16 @@ def test_mixed_schedules_share_computed_operands(outputs: tuple[int, ...]) -> No
     schedule = mixed(integers, Engines(outputs, 4), 1 << 20)
     assert any(a.words for phase in schedule.phases for a in phase.assignments)  # some task is shared
     assert_equals_golden(integers, schedule)
+
+
+def test_lanes_behind_the_last_channel_do_not_count() -> None:
+    """Both operands come from tables, which give something else than 0 for the zeros behind the channels."""
+    tensors = {name: Tensor(name, (1, 5, 6), 2) for name in ("x", "a", "b")}
+    tensors["y"] = Tensor("y", (1, 5, 5), 2)
+    tasks = (
+        Task("a", Sigmoid(), ("x",), "a"),
+        Task("b", Sigmoid(), ("x",), "b"),
+        Task("y", MatMul(), ("a", "b"), "y"),
+    )
+    integers = quantised(TaskGraph("tables", ("x",), ("y",), tensors, tasks))
+    assert_equals_golden(integers, sequential(integers, 4, 4))

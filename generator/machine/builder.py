@@ -71,6 +71,7 @@ class Builder:
         blocks: Sequence[Integers],
         element_bytes: int,
         copies: str = "",
+        rows: str = "",
     ) -> str:
         """Declares an on-chip memory, and appends its content to weights.bin; returns its name.
 
@@ -81,11 +82,14 @@ class Builder:
             blocks: entries, (number, elements) each, of the tasks one after the other.
             element_bytes: bytes of an element in weights.bin.
             copies: C++ expression of the number of copies, if there are to be several.
+            rows: C++ expression of the number of words of an entry, if there are several.
         """
         entries = np.concatenate(list(blocks))
         offset = self._append(entries, element_bytes)
         comment = f"{len(entries)} entries of {entries.shape[1]}"
-        self.parameters.append(OnChip(name, word, len(entries), size, comment, element_bytes, offset, copies))
+        self.parameters.append(
+            OnChip(name, word, len(entries), size, comment, element_bytes, offset, copies, rows)
+        )
         return name
 
     def stream_weights(
@@ -96,6 +100,7 @@ class Builder:
         runs: Sequence[Run],
         blocks: Sequence[Integers],
         element_bytes: int,
+        rows: str,
     ) -> str:
         """Declares a memory of weights that holds those of one phase at a time; returns its name.
 
@@ -106,10 +111,11 @@ class Builder:
             runs: the unit's runs.
             blocks: entries of each run.
             element_bytes: bytes of an element in weights.bin.
+            rows: C++ expression of the number of words of an entry.
         """
         most = max(map(len, blocks))
         comment = f"{most} entries of {blocks[0].shape[1]}, of one phase"
-        self.streamed.append(OnChip(name, word, most, size, comment, element_bytes))
+        self.streamed.append(OnChip(name, word, most, size, comment, element_bytes, rows=rows))
         if not self.streams_of_phase:
             self.streams_of_phase = [{} for _ in self.schedule.phases]
         for run, block in zip(runs, blocks, strict=True):

@@ -338,8 +338,8 @@ def _bind(
         ports += [f"const word_t source{index}[kBankWords]" for index in feeds]
         ports += ["word_t target[kBankWords]"]
     for streamed in builder.streamed:
-        ports += [f"const {streamed.word} {streamed.name}[{streamed.size}]"]
-        ports += [f"{streamed.word} {streamed.name}_next[{streamed.size}]"]
+        ports += [f"const {streamed.word} {streamed.name}{streamed.dimensions}"]
+        ports += [f"{streamed.word} {streamed.name}_next{streamed.dimensions}"]
     ports += [
         f"const {resident.word} {resident.name}{resident.dimensions}" for resident in builder.parameters
     ]

@@ -69,15 +69,17 @@ class MacHardware:
             builder.process("mac", f"{struct}Mac", patches, *operands, sums)
             self.post.place(builder, self.name, sums, output)
             return
-        per_entry = "kOutputs" if self.form is None else f"kOutputs / {struct}Mac::kBlock"
-        word = f"vec<{struct}Mac::weight_t, {struct}Mac::{per_entry} * kWordLanes>"
+        word = f"vec<{struct}Mac::weight_t, kWordLanes>"
+        rows = f"{struct}Mac::kOutputs" + ("" if self.form is None else f" / {struct}Mac::kBlock")
         entries = f"{struct}Mac::kWeightEntries"
         if builder.schedule.streamed:
             weights = builder.stream_weights(
-                f"{name}_weights", word, entries, self.runs, self._weights(), self.weight_bytes
+                f"{name}_weights", word, entries, self.runs, self._weights(), self.weight_bytes, rows
             )
         else:
-            weights = builder.parameter(f"{name}_weights", word, entries, self._weights(), self.weight_bytes)
+            weights = builder.parameter(
+                f"{name}_weights", word, entries, self._weights(), self.weight_bytes, rows=rows
+            )
         builder.process(self.process, f"{struct}Mac", patches, *operands, weights, sums)
         self.post.place(builder, self.name, sums, output)
 
@@ -94,6 +96,9 @@ class MacHardware:
             (
                 Constant("kOutputs", str(self.unit.outputs), "output channels per pass"),
                 Constant("kLanes", "kWordLanes"),
+                Constant(
+                    "kPaired", str(self.paired(8 * builder.element_bytes)).lower(), "two products per DSP"
+                ),
                 Constant("kPatchWords", str(self.patch_words), "longest patch"),
                 Constant("kWeightEntries", str(self.weight_entries)),
                 Constant(
@@ -195,25 +200,37 @@ class MacHardware:
             self.post.stage(index, work.pixels * row.folds),
         ]
 
+    def paired(self, element_bits: int) -> bool:
+        """True if two products share a DSP (hls_kernels/dot.hpp)."""
+        return products_per_dsp(element_bits, self.weight_bits) == 2 and self.unit.outputs % 2 == 0
+
     @property
     def weight_memory(self) -> tuple[int, int, int]:
-        """Bits of an entry, entries, and copies."""
-        return self.entry_weights * self.weight_bits, self.weight_entries, self.copies
+        """Bits of a row of an entry, entries, and memories of that size: one for each row and copy."""
+        rows = self.entry_weights // self.lanes
+        return self.lanes * self.weight_bits, self.weight_entries, rows * self.copies
 
     def resources(self, lanes: int, element_bits: int) -> Resources:
-        """One DSP per multiplier; adders in LUTs."""
+        """A DSP for one or two multipliers; adders, and what packs and parts pairs (25 LUTs), in LUTs."""
         form, outputs = self.form, self.unit.outputs
         kept_bits = lanes * element_bits if form is None else form.operand_bits(lanes)
+        pairs = self.multipliers // 2 if form is None and self.paired(element_bits) else 0
+        width, entries, memories = self.weight_memory
         own = Resources(
-            dsp=self.multipliers,
-            bram18=self.copies * bram18(self.entry_weights * self.weight_bits, self.weight_entries)
+            dsp=self.multipliers - pairs,
+            bram18=memories * bram18(width, entries)
             + self.unit.outputs * bram18(lanes * element_bits, self.operand_entries)
             + bram18(kept_bits, self.patch_words),
             uram=0,
-            lut=self.multipliers * 10 if form is None else form.luts(outputs, lanes),
+            lut=self.multipliers * 10 + pairs * 25 if form is None else form.luts(outputs, lanes),
             ff=self.multipliers * 16 if form is None else form.luts(outputs, lanes),
         )
         return add(own, self.post.resources(), self.window.resources(lanes, element_bits))
+
+
+def products_per_dsp(element_bits: int, weight_bits: int) -> int:
+    """Products with a common input that one DSP makes, of the families that boards have: all multiply 25 x 18 bits."""
+    return 2 if element_bits <= 8 and weight_bits <= 8 else 1
 
 
 def mac_steps(outputs: int, channels: int, lanes: int) -> tuple[int, int]:
@@ -261,6 +278,7 @@ def build_mac(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, str
                     loads,
                     channels.start * plan.words,
                     outputs,
+                    (work.channels - 1) % lanes + 1,
                     work.pixels // work.batches,
                 )
             )

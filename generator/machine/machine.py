@@ -56,7 +56,8 @@ class OnChip:
     """A static memory of the top function, and how it is loaded from weights.bin (offset in words).
 
     `copies` is the C++ expression of how many copies of it there are, for more readers than a memory has ports;
-    empty for one. `uram`: in UltraRAM.
+    empty for one. `rows` is that of how many words side by side make an entry, each in a memory of its own; empty for
+    one. `uram`: in UltraRAM.
     """
 
     name: str
@@ -67,12 +68,13 @@ class OnChip:
     element_bytes: int = 0
     offset: int = 0
     copies: str = ""
+    rows: str = ""
     uram: bool = False
 
     @property
     def dimensions(self) -> str:
         """Of the C++ array."""
-        return f"[{self.size}]" + (f"[{self.copies}]" if self.copies else "")
+        return f"[{self.size}]" + "".join(f"[{number}]" for number in (self.copies, self.rows) if number)
 
 
 @dataclass(frozen=True)

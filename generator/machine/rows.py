@@ -189,6 +189,7 @@ class MacRow(Row):
     loads: int = 0
     skip: int = 0
     rows: int = 0
+    last: int = 0
     pixels: int = 0
 
 
@@ -291,20 +292,6 @@ class TableRow(Row):
     words: int = 0
     first: int = 0
     mask: int = 0
-
-
-@dataclass(frozen=True)
-class InterpolateRow(Row):
-    """interpolate.hpp: words to compute, and which sections and segments."""
-
-    struct: ClassVar[str] = "interpolate_row"
-    header: ClassVar[str] = "interpolate.hpp"
-
-    words: int = 0
-    mask: int = 0
-    shift: int = 0
-    section: int = 0
-    segment: int = 0
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from itertools import product
 from ..board import Board
 from ..circulant_exact import LARGEST, multiplications
 from ..machine.circulant_form import block_of
-from ..machine.mac_unit import mac_steps
+from ..machine.mac_unit import mac_steps, products_per_dsp
 from ..machine.resources import BRAM18_BITS, URAM_BITS
 from ..machine.window import plan_patches
 from ..task_graph import Parameter, TaskGraph
@@ -30,13 +30,16 @@ _ENGINE_WORDS = (2, 3, 4, 6, 8, 12, 16, 24, 32)
 """Words of output channels that an engine of a mixed schedule makes per pass, where it is more than one."""
 
 _ENOUGH = 0.65
-"""Share of the board's multipliers that a mixed schedule's engines have at least."""
+"""Multipliers of a mixed schedule's engines, at least, as a share of the board's DSPs."""
 
 _UNLIMITED = 1 << 30
 """Words between phases: `evaluate` tells afterwards whether the banks fit the board."""
 
 WIDEST_WORD = 4096
 """Bits of the widest word that Vitis HLS builds."""
+
+_SUM_BITS = 32
+"""Of a sum, at most, in all but extreme layers."""
 
 LANES = (4, 8, 16, 32)
 """Elements per word that are tried where the user does not say."""
@@ -136,6 +139,13 @@ def _output_choices(lanes: int, channels: int) -> list[int]:
     return sorted({*small, *large})
 
 
+def _most_products(graph: TaskGraph, board: Board) -> int:
+    """Products per cycle that the board's DSPs make, if all of them do nothing else."""
+    elements = max(tensor.number.bits for tensor in graph.tensors.values())
+    roles = [task.parameters[r].number.bits for task in graph.tasks for r in task.operator.weight_roles]
+    return board.resources.dsp * products_per_dsp(elements, max(roles, default=1))
+
+
 def _weights_fit(graph: TaskGraph, board: Board) -> bool:
     """False if the weights alone are more than the board's memories hold, however they are arranged."""
     bits = sum(
@@ -149,9 +159,9 @@ def _weights_fit(graph: TaskGraph, board: Board) -> bool:
 
 
 def _fits_word(graph: TaskGraph, lanes: int, outputs: int) -> bool:
-    """True if an entry of the weight memory is not wider than Vitis HLS allows a word to be."""
+    """True if neither a word of weights nor the sums of a pass are wider than Vitis HLS allows a word to be."""
     bits = max((weight.number.bits for weight in _weights(graph)), default=1)
-    return lanes * outputs * bits <= WIDEST_WORD
+    return lanes * bits <= WIDEST_WORD and outputs * _SUM_BITS <= WIDEST_WORD
 
 
 def _weights(graph: TaskGraph) -> list[Parameter]:
@@ -166,7 +176,7 @@ def _mac_works(graph: TaskGraph) -> dict[str, MacWork]:
 def _sequentials(graph: TaskGraph, board: Board, choices: Sequence[int]) -> Iterator[Evaluation]:
     widest = max((work.outputs for work in _mac_works(graph).values()), default=1)
     blocks = {block_of(graph, graph.task(name)) for name in _mac_works(graph)}
-    most = int(board.resources.dsp * max(map(_gain, blocks), default=1.0))
+    most = int(_most_products(graph, board) * max(map(_gain, blocks), default=1.0))
     ways = (False, True) if len(blocks) > 1 else (False,)
     for lanes in choices:
         for outputs in _output_choices(lanes, widest):
@@ -236,7 +246,9 @@ def _mixed(graph: TaskGraph, board: Board, choices: Sequence[int], costs: PhaseC
         return
     widest = max(work.outputs for work in macs.values())
     for lanes in choices:
-        most = int(board.resources.dsp * USABLE["dsp"]) // lanes
+        most = int(_most_products(graph, board) * USABLE["dsp"]) // lanes
+        # A share of the DSPs, whether they are paired or not: logic may be short before them.
+        enough = _ENOUGH * int(board.resources.dsp * USABLE["dsp"]) // lanes
         sizes = [
             size
             for size in _output_choices(lanes, widest)
@@ -244,7 +256,7 @@ def _mixed(graph: TaskGraph, board: Board, choices: Sequence[int], costs: PhaseC
         ]
         for count in range(2, min(_MOST_ENGINES, len(macs)) + 1):
             for outputs in product(sizes, repeat=count):
-                if _ENOUGH * most <= sum(outputs) <= most:
+                if enough <= sum(outputs) <= most:
                     yield evaluate(graph, mixed(graph, Engines(outputs, lanes), _UNLIMITED, costs), board)
 
 
