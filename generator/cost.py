@@ -60,6 +60,7 @@ ASSUMED = Costs(
             "post": Pipeline(8),
             "combine": Pipeline(8),
             "table": Pipeline(5),
+            "interpolate": Pipeline(11),
             "pool": Pipeline(10),
             "norm_moments": Pipeline(8),
             "norm_inverse": Pipeline(72),

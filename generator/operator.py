@@ -109,6 +109,10 @@ class Operator:
         """Axis on which the hardware needs the channels of each operand; by default where they are."""
         return tuple(tensor.channel_axis for tensor in inputs)
 
+    def tolerance(self, parameters: Mapping[str, Array]) -> int:
+        """`lowering_tolerance` of a task with these quantised parameters."""
+        return self.lowering_tolerance
+
     def keeps_format(self) -> bool:
         """True if the output must have the input's number format (the operator only selects values)."""
         return False

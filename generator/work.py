@@ -107,6 +107,14 @@ class TableWork:
 
 
 @dataclass(frozen=True)
+class LinesWork:
+    """A function of single elements, as straight lines between segments of its raw inputs."""
+
+    pixels: int
+    channels: int
+
+
+@dataclass(frozen=True)
 class MoveWork:
     """Every element of the result is one of the source, or zero.
 
@@ -139,4 +147,14 @@ class NormWork:
     channels: int
 
 
-Work = MacWork | DepthwiseWork | PoolWork | CombineWork | TableWork | MoveWork | SoftmaxWork | NormWork
+Work = (
+    MacWork
+    | DepthwiseWork
+    | PoolWork
+    | CombineWork
+    | TableWork
+    | LinesWork
+    | MoveWork
+    | SoftmaxWork
+    | NormWork
+)

@@ -239,8 +239,8 @@ def _one_table_entry(graph: TaskGraph, task: Task) -> Iterator[Task]:
 
 
 def _table_shifted(graph: TaskGraph, task: Task) -> Iterator[Task]:
-    if "table" in task.parameters:
-        yield _with(task, "table", np.roll(task.parameters["table"].values, 1))
+    for role in {"table", "bases"} & task.parameters.keys():
+        yield _with(task, role, np.roll(task.parameters[role].values, 1))
 
 
 CHANGES: Mapping[str, tuple[Change, frozenset[str]]] = {

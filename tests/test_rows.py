@@ -160,7 +160,7 @@ def test_onnxruntime_agrees_within_the_stated_bound(bits: int) -> None:
     for task in graph.tasks:
         found = golden.run_task(graph, task, [trace[name] for name in task.inputs])
         apart = int(np.abs(found - trace[task.output]).max())
-        allowed = task.operator.lowering_tolerance or int(not ranges[task.name].float32_exact)
+        allowed = task.operator.tolerance(task.values) or int(not ranges[task.name].float32_exact)
         assert apart <= allowed, (task.operator, apart)
 
 

@@ -25,7 +25,7 @@ from intarsia.machine.unit_kind import Run
 from intarsia.ops.function import Function
 from intarsia.ops.functions import FUNCTIONS, Elu, Gelu, LeakyRelu, Pow, Sigmoid, Swish, Tanh
 from intarsia.ops.max_pool import MaxPool
-from intarsia.ops.table import MOST_BITS, Table
+from intarsia.ops.table import Table
 from intarsia.quantise import QuantiseOptions
 from intarsia.schedule.mixed import mixed
 from intarsia.schedule.phases import Engines
@@ -172,14 +172,6 @@ def test_graph_file_keeps_tables(tmp_path: Path) -> None:
     inputs = stress_inputs(integers)
     assert [task.operator for task in loaded.tasks] == [task.operator for task in integers.tasks]
     np.testing.assert_equal(golden.run(loaded, inputs), golden.run(integers, inputs))
-
-
-def test_wide_inputs_are_refused() -> None:
-    bits = MOST_BITS + 1
-    with pytest.raises(
-        IntarsiaError, match=rf"'layer0' \(Sigmoid\).*{2**bits} entries.*{bits}-bit input 'x'.*up to"
-    ):
-        quantised(chain((4,), [activation(Sigmoid())]), QuantiseOptions(8, bits))
 
 
 ONNX = {

@@ -112,7 +112,7 @@ def _within_bounds(graph: TaskGraph, results: dict[str, EdgeResult]) -> dict[str
 
     What counts is the difference for the very inputs that the task got (isolated).
     """
-    bounds = {task.output: task.operator.lowering_tolerance for task in graph.tasks}
+    bounds = {task.output: task.operator.tolerance(task.values) for task in graph.tasks}
 
     def judged(name: str, result: EdgeResult) -> EdgeResult:
         alone, bound = result.isolated, bounds.get(name, 0)

@@ -295,6 +295,20 @@ class TableRow(Row):
 
 
 @dataclass(frozen=True)
+class InterpolateRow(Row):
+    """interpolate.hpp: words to compute, and which sections and segments."""
+
+    struct: ClassVar[str] = "interpolate_row"
+    header: ClassVar[str] = "interpolate.hpp"
+
+    words: int = 0
+    mask: int = 0
+    shift: int = 0
+    section: int = 0
+    segment: int = 0
+
+
+@dataclass(frozen=True)
 class SoftmaxMaximumRow(Row):
     """softmax.hpp: the geometry of rows, and of a causal mask."""
 

@@ -12,6 +12,7 @@ from ..work import DepthwiseWork, MacWork, MoveWork, PoolWork
 from .combine_unit import COMBINE
 from .depthwise_unit import DEPTHWISE
 from .hardware import Hardware, words_of
+from .interpolation_unit import INTERPOLATION
 from .mac_unit import ENGINE
 from .move_plan import plan_move
 from .move_unit import MOVE
@@ -31,6 +32,7 @@ KINDS: tuple[UnitKind, ...] = (
     SOFTMAX,
     COMBINE,
     TABLE,
+    INTERPOLATION,
     POOL,
 )
 

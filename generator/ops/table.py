@@ -1,4 +1,4 @@
-"""The base of all functions of single elements: in hardware, a table of the result for every raw input."""
+"""The base of all functions of single elements: in hardware, a table of the result for every raw input, or lines."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from ..errors import IntarsiaError
-from ..fixed_point import Floats
+from ..fixed_point import Floats, Integers
+from ..interpolation import MOST_ERROR, MOST_SEGMENTS, Lines, fit_lines, interpolate
 from ..operator import Array, Operator
 from ..table_values import table_values
 from ..task_graph import Parameter
-from ..work import TableWork
+from ..work import LinesWork, TableWork
 
 if TYPE_CHECKING:
     from ..fixed_point import FixedPoint
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from ..task_graph import Task, TaskGraph, Tensor
 
 MOST_BITS = 12
-"""A table has an entry for every raw input: 4096 for 12 bits, four BRAM18 for every two lanes."""
+"""A table has an entry for every raw input: 4096 for 12 bits, four BRAM18 for every two lanes. Wider inputs get lines."""
 
 
 @dataclass(frozen=True)
@@ -61,31 +62,49 @@ class Table(Operator):
             return self.function(np.asarray(inputs[0], dtype=np.float64))
 
     def evaluate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Array:
-        """Looked up: entry number (raw input modulo size)."""
-        table = parameters["table"]
-        return np.asarray(table[np.asarray(inputs[0]) & (len(table) - 1)])
+        """Looked up: entry number (raw input modulo size); or on the line of the input's segment."""
+        raw: Integers = np.asarray(inputs[0], dtype=np.int64)
+        if "table" in parameters:
+            table = parameters["table"]
+            return np.asarray(table[raw & (len(table) - 1)])
+        lines = Lines(parameters["sections"], parameters["bases"], parameters["slopes"])
+        return interpolate(raw, int(parameters["bits"]), lines)
+
+    def tolerance(self, parameters: Mapping[str, Array]) -> int:
+        """Tables are exact, lines are not."""
+        return MOST_ERROR if "bases" in parameters else 0
 
     def quantised_parameters(
         self, task: Task, inputs: Sequence[FixedPoint], output: FixedPoint
     ) -> Mapping[str, Parameter]:
-        """The table.
+        """The table, or the lines that stand for it.
 
         Raises:
-            IntarsiaError: the input has too many bits.
+            IntarsiaError: the function is too steep for lines.
         """
+        values = table_values(task, inputs[0], output)
         bits = inputs[0].bits
-        if bits > MOST_BITS:
+        if bits <= MOST_BITS:
+            return {"table": Parameter(values, output)}
+        lines = fit_lines(values)
+        if lines is None:
             raise IntarsiaError(
-                f"task {task.name!r} ({self.name}): a table of the function would need {2**bits} entries, one for every "
-                f"value of its {bits}-bit input {task.inputs[0]!r}. Supported: inputs of up to {MOST_BITS} bits. Use "
-                f"--activation-bits {MOST_BITS} or fewer"
+                f"task {task.name!r} ({self.name}): for its {bits}-bit input {task.inputs[0]!r} the function is too steep in too "
+                f"many places for {MOST_SEGMENTS} straight lines within {MOST_ERROR} LSB. Supported: any function of inputs "
+                f"of up to {MOST_BITS} bits. Use --activation-bits {MOST_BITS} or fewer"
             )
-        return {"table": Parameter(table_values(task, inputs[0], output), output)}
+        return {
+            "bits": Parameter(np.array(bits)),
+            "sections": Parameter(lines.sections),
+            "bases": Parameter(lines.bases),
+            "slopes": Parameter(lines.slopes),
+        }
 
-    def work(self, task: Task, graph: TaskGraph) -> TableWork:
-        """A table unit."""
+    def work(self, task: Task, graph: TaskGraph) -> TableWork | LinesWork:
+        """A table unit, or one that interpolates."""
         output = graph.output_tensor(task)
-        return TableWork(output.pixels, output.channels)
+        kind = LinesWork if "bases" in task.parameters else TableWork
+        return kind(output.pixels, output.channels)
 
     def to_qdq(self, builder: QdqBuilder, task: Task, graph: TaskGraph) -> str:
         """The ONNX nodes of the function."""

@@ -1,0 +1,154 @@
+"""The interpolation unit: a function of single elements of 13 to 16 bits by straight lines, a word of elements per cycle.
+
+As in the table unit, every lane looks up entries of its own, so there is a copy of the memories for every two lanes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+
+from ..board import Resources
+from ..fixed_point import Integers
+from ..interpolation import FRACTION, SECTION_BITS, SHIFT_BITS, SLOPE_BITS
+from ..schedule.plan import ScheduleError, Unit
+from ..task_graph import TaskGraph
+from ..work import LinesWork
+from .builder import Builder
+from .hardware import Stage, words_of
+from .identifiers import camel_case
+from .machine import Constant
+from .resources import add, dsp_of_product, memory
+from .rows import InterpolateRow
+from .run import Run, index_of
+from .unit_kind import UnitKind
+
+_BASE_BITS = 32
+_OFFSET_BITS = 10
+
+
+@dataclass(frozen=True, eq=False)
+class InterpolationHardware:
+    """An interpolation unit with the rows of its tasks, in the order of `runs`."""
+
+    unit: Unit
+    runs: tuple[Run, ...]
+    rows: tuple[InterpolateRow, ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the unit."""
+        return self.unit.name
+
+    @property
+    def segments(self) -> int:
+        """Segments of all tasks."""
+        return sum(map(len, self._values("bases")))
+
+    @property
+    def sections(self) -> int:
+        """Sections of all tasks."""
+        return len(self.runs) << SECTION_BITS
+
+    @property
+    def _section_bits(self) -> int:
+        """Bits of a section's entry, with a sign."""
+        return max(int(values.max()) for values in self._values("sections")).bit_length() + 1
+
+    def place(self, builder: Builder, inputs: tuple[str, ...], output: str) -> None:
+        """Adds the one process and its memories."""
+        name = builder.ids[self.name]
+        struct = f"{camel_case(name)}Interpolation"
+        builder.config(
+            struct,
+            "functions of single elements, by straight lines",
+            builder.by_phase(self.runs, self.rows, InterpolateRow()),
+            builder.comment(self.runs),
+            (
+                Constant("kLanes", "kWordLanes"),
+                Constant("kSections", str(self.sections), "of all functions"),
+                Constant("kSegments", str(self.segments), "of all functions"),
+                Constant("kCopies", "(kLanes + 1) / 2", "one for every two lanes"),
+                Constant("kFraction", str(FRACTION)),
+                Constant("kShiftBits", str(SHIFT_BITS)),
+                Constant("section_t", f"integer<{self._section_bits}>", is_type=True),
+                Constant("base_t", f"integer<{_BASE_BITS}>", is_type=True),
+                Constant("slope_t", f"integer<{SLOPE_BITS}>", is_type=True),
+                Constant("input_t", "element_t", is_type=True),
+                Constant("output_t", "element_t", is_type=True),
+            ),
+        )
+        memories = [
+            builder.parameter(
+                f"{name}_{role}",
+                f"{struct}::{role[:-1]}_t",
+                f"{struct}::{size}",
+                [values.reshape(-1, 1) for values in self._values(role)],
+                4,
+                f"{struct}::kCopies",
+            )
+            for role, size in (("sections", "kSections"), ("bases", "kSegments"), ("slopes", "kSegments"))
+        ]
+        builder.process("interpolate", struct, *inputs, *memories, output)
+
+    def stages(self, phase: int) -> list[Stage]:
+        """One pass over the words."""
+        words = self.rows[index_of(self.runs, phase)].words
+        return [Stage("interpolate", words, words)]
+
+    def loaded_bytes(self, phase: int) -> int:
+        """None: its memories stay on chip."""
+        return 0
+
+    def resources(self, lanes: int, element_bits: int) -> Resources:
+        """The copies of the memories, and for each lane two addresses, a product and a sum."""
+        address_bits = self.segments.bit_length()
+        logic = Resources(
+            dsp=lanes * dsp_of_product(SLOPE_BITS, _OFFSET_BITS),
+            bram18=0,
+            uram=0,
+            lut=lanes * (3 * element_bits + 2 * address_bits + _BASE_BITS) + 150,
+            ff=lanes * (3 * element_bits + 2 * address_bits + 2 * _BASE_BITS) + 150,
+        )
+        copies = (
+            memory(self._section_bits, self.sections),
+            memory(_BASE_BITS, self.segments),
+            memory(SLOPE_BITS, self.segments),
+        )
+        return add(logic, *copies * ceil(lanes / 2))
+
+    def _values(self, role: str) -> list[Integers]:
+        return [run.task.values[role] for run in self.runs]
+
+
+def build_interpolation(
+    graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, streamed: bool
+) -> InterpolationHardware:
+    """Sizes an interpolation unit for its runs.
+
+    Raises:
+        ScheduleError: a task is of another kind.
+    """
+    rows = []
+    segment = 0
+    for index, run in enumerate(runs):
+        if not isinstance(run.task.operator.work(run.task, graph), LinesWork):
+            raise ScheduleError(
+                f"task {run.task.name!r} ({run.task.operator.name}) cannot run on an interpolation unit"
+            )
+        bits = int(run.task.values["bits"])
+        rows.append(
+            InterpolateRow(
+                words_of(graph, run.task.output, lanes),
+                (1 << bits) - 1,
+                bits - SECTION_BITS,
+                index << SECTION_BITS,
+                segment,
+            )
+        )
+        segment += len(run.task.values["bases"])
+    return InterpolationHardware(unit, tuple(runs), tuple(rows))
+
+
+INTERPOLATION = UnitKind("interpolation", LinesWork, build_interpolation)
