@@ -356,7 +356,11 @@ def demo(
             design.write(output, replace=True)
         typer.echo(design.summary())
         report = _verify(output, images, board, html=html)
-    typer.echo(f"project  {output}\nreport   {html}\nread on  {output / 'README.md'}")
+    typer.echo(
+        f"project       {output}, explained in {output / 'README.md'}\n"
+        f"schedule      {output / 'report.html'}\n"
+        f"verification  {html}"
+    )
     _exit_by(report)
 
 

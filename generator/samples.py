@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,13 +18,23 @@ from .operator import Array
 from .task_graph import Tensor
 
 Reals = NDArray[np.float32]
-Purpose = Literal["calibration", "verification"]
+Purpose = Literal["calibration", "training", "verification"]
 
+_USUAL = ("x", "images", "input", "inputs")
 _COMMON_NAMES: dict[Purpose, tuple[str, ...]] = {
-    "calibration": ("calibration", "x", "images", "input", "inputs"),
-    "verification": ("x", "images", "input", "inputs", "calibration"),
+    "calibration": ("calibration", *_USUAL),
+    "training": (*_USUAL, "calibration"),
+    "verification": (*_USUAL, "calibration"),
 }
+_PARTS: dict[Purpose, frozenset[str]] = {
+    "calibration": frozenset(("train", "training", "calibration")),
+    "training": frozenset(("train", "training")),
+    "verification": frozenset(("test", "testing", "val", "valid", "validation", "eval")),
+}
+"""Words that say which part of a data set an array is: x_train, test_images, ..."""
 _LABEL_NAMES = ("y", "labels")
+_SAMPLE_WORDS = frozenset((*_USUAL, "image"))
+_LABEL_WORDS = frozenset((*_LABEL_NAMES, "label", "targets"))
 _IMAGE_RANK = 3  # channels, height, width
 _SYNTHETIC = 64
 
@@ -82,14 +93,15 @@ def load_samples(
     """Read samples for every graph input, and labels if there are any.
 
     An input's array is named as the input, `in:` and that name, or in one of the common ways (x, images, input,
-    calibration); failing that, it is the only array that fits. Labels are named y or labels; samples for
-    calibration have none.
+    calibration); failing that, it is the only array that fits, or the only one whose name has the part that the purpose
+    asks for (x_train, test_images, ...), which a note then says. Labels are named y or labels, or as the samples with such
+    a word (y_train, test_labels, ...); samples for calibration have none.
 
     Args:
         path: an .npz file, or an .npy file for a model of one input.
         inputs: tensors of the graph inputs.
         preprocess: how to scale and fit.
-        purpose: which of `calibration` and `images` is meant, if a file has both.
+        purpose: which array is meant, if a file has several.
 
     Raises:
         SamplesError: the file, an array or its values do not serve.
@@ -98,7 +110,11 @@ def load_samples(
     chosen = {
         tensor.name: _choose(path, arrays, tensor, purpose, single=len(inputs) == 1) for tensor in inputs
     }
-    notes: dict[str, None] = {}
+    notes: dict[str, None] = {
+        f"{Path(path).name}: array {key!r} is taken for {purpose}": None
+        for key in chosen.values()
+        if _words(key) & _PARTS[purpose] and key != "calibration"
+    }
     results = {
         tensor.name: _prepare(
             f"{path}: array {chosen[tensor.name]!r}", arrays[chosen[tensor.name]], tensor, preprocess, notes
@@ -161,10 +177,14 @@ def _choose(
         if name in arrays:
             return name
     fitting = [
-        name for name in arrays if name not in _LABEL_NAMES and _per_sample(arrays[name], tensor) is not None
+        name
+        for name in arrays
+        if not _words(name) & _LABEL_WORDS and _per_sample(arrays[name], tensor) is not None
     ]
-    if len(fitting) == 1:
-        return fitting[0]
+    parts = [name for name in fitting if _words(name) & _PARTS[purpose]]
+    for candidates in (fitting, parts):
+        if len(candidates) == 1:
+            return candidates[0]
     found = ", ".join(f"{name} {values.shape}" for name, values in arrays.items()) or "no array"
     problem = f"more than one array could be the input: {', '.join(fitting)}" if fitting else "no array fits"
     raise SamplesError(
@@ -271,7 +291,14 @@ def _pad(where: str, reals: Reals, tensor: Tensor, preprocess: Preprocess, notes
 def _labels(
     path: str | Path, arrays: Mapping[str, Array], chosen: Mapping[str, str], count: int
 ) -> NDArray[np.int64] | None:
-    name = next((name for name in _LABEL_NAMES if name in arrays and name not in chosen.values()), None)
+    samples = set(chosen.values())
+    partners = [
+        name
+        for name in arrays
+        for sample in samples
+        if _words(name) & _LABEL_WORDS and _words(name) - _LABEL_WORDS == _words(sample) - _SAMPLE_WORDS
+    ]
+    name = next((name for name in (*partners, *_LABEL_NAMES) if name in arrays and name not in samples), None)
     if name is None or set(chosen.values()) == {"calibration"}:
         return None
     labels = arrays[name]
@@ -284,6 +311,11 @@ def _labels(
     if len(labels) != count:
         raise SamplesError(f"{path}: there are {len(labels)} labels in {name!r}, but {count} samples")
     return labels.astype(np.int64)
+
+
+def _words(name: str) -> frozenset[str]:
+    """The words of an array's name: test_images has two."""
+    return frozenset(re.split(r"[^a-z0-9]+", name.lower()))
 
 
 def _wanted(tensor: Tensor) -> str:

@@ -97,6 +97,28 @@ def test_purpose_picks_the_array_and_the_labels(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("training", "test"),
+    [("x_train y_train", "x_test y_test"), ("train_images train_labels", "val_images val_labels")],
+)
+def test_parts_of_a_data_set(tmp_path: Path, training: str, test: str) -> None:
+    arrays: dict[str, NDArray[Any]] = {"note": np.array(["text"])}
+    for names, count in ((training, 3), (test, 4)):
+        images, labels = names.split()
+        arrays[images] = np.full((count, 28, 28), count / 10)
+        arrays[labels] = np.full(count, count)
+    verification = load(tmp_path, IMAGE, **arrays)
+    assert verification.labels is not None
+    assert verification.labels.tolist() == [4] * 4
+    assert verification.notes == (f"s.npz: array {test.split()[0]!r} is taken for verification",)
+    for purpose, labels in (("calibration", None), ("training", [3] * 3)):
+        found = load(tmp_path, IMAGE, options={"purpose": purpose}, **arrays)
+        assert found.count == 3
+        assert (found.labels.tolist() if found.labels is not None else None) == labels
+    del arrays[test.split()[1]]
+    assert load(tmp_path, IMAGE, **arrays).labels is None
+
+
+@pytest.mark.parametrize(
     ("arrays", "inputs", "message"),
     [
         ({"x": np.zeros((0, 28, 28))}, IMAGE, "is empty"),

@@ -20,6 +20,8 @@ from rich.console import Console
 from intarsia.graph_file import save_graph
 from intarsia.samples import Preprocess, load_samples, samples_bytes
 from intarsia.verify import assert_agrees, check, reproduction, run
+from intarsia.verify.accuracy import Accuracy
+from intarsia.verify.check import guesses
 from intarsia.verify.png import encode
 from intarsia.verify.project_files import ProjectError
 from intarsia.verify.report import Report
@@ -67,6 +69,18 @@ def test_json_keys_are_stable(failed: Report) -> None:
     assert result["layers"][2]["edges"]["mapping"]["mismatches"] is None
     assert result["first_divergence"]["layer"] == "conv2" and result["first_divergence"]["edge"] == "mapping"
     assert set(result["accuracy"]) >= {"float", "quantised", "accelerator"}
+
+
+@pytest.mark.parametrize(
+    ("right", "samples", "classes", "doubtful"),
+    [(10, 100, 10, True), (14, 100, 10, True), (15, 100, 10, False), (4, 40, 10, False), (50, 100, 2, False)],
+)
+def test_a_float_model_that_guesses_is_doubted(
+    right: int, samples: int, classes: int, doubtful: bool
+) -> None:
+    assert guesses(Accuracy(samples, right, right, right), classes) is doubtful
+    assert not guesses(Accuracy(samples, None, right, right), classes)
+    assert not guesses(Accuracy(samples, right, right, right, "own"), classes)
 
 
 def test_json_without_labels_has_no_accuracy() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from math import prod
 
 from intarsia.task_graph import TaskGraph
 
-from .accuracy import Scorer
+from .accuracy import TOP_1, Accuracy, Scorer
 from .budget import Budget
 from .edge import Edge, Verdict
 from .examine import examine
@@ -16,6 +17,12 @@ from .layer import layers
 from .localise import Divergence, localise
 from .report import Report
 from .worlds import Worlds
+
+_FEW_CLASSES, _SAMPLES_PER_CLASS, _LUCK = 3, 5, 1.5
+_GUESSES = (
+    "the float model itself is no better than a guess. The labels may not belong to the samples, or these may not have the "
+    "scale that the model was trained on: compile again with --input-scale 1 for unsigned bytes as they are, or give floats"
+)
 
 
 def check(
@@ -61,6 +68,8 @@ def judge(
     if Edge.QUANTISATION in unobserved and not findings.samples:
         unobserved.remove(Edge.QUANTISATION)
         notes = (*notes, "no real samples were given: the quantisation edge was not judged")
+    if guesses(findings.accuracy, prod(graph.tensors[graph.outputs[0]].shape)):
+        notes = (*notes, _GUESSES)
     return Report(
         name=graph.name,
         worlds=worlds.names,
@@ -75,6 +84,14 @@ def judge(
         notes=notes,
         evidence=next(filter(None, (evidence_of(one, findings) for one in divergences)), findings.example),
     )
+
+
+def guesses(accuracy: Accuracy, classes: int) -> bool:
+    """True if even the float model is hardly more often right than a guess between the classes, on enough samples to say so."""
+    right = accuracy.share(accuracy.float_model)
+    if accuracy.metric != TOP_1 or right is None or classes <= _FEW_CLASSES:
+        return False
+    return accuracy.samples >= _SAMPLES_PER_CLASS * classes and right < _LUCK / classes
 
 
 def evidence_of(divergence: Divergence, findings: Findings) -> Evidence | None:

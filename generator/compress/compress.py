@@ -154,7 +154,7 @@ def compress_model(
         measuring = load_samples(source, inputs, preprocess) if source else None
         measured_on = f"{measuring.count} samples of {source}" if measuring else ""
     else:
-        samples = load_samples(training, inputs, preprocess)
+        samples = load_samples(training, inputs, preprocess, "training")
         if labels is not None:
             samples = replace(samples, labels=_read_labels(Path(labels), samples.count))
         notes = samples.notes
