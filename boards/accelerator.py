@@ -555,7 +555,7 @@ class Accelerator:
         try:
             self._device.check()
             for name, argument in self._arguments.items():
-                if argument["kind"] == "pointer":
+                if argument["kind"] == "pointer" and _buffer(argument) == name:
                     self._reserve(name, strides[name] * chunk if name in moving else argument["bytes"])
             for first in range(0, count, chunk):
                 rows = min(chunk, count - first)
@@ -610,7 +610,7 @@ class Accelerator:
         values: dict[str, Any] = {}
         for name, argument in self._arguments.items():
             if argument["kind"] == "pointer":
-                values[name] = (self._buffers[name], offsets.get(name, 0))
+                values[name] = (self._buffers[_buffer(argument)], offsets.get(name, 0))
             elif argument.get("direction", "in") == "in":
                 roles = {"load_weights": int(self.launches == 0), "tap": tap}
                 values[name] = roles.get(name, int(argument.get("value", 0)))
@@ -678,6 +678,11 @@ class Accelerator:
         buffer.bytes[:] = content
         buffer.to_device()
         self._buffers[name] = buffer
+
+
+def _buffer(argument: dict[str, Any]) -> str:
+    """Name of the buffer whose address an argument takes: its own, or one that several share."""
+    return str(argument.get("buffer", argument["name"]))
 
 
 def _device_module(runtime: str) -> Any:

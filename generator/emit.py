@@ -119,7 +119,7 @@ def _top(machine: Machine) -> dict[str, Any]:
     """What top.cpp needs beyond the machine: parameters of the region, and its call for each binding of memories."""
     tap = ["tap"] if machine.taps else []
     weights = ["weights"] if machine.streamed else []
-    pointers = ["input", "output", *weights, *(["taps"] if machine.taps else [])]
+    pointers = ["input", "output", *weights, *(["taps"] if machine.taps else []), *machine.spills]
     return {
         "region_parameters": [
             "int phase",
@@ -128,10 +128,12 @@ def _top(machine: Machine) -> dict[str, Any]:
             "word_t* output",
             *(f"const bytes_t* {name}" for name in weights),
             *(["word_t* taps"] if machine.taps else []),
+            *(_spill(name) for name in machine.spills),
             *machine.memory_ports,
         ],
         "calls": [[*tap, *pointers, *bound] for bound in machine.bindings],
         "ports": _ports(machine),
+        "spills": spill_declarations(machine),
         "first": _initialiser(machine.first) if machine.first else "",
     }
 
@@ -148,4 +150,15 @@ def argument_words(machine: Machine) -> dict[str, int]:
         "output": sum(place.words for place in machine.outputs),
         "weights": len(machine.weights) // machine.word_bytes,
         "taps": sum(place.words for place in machine.taps),
+        **dict.fromkeys(machine.spills, machine.spill_words),
     }
+
+
+def spill_declarations(machine: Machine) -> list[str]:
+    """Declarations of the arguments of the top function that reach spilled tensors."""
+    return [_spill(name).replace("word_t", "design::word_t") for name in machine.spills]
+
+
+def _spill(name: str) -> str:
+    """Declaration of an argument that reaches spilled tensors: the last one writes them, the others read."""
+    return f"word_t* {name}" if name == "spills_out" else f"const word_t* {name}"

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 
-_DIRECTIONS = {"input": "in", "output": "out", "weights": "in", "taps": "out"}
+_DIRECTIONS = {"input": "in", "output": "out", "weights": "in", "taps": "out", "spills_out": "out"}
 
 
 def kernel_arguments(machine: Machine) -> tuple[Argument, ...]:
     """Arguments of the top function with their register offsets."""
     pointers = [
-        Argument(name=name, kind="pointer", bits=64, direction=_DIRECTIONS[name])  # type: ignore[arg-type]
+        Argument(name=name, kind="pointer", bits=64, direction=_DIRECTIONS.get(name, "in"))  # type: ignore[arg-type]
         for name in argument_words(machine)
     ]
     scalars = [
@@ -52,6 +52,8 @@ def manifest(
         entry: dict[str, Any] = {**argument.manifest()}
         if argument.name in sizes:
             entry |= {"bytes": sizes[argument.name], "bundle": f"gmem_{argument.name}"}
+        if argument.name in machine.spills:
+            entry["buffer"] = machine.spills[0]  # all of them get the address of one buffer
         arguments.append(entry)
     return {
         "format": FORMAT,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .machine.memory import DRAM, plan_memory
+from .machine.memory import DRAM, SPILLS, Place, plan_memory
 from .machine.wiring import wire
 from .schedule.plan import Schedule
 from .svg import COLOURS, Scale, axis, element, fitted, picture, text, titled
@@ -43,7 +43,10 @@ def memory_map(graph: TaskGraph, schedule: Schedule) -> MemoryMap:
     wiring = wire(graph, schedule)
     plan = plan_memory(graph, schedule, wiring)
     stays = []
+    dram_words = max((p.offset + p.words for p in plan.places.values() if p.store == DRAM), default=0)
     for tensor, place in plan.places.items():
+        if place.store == SPILLS:  # drawn behind the buffers of the model
+            place = Place(DRAM, place.offset + dram_words, place.words)
         producer = graph.producers[tensor].name if tensor in graph.producers else ""
         first = wiring.stored.index(tensor) if tensor in wiring.stored else 0
         readers = [index for index, fed in enumerate(wiring.fed) if tensor in fed]

@@ -14,7 +14,7 @@ from intarsia.boards.accelerator import element_type, pack
 
 from . import golden
 from .design import Design
-from .emit import argument_words, render
+from .emit import argument_words, render, spill_declarations
 from .fixed_point import Integers
 from .manifest import kernel_arguments
 from .operator import Array
@@ -34,6 +34,8 @@ def testbench_files(design: Design, manifest: dict[str, Any], generated: str) ->
         "generated": generated,
         "vectors": VECTORS,
         "sizes": sizes,
+        "spills": spill_declarations(design.machine),
+        "spill_words": design.machine.spill_words,
         "arguments": [argument.name for argument in kernel_arguments(design.machine)],
     }
     return {

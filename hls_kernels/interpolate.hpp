@@ -1,10 +1,10 @@
 // interpolate: a function of single elements, by straight lines (generator/interpolation.py).
 //
-// The upper bits of a raw input choose a section, whose entry tells its first segment and the segments' width;
-// the segment has a base and a slope, both with kFraction fractional bits and the rounding included:
+// The upper bits of a raw input choose a section, whose entry tells its first segment and the segments'
+// width; the segment has a base and a slope, both with kFraction fractional bits and the rounding included:
 //     result = (base + slope * offset) >> kFraction
-// The generator has checked every raw input: results are within the format, and nothing ever wraps. The memories
-// of all tasks lie one after the other, with a copy for every two lanes, as in table.hpp.
+// The generator has checked every raw input: results are within the format, and nothing ever wraps. The
+// memories of all tasks lie one after the other, with a copy for every two lanes, as in table.hpp.
 //
 // Config: kLanes, kSections, kSegments, kCopies = ceil(kLanes / 2), kFraction, kShiftBits, section_t, base_t,
 // slope_t, input_t, output_t, row(phase).

@@ -70,25 +70,6 @@ void write_words(stream<Word>& in, const transfer_row& row, Word* memory) {
     }
 }
 
-/// Feeds a phase from one memory.
-template <class Config, class Word>
-void fetch(int phase, const Word* memory, stream<Word>& out) {
-    INTARSIA_PROCESS;
-    read_words(memory, Config::row(phase), out);
-}
-
-/// Feeds a phase from DRAM (memory 0) or from the on-chip bank (memory 1).
-template <class Config, class Word>
-void fetch(int phase, const Word* dram, const Word* bank, stream<Word>& out) {
-    INTARSIA_PROCESS;
-    const transfer_row row = Config::row(phase);
-    if (row.memory == 0) {
-        read_words(dram, row, out);
-    } else {
-        read_words(bank, row, out);
-    }
-}
-
 /// A transfer in one piece, or, where there are iterations, the words that a nest of counters walks over: its
 /// addresses count elements. Steps without a source send nothing.
 template <int kDims>
@@ -115,42 +96,79 @@ ReadView:
     }
 }
 
-/// Feeds a phase from one memory, in order or as a view.
-template <class Config, class Word>
-void fetch_view(int phase, const Word* memory, stream<Word>& out) {
-    INTARSIA_PROCESS;
-    read_view<Config>(memory, Config::row(phase), out);
+// A process is connected to one or several memories: DRAM through m_axi, or an on-chip bank. A row names one
+// by its number among the arguments; each has a loop of its own.
+
+template <class Config, class Word, int kDims>
+void read_from(int, const view_row<kDims>& row, stream<Word>& out, const Word* last) {
+#pragma HLS INLINE
+    read_view<Config>(last, row, out);
 }
 
-/// The same from DRAM (memory 0) or from the on-chip bank (memory 1).
-template <class Config, class Word>
-void fetch_view(int phase, const Word* dram, const Word* bank, stream<Word>& out) {
-    INTARSIA_PROCESS;
-    const auto row = Config::row(phase);
-    if (row.piece.memory == 0) {
-        read_view<Config>(dram, row, out);
+template <class Config, class Word, int kDims, class... Rest>
+void read_from(int memory, const view_row<kDims>& row, stream<Word>& out, const Word* first, Rest... rest) {
+#pragma HLS INLINE
+    if (memory == 0) {
+        read_view<Config>(first, row, out);
     } else {
-        read_view<Config>(bank, row, out);
+        read_from<Config>(memory - 1, row, out, rest...);
     }
 }
 
-/// Stores the result of a phase in one memory.
-template <class Config, class Word>
-void collect(int phase, stream<Word>& in, Word* memory) {
-    INTARSIA_PROCESS;
-    write_words(in, Config::row(phase), memory);
+template <class Word>
+void read_from(int, const transfer_row& row, stream<Word>& out, const Word* last) {
+#pragma HLS INLINE
+    read_words(last, row, out);
 }
 
-/// Stores the result of a phase in DRAM (memory 0) or in the on-chip bank (memory 1).
-template <class Config, class Word>
-void collect(int phase, stream<Word>& in, Word* dram, Word* bank) {
+template <class Word, class... Rest>
+void read_from(int memory, const transfer_row& row, stream<Word>& out, const Word* first, Rest... rest) {
+#pragma HLS INLINE
+    if (memory == 0) {
+        read_words(first, row, out);
+    } else {
+        read_from(memory - 1, row, out, rest...);
+    }
+}
+
+template <class Word>
+void write_to(int, const transfer_row& row, stream<Word>& in, Word* last) {
+#pragma HLS INLINE
+    write_words(in, row, last);
+}
+
+template <class Word, class... Rest>
+void write_to(int memory, const transfer_row& row, stream<Word>& in, Word* first, Rest... rest) {
+#pragma HLS INLINE
+    if (memory == 0) {
+        write_words(in, row, first);
+    } else {
+        write_to(memory - 1, row, in, rest...);
+    }
+}
+
+/// Feeds a phase from one of its memories, in order.
+template <class Config, class Word, class... Memories>
+void fetch(int phase, stream<Word>& out, Memories... memories) {
     INTARSIA_PROCESS;
     const transfer_row row = Config::row(phase);
-    if (row.memory == 0) {
-        write_words(in, row, dram);
-    } else {
-        write_words(in, row, bank);
-    }
+    read_from(row.memory, row, out, memories...);
+}
+
+/// Feeds a phase from one of its memories, in order or as a view.
+template <class Config, class Word, class... Memories>
+void fetch_view(int phase, stream<Word>& out, Memories... memories) {
+    INTARSIA_PROCESS;
+    const auto row = Config::row(phase);
+    read_from<Config>(row.piece.memory, row, out, memories...);
+}
+
+/// Stores the result of a phase in one of its memories.
+template <class Config, class Word, class... Memories>
+void collect(int phase, stream<Word>& in, Memories... memories) {
+    INTARSIA_PROCESS;
+    const transfer_row row = Config::row(phase);
+    write_to(row.memory, row, in, memories...);
 }
 
 }  // namespace intarsia

@@ -52,7 +52,7 @@ class CsimKernel:
         self._buffers = {
             argument["name"]: np.zeros(max(argument["bytes"], 1), np.uint8)
             for argument in manifest["arguments"]
-            if argument["kind"] == "pointer"
+            if argument["kind"] == "pointer" and argument.get("buffer", argument["name"]) == argument["name"]
         }
         self._buffers["weights"][: len(weights)] = np.frombuffer(weights, np.uint8)
         self._loaded = False
@@ -68,7 +68,8 @@ class CsimKernel:
         arguments: list[ctypes.c_void_p | ctypes.c_int] = []
         for argument in self._manifest["arguments"]:
             if argument["kind"] == "pointer":
-                arguments.append(ctypes.c_void_p(self._buffers[argument["name"]].ctypes.data))
+                buffer = self._buffers[argument.get("buffer", argument["name"])]
+                arguments.append(ctypes.c_void_p(buffer.ctypes.data))
             else:
                 value = {"load_weights": int(not self._loaded), "tap": tap}[argument["name"]]
                 arguments.append(ctypes.c_int(value))

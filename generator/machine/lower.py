@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from ..schedule.plan import BANKS, Schedule
 from ..task_graph import TaskGraph
@@ -11,7 +12,8 @@ from .builder import CHAIN_DEPTH, Builder
 from .hardware import Hardware, words_of
 from .identifiers import camel_case, identifiers
 from .machine import Config, Constant, Machine, Stream, TensorPlace
-from .memory import DRAM, MemoryPlan, bank_feeds, plan_memory
+from .memory import BANKS as BANK_STORES
+from .memory import DRAM, SPILLS, MemoryPlan, Place, feeds_of, plan_memory
 from .move_plan import MovePlan, plan_move
 from .move_unit import idle_nest, nest_dims, nest_row
 from .rows import MergeRow, PrefetchRow, Row, SwitchRow, TapRow, TransferRow, ViewRow
@@ -67,6 +69,8 @@ def lower(graph: TaskGraph, schedule: Schedule, name: str) -> Machine:
         banks=memory.banks,
         banks_in_uram=BANKS in schedule.uram,
         streamed=tuple(replace(m, uram=m.name in in_uram) for m in builder.streamed),
+        spills=tuple(path.spills),
+        spill_words=memory.spill_words,
         memory_ports=ports,
         bindings=bindings,
         binding=binding,
@@ -87,6 +91,7 @@ class _Datapath:
     wiring: Wiring
     memory: MemoryPlan
     hardware: dict[str, Hardware]
+    spills: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         graph, schedule = self.builder.graph, self.builder.schedule
@@ -106,8 +111,11 @@ class _Datapath:
         reads = [read[index] for read in self.wiring.reads]
         places = [self.memory.places.get(read.tensor) for read in reads]
         struct = camel_case(feed)
+        memories = self._memories(
+            [place for place in places if place], f"source{index}", "input", f"spills{index}"
+        )
         transfers = [
-            TransferRow(int(p.store != DRAM), p.offset, p.words, p.words) if p else TransferRow()
+            TransferRow(memories[_kind(p.store)][0], p.offset, p.words, p.words) if p else TransferRow()
             for p in places
         ]
         views = [self._view(read.view) for read in reads]
@@ -127,11 +135,20 @@ class _Datapath:
             return f"{read.tensor} for {read.view}" if read.view else read.tensor or "idle"
 
         self.builder.config(struct, "reads from memory", rows, comment, constants)
-        sources = ["input"] if any(place and place.store == DRAM for place in places) else []
-        sources += [f"source{index}"] if any(place and place.store != DRAM for place in places) else []
         out = self.builder.stream(self._output_name(feed), "what the phase reads from memory")
-        self.builder.process("fetch_view" if any(views) else "fetch", struct, *sources, out)
+        sources = (argument for _, argument in memories.values())
+        self.builder.process("fetch_view" if any(views) else "fetch", struct, out, *sources)
         self._route(feed, out)
+
+    def _memories(
+        self, places: Sequence[Place], bank: str, dram: str, spills: str
+    ) -> dict[int, tuple[int, str]]:
+        """By kind of store: number and name of the argument by which a process reaches it, of those that it needs."""
+        names = {DRAM: dram, FIRST_BANK: bank, SPILLS: spills}
+        found = {_kind(place.store) for place in places}
+        used = [kind for kind in names if kind in found]
+        self.spills += [spills] if SPILLS in found else []
+        return {kind: (number, names[kind]) for number, kind in enumerate(used)}
 
     def _view(self, task: str) -> MovePlan | None:
         """How a task walks over what a feed reads; None if there is none."""
@@ -154,17 +171,17 @@ class _Datapath:
     def collect(self) -> None:
         """The process that writes the phase's result to memory."""
         places = [self.memory.places[name] for name in self.wiring.stored]
+        memories = self._memories(places, "target", "output", "spills_out")
         rows = []
         for phase, (name, place) in enumerate(zip(self.wiring.stored, places, strict=True)):
             offset, words, run, stride = self._made(phase, name)
-            rows.append(TransferRow(int(place.store != DRAM), place.offset + offset, words, run, stride))
+            memory = memories[_kind(place.store)][0]
+            rows.append(TransferRow(memory, place.offset + offset, words, run, stride))
         source = self._merge(COLLECT)
         self.builder.config(
             "Collect", "stores the phase's result", rows, lambda phase: self.wiring.stored[phase]
         )
-        targets = ["output"] if any(place.store == DRAM for place in places) else []
-        targets += ["target"] if any(place.store != DRAM for place in places) else []
-        self.builder.process("collect", "Collect", source, *targets)
+        self.builder.process("collect", "Collect", source, *(argument for _, argument in memories.values()))
 
     def taps(self) -> tuple[TensorPlace, ...]:
         """The process that writes tapped results to DRAM; where each tensor lies there."""
@@ -318,6 +335,14 @@ class _Datapath:
         return f"{name}_out" if source in self.tapped and not past_tap else f"{name}_result"
 
 
+FIRST_BANK = 0
+"""Stands for all banks, which a process reaches by one argument."""
+
+
+def _kind(store: int) -> int:
+    return FIRST_BANK if store in BANK_STORES else store
+
+
 def _in_order(builder: Builder) -> tuple[Stream, ...]:
     """The streams in the order in which the processes mention them."""
     mentions = [argument for process in builder.processes for argument in process.arguments]
@@ -333,7 +358,7 @@ def _bind(
     left. Streamed weights: the memory that is read and the one that is filled take turns.
     """
     ports: list[str] = []
-    feeds = bank_feeds(builder.graph, wiring) if memory.banks else ()
+    feeds = feeds_of(memory, wiring, BANK_STORES) if memory.banks else ()
     if memory.banks:
         ports += [f"const word_t source{index}[kBankWords]" for index in feeds]
         ports += ["word_t target[kBankWords]"]
@@ -349,7 +374,7 @@ def _bind(
         touched = [*(fed[index] for index in feeds), stored] if memory.banks else []
         banks = [memory.places[name].store if name in memory.places else DRAM for name in touched]
         free = [bank for bank in range(memory.banks) if bank not in banks]
-        bound = [f"bank{bank if bank != DRAM else free.pop(0)}" for bank in banks]
+        bound = [f"bank{bank if bank in BANK_STORES else free.pop(0)}" for bank in banks]
         for streamed in builder.streamed:
             bound += [f"{streamed.name}{phase % 2}", f"{streamed.name}{(phase + 1) % 2}"]
         bound += [resident.name for resident in builder.parameters]

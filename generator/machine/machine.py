@@ -101,6 +101,9 @@ class Machine:
         banks: number of on-chip activation banks.
         banks_in_uram: True if they are in UltraRAM.
         streamed: memories of weights that are filled while the phase before runs; each exists twice.
+        spills: arguments by which the region reaches the DRAM buffer of spilled tensors, one for each process that
+            does; empty without such tensors.
+        spill_words: of that buffer.
         memory_ports: declarations of the region's parameters that are memories.
         bindings: the memories that are bound to them, in the ways that occur.
         binding: which of these each phase takes.
@@ -122,6 +125,8 @@ class Machine:
     banks: int
     banks_in_uram: bool
     streamed: tuple[OnChip, ...]
+    spills: tuple[str, ...]
+    spill_words: int
     memory_ports: tuple[str, ...]
     bindings: tuple[tuple[str, ...], ...]
     binding: tuple[int, ...]

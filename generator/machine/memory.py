@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Container
+from dataclasses import dataclass, replace
 
 import networkx as nx
 
@@ -13,6 +14,9 @@ from .wiring import Wiring
 
 DRAM = -1
 """Store of the model's inputs and outputs; banks are numbered from 0."""
+
+SPILLS = -2
+"""Store of tensors that wait in DRAM between phases."""
 
 
 @dataclass(frozen=True)
@@ -28,16 +32,17 @@ class Place:
 class MemoryPlan:
     """Places of all tensors that cross a phase boundary, and the sizes of the memories, in words.
 
-    `banks` is the number of on-chip banks, all of `bank_words` words.
+    `banks` is the number of on-chip banks, all of `bank_words` words; `spill_words` are those of the buffer in DRAM.
     """
 
     places: dict[str, Place]
     banks: int
     bank_words: int
+    spill_words: int = 0
 
 
 def plan_memory(graph: TaskGraph, schedule: Schedule, wiring: Wiring) -> MemoryPlan:
-    """Model inputs and outputs in DRAM, other crossing tensors in banks.
+    """Model inputs and outputs in DRAM, other crossing tensors in banks, or in DRAM where the schedule says so.
 
     A phase reads each operand from a bank of its own and writes another one, because every bank has one reading or
     writing process. That makes a graph-colouring problem: tensors touched by one phase differ in colour. Within a bank
@@ -62,37 +67,44 @@ def plan_memory(graph: TaskGraph, schedule: Schedule, wiring: Wiring) -> MemoryP
                 f"tensor {late[0]!r} is an output of the model and also read by a later phase"
             )
         touched = [*read, *([stored] if stored not in graph.outputs else [])]
-        conflicts.add_nodes_from(touched)
-        conflicts.add_edges_from((a, b) for a in touched for b in touched if a < b)
         last_use |= dict.fromkeys(touched, index)
-    colours: dict[str, int] = nx.greedy_color(conflicts, strategy="DSATUR") if conflicts else {}
-    banks = max(colours.values(), default=-1) + 1
-    bank_words = 0
+        kept = [name for name in touched if name not in schedule.spilled]
+        conflicts.add_nodes_from(kept)
+        conflicts.add_edges_from((a, b) for a in kept for b in kept if a < b)
+    stores: dict[str, int] = nx.greedy_color(conflicts, strategy="DSATUR") if conflicts else {}
+    banks = max(stores.values(), default=-1) + 1
+    stores |= dict.fromkeys(schedule.spilled, SPILLS)
+    sizes: dict[int, int] = {}
     alive: list[str] = []
     for index, stored in enumerate(wiring.stored):
-        if stored not in colours or stored in places:  # a later share of a tensor has its place already
+        if stored not in stores or stored in places:  # a later share of a tensor has its place already
             continue
+        store = stores[stored]
         alive = [name for name in alive if last_use[name] >= index]
-        taken = sorted(
-            (places[name].offset, places[name].words) for name in alive if colours[name] == colours[stored]
-        )
+        taken = sorted((places[name].offset, places[name].words) for name in alive if stores[name] == store)
         offset = 0
         for start, length in taken:
             if offset + words[stored] <= start:
                 break
             offset = max(offset, start + length)
-        places[stored] = Place(colours[stored], offset, words[stored])
-        bank_words = max(bank_words, offset + words[stored])
+        places[stored] = Place(store, offset, words[stored])
+        sizes[store] = max(sizes.get(store, 0), offset + words[stored])
         alive.append(stored)
+    spill_words = sizes.pop(SPILLS, 0)
+    plan = MemoryPlan(places, banks, max(sizes.values(), default=0), spill_words)
     # The region has one reading port per feed that ever reads a bank, and one writing port.
-    ports = len(bank_feeds(graph, wiring)) + 1 if colours else 0
-    return MemoryPlan(places, max(banks, ports), bank_words)
+    ports = len(feeds_of(plan, wiring, BANKS)) + 1 if banks else 0
+    return replace(plan, banks=max(banks, ports))
 
 
-def bank_feeds(graph: TaskGraph, wiring: Wiring) -> tuple[int, ...]:
-    """Indices of the feeds that read a bank in some phase."""
+BANKS = range(1 << 30)
+"""Stores that are banks."""
+
+
+def feeds_of(plan: MemoryPlan, wiring: Wiring, stores: Container[int]) -> tuple[int, ...]:
+    """Indices of the feeds that read some of these stores in some phase."""
     return tuple(
         index
         for index in range(len(wiring.feeds))
-        if any(fed[index] and fed[index] not in graph.inputs for fed in wiring.fed)
+        if any(fed[index] and plan.places[fed[index]].store in stores for fed in wiring.fed)
     )

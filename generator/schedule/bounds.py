@@ -18,9 +18,14 @@ def multipliers(schedule: Schedule) -> int:
 
 
 def off_chip_bytes(graph: TaskGraph, schedule: Schedule) -> int:
-    """Bytes that cross the DRAM ports per sample: inputs, outputs, and weights where they are streamed."""
+    """Bytes that cross the DRAM ports per sample: inputs, outputs, tensors that wait in DRAM, and streamed weights."""
     element_bytes = 1 if max(tensor.number.bits for tensor in graph.tensors.values()) <= 8 else 2
     words = sum(words_of(graph, name, schedule.lanes) for name in (*graph.inputs, *graph.outputs))
+    for name in schedule.spilled:
+        reading = {phase for task in graph.consumers[name] for phase in schedule.phases_of(task.name)}
+        words += words_of(graph, name, schedule.lanes) * (
+            1 + len(reading - {schedule.phases_of(graph.producers[name].name)[0]})
+        )
     weights = 0
     if schedule.streamed:
         parameters = (

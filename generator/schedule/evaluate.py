@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 
 from ..board import Board, Resources
 from ..cost import PHASE_OVERHEAD, SHARED, costs, pipeline
-from ..machine.hardware import Hardware
+from ..machine.hardware import Hardware, words_of
 from ..machine.mac_unit import MacHardware
-from ..machine.memory import MemoryPlan, plan_memory
+from ..machine.memory import SPILLS, MemoryPlan, feeds_of, plan_memory
 from ..machine.resources import add, bram18, scaled, shared_resources, uram
 from ..machine.unit_kinds import build_hardware
-from ..machine.wiring import wire
+from ..machine.wiring import Wiring, wire
 from ..task_graph import TaskGraph
 from .plan import BANKS, Schedule
 from .stages import PhaseCost, phase_cost
@@ -75,13 +75,40 @@ def evaluate(graph: TaskGraph, schedule: Schedule, board: Board) -> Evaluation:
         name: scaled(unit.resources(schedule.lanes, bits), factors.get(schedule.unit(name).kind, {}))
         for name, unit in hardware.items()
     }
-    shared = shared_resources(schedule.lanes * bits, memory.banks, memory.bank_words, PORTS)
+    ports = PORTS + (_spill_ports(memory, wiring) if schedule.spilled else 0)
+    shared = shared_resources(schedule.lanes * bits, memory.banks, memory.bank_words, ports)
     parts[SHARED] = scaled(shared, factors.get(SHARED, {}))
     large = _large_memories(hardware, schedule, memory, schedule.lanes * bits)
     moved, parts = move_to_uram(
         parts, large, *(USABLE[n] * getattr(board.resources, n) for n in ("bram18", "uram"))
     )
     return Evaluation(replace(schedule, uram=moved), phases, parts, exceeded(add(*parts.values()), board))
+
+
+def evaluate_spilled(graph: TaskGraph, schedule: Schedule, board: Board) -> Iterator[Evaluation]:
+    """The schedule as it is; if only memory is short, also with tensors in DRAM between phases: ever more, until it fits.
+
+    Banks are as large as the largest tensors in them, so that tensors go to DRAM by size.
+    """
+    resident = evaluate(graph, schedule, board)
+    yield resident
+    if resident.fits or not all(text.startswith(("BRAM18", "URAM")) for text in resident.excess):
+        return
+    wiring = wire(graph, schedule)
+    words = {
+        name: words_of(graph, name, schedule.lanes) for name in wiring.stored if name not in graph.outputs
+    }
+    for size in sorted({*words.values(), 0}, reverse=True)[1:]:
+        spilled = tuple(sorted(name for name, count in words.items() if count > size))
+        found = evaluate(graph, replace(schedule, spilled=spilled), board)
+        yield found
+        if found.fits:
+            return
+
+
+def _spill_ports(memory: MemoryPlan, wiring: Wiring) -> int:
+    """AXI masters for spilled tensors: of each feed that reads some, and of the process that writes them."""
+    return len(feeds_of(memory, wiring, (SPILLS,))) + 1
 
 
 def _large_memories(

@@ -96,7 +96,8 @@ class Schedule:
 
     `lanes` is the width of every word: elements per stream word, and multipliers per output of a mac unit. `streamed`
     says that the weights of each phase come from DRAM while the phase before it runs; else all stay on chip. `uram` names
-    what lies in UltraRAM instead of block RAM: units, for their weights, and `BANKS`.
+    what lies in UltraRAM instead of block RAM: units, for their weights, and `BANKS`. `spilled` names tensors that wait in
+    DRAM between phases, where the banks would be too large.
     """
 
     kind: str
@@ -105,6 +106,7 @@ class Schedule:
     phases: tuple[Phase, ...]
     streamed: bool = False
     uram: tuple[str, ...] = ()
+    spilled: tuple[str, ...] = ()
 
     @cached_property
     def units_by_name(self) -> Mapping[str, Unit]:

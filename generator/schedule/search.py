@@ -15,7 +15,7 @@ from ..machine.window import plan_patches
 from ..task_graph import Parameter, TaskGraph
 from ..work import MacWork
 from .advice import what_would_fit
-from .evaluate import USABLE, Evaluation, best, evaluate
+from .evaluate import USABLE, Evaluation, best, evaluate, evaluate_spilled
 from .mixed import PhaseCosts, mixed
 from .phases import Engines
 from .plan import ScheduleError
@@ -182,9 +182,11 @@ def _sequentials(graph: TaskGraph, board: Board, choices: Sequence[int]) -> Iter
         for outputs in _output_choices(lanes, widest):
             if lanes * outputs <= max(most, lanes) and _fits_word(graph, lanes, outputs):
                 for apart in ways:
-                    resident = evaluate(graph, sequential(graph, lanes, outputs, apart=apart), board)
-                    yield resident
-                    if not resident.fits:
+                    tried = list(
+                        evaluate_spilled(graph, sequential(graph, lanes, outputs, apart=apart), board)
+                    )
+                    yield from tried
+                    if not tried[0].fits:
                         yield from _streamed(graph, board, lanes, outputs, apart)
 
 
@@ -197,7 +199,7 @@ def _streamed(graph: TaskGraph, board: Board, lanes: int, outputs: int, apart: b
     """Sequential schedules with weights from DRAM, for memories of one to sixteen BRAMs' depth."""
     for entries in (512, 1024, 2048, 4096, 8192):
         try:
-            yield evaluate(graph, sequential(graph, lanes, outputs, entries, apart), board)
+            yield from evaluate_spilled(graph, sequential(graph, lanes, outputs, entries, apart), board)
         except ScheduleError:  # one pass of a task needs more
             continue
 
@@ -257,7 +259,8 @@ def _mixed(graph: TaskGraph, board: Board, choices: Sequence[int], costs: PhaseC
         for count in range(2, min(_MOST_ENGINES, len(macs)) + 1):
             for outputs in product(sizes, repeat=count):
                 if enough <= sum(outputs) <= most:
-                    yield evaluate(graph, mixed(graph, Engines(outputs, lanes), _UNLIMITED, costs), board)
+                    schedule = mixed(graph, Engines(outputs, lanes), _UNLIMITED, costs)
+                    yield from evaluate_spilled(graph, schedule, board)
 
 
 def _trips(work: MacWork, lanes: int, outputs: int) -> int:
