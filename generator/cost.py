@@ -52,6 +52,7 @@ ASSUMED = Costs(
         {
             "fetch": Pipeline(4),
             "fetch_view": Pipeline(6),
+            "constant": Pipeline(3),
             "move": Pipeline(4),
             "window": Pipeline(6),
             "mac": Pipeline(12),

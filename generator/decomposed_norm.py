@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
-from onnx import NodeProto
+from onnx import NodeProto, numpy_helper
 
+from .constant_folding import shapes_of
 from .operator import Array
 
 _Fused = tuple[NodeProto, tuple[NodeProto, ...]]
@@ -44,6 +45,14 @@ def fuse_norms(
     gone = {id(member) for _, members in fused for member in members}
     kept = [last.get(id(node), node) for node in nodes if id(node) in last or id(node) not in gone]
     return kept, {norm.output[0]: tuple(one.name for one in members) for norm, members in fused}
+
+
+def norm_members(graph: onnx.GraphProto) -> frozenset[str]:
+    """Names of the nodes that `fuse_norms` will take together."""
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    outputs = [value.name for value in graph.output]
+    _, members = fuse_norms(graph.node, constants, shapes_of(graph), outputs)
+    return frozenset(name for names in members.values() for name in names)
 
 
 @dataclass

@@ -14,7 +14,7 @@ from .batch import free_batch
 from .constant_folding import shapes_of
 from .decomposed_norm import fuse_norms
 from .errors import IntarsiaError
-from .normalise import normalise
+from .normalise import REPLACED, normalise
 from .onnx_model import Source, load
 from .onnx_node import Constant, OnnxNode, Operand
 from .operator import Array
@@ -83,7 +83,7 @@ def import_model(source: Source) -> ImportedModel:
     if unsupported:
         raise IntarsiaError(
             f"the model uses operators that are not supported: {onnx_checks.describe(unsupported)}. "
-            f"Supported: {', '.join(sorted(BY_ONNX_TYPE))}. "
+            f"Supported: {', '.join(sorted({*BY_ONNX_TYPE, *REPLACED}))}. "
             "Export the model without them, or cut it before the first of them"
         )
     notes += tuple(f"{node} is left to the host" for node in tail)

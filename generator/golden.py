@@ -25,13 +25,18 @@ def run(graph: TaskGraph, inputs: Mapping[str, Integers]) -> Trace:
         inputs: raw integers of each graph input, of shape (samples, *tensor shape).
     """
     trace: Trace = {name: np.asarray(inputs[name], dtype=np.int64) for name in graph.inputs}
+    samples = len(next(iter(trace.values())))
     for task in graph.tasks:
-        trace[task.output] = run_task(graph, task, [trace[name] for name in task.inputs])
+        result = run_task(graph, task, [trace[name] for name in task.inputs])
+        trace[task.output] = result if task.inputs else np.repeat(result, samples, axis=0)
     return trace
 
 
 def run_task(graph: TaskGraph, task: Task, inputs: Sequence[Integers]) -> Integers:
-    """Raw output integers of one task: exact accumulation, one rounding, clamp; or what the operator evaluates."""
+    """Raw output integers of one task: exact accumulation, one rounding, clamp; or what the operator evaluates.
+
+    A task without inputs gives one sample.
+    """
     if not task.operator.accumulates:
         return task.operator.evaluate(inputs, task.values)
     kind = _accumulator_type(graph, task, inputs)

@@ -19,6 +19,9 @@ from .constant_folding import shapes_of
 from .errors import IntarsiaError
 from .operator import Array
 
+REPLACED = {"Concat": "The sum of its parts, padded.", "Split": "A Slice for each part, or a product."}
+"""ONNX operators that become others here, and what they become."""
+
 
 def apply(model: onnx.ModelProto) -> None:
     """Replaces the nodes in place.

@@ -1,4 +1,4 @@
-"""Gives the float model the tensors that passes have added by moving values, so that it shows every tensor of the graph."""
+"""Gives the float model the tensors that passes have added, moved and constant ones, so that it shows all of the graph."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import onnx
 from onnx import helper, numpy_helper
 
 from .nest import FILL
+from .ops.constant import ConstantTensor
 from .ops.move import Move
 from .task_graph import TaskGraph
 
 
 def add_moved_tensors(model: onnx.ModelProto, graph: TaskGraph) -> onnx.ModelProto:
-    """The model with nodes for the Moves of the graph that it does not have.
+    """The model with nodes for the Moves and constants of the graph that it does not have.
 
     Args:
         model: normalised float model; stays as it is.
@@ -25,6 +26,12 @@ def add_moved_tensors(model: onnx.ModelProto, graph: TaskGraph) -> onnx.ModelPro
     result = onnx.ModelProto()
     result.CopyFrom(model)
     for task in graph.tasks:
+        if isinstance(task.operator, ConstantTensor):
+            values = numpy_helper.from_array(
+                task.values["values"].astype(np.float32), f"{task.output}/values"
+            )
+            result.graph.initializer.append(values)
+            _add(result, "Identity", [values.name], task.output)
         if task.output in made or not isinstance(task.operator, Move):
             continue
         size = prod(graph.input_tensors(task)[0].shape[1:])

@@ -10,14 +10,14 @@ import onnx
 import onnx.inliner
 from onnx import TensorProto
 
-from . import constant_folding, lower_nodes, onnx_checks
+from . import constant_folding, lower_nodes, lower_operands, lower_reductions, onnx_checks
 from .batch import set_batch
+from .decomposed_norm import norm_members
 from .errors import IntarsiaError
 from .float32 import to_float32
 from .node_order import name_nodes, sort_nodes
 from .simplify import (
     drop_unused_inputs,
-    pool_spatial_means,
     remove_dead_nodes,
     remove_identities,
     reshape_inputs,
@@ -27,6 +27,10 @@ IR_VERSION = 10
 """Written into every model we make: newer ones are unknown to older ONNX Runtimes."""
 COMMON_OPSET = 17
 """No need to name an older one."""
+
+
+REPLACED = {**lower_reductions.REPLACED, **lower_operands.REPLACED, **lower_nodes.REPLACED}
+"""ONNX operators that are replaced by others, and what takes their place."""
 
 
 def normalise(model: onnx.ModelProto) -> tuple[str, ...]:
@@ -63,7 +67,10 @@ def normalise(model: onnx.ModelProto) -> tuple[str, ...]:
         )
         raise IntarsiaError(f"{error}{hint}") from error
     remove_identities(model.graph)
-    pool_spatial_means(model.graph)
+    for lower in (lower_reductions.apply, lower_operands.apply):
+        lower(model, norm_members(model.graph))
+        constant_folding.infer_shapes(model)
+    remove_identities(model.graph)
     lower_nodes.apply(model)
     remove_dead_nodes(model.graph)
     if gone := nodes - len(model.graph.node):

@@ -85,33 +85,6 @@ def remove_dead_nodes(graph: onnx.GraphProto) -> None:
     graph.initializer.extend(initializers)
 
 
-def pool_spatial_means(graph: onnx.GraphProto) -> None:
-    """ReduceMean over height and width is GlobalAveragePool, and a Flatten if the axes are dropped."""
-    shapes = shapes_of(graph)
-    constants = {tensor.name: tensor for tensor in graph.initializer}
-    nodes: list[NodeProto] = []
-    for node in graph.node:
-        if node.op_type != "ReduceMean" or len(shapes.get(node.input[0], ())) != 4:
-            nodes.append(node)
-            continue
-        attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
-        axes = attributes.get("axes", ())
-        if len(node.input) > 1 and node.input[1] in constants:
-            axes = numpy_helper.to_array(constants[node.input[1]]).tolist()
-        if {axis % 4 for axis in axes} != {2, 3}:
-            nodes.append(node)
-            continue
-        pool = onnx.helper.make_node("GlobalAveragePool", node.input[:1], node.output, name=node.name)
-        nodes.append(pool)
-        if not attributes.get("keepdims", 1):
-            pool.output[0] = f"{node.output[0]}, pooled"
-            nodes.append(
-                onnx.helper.make_node("Flatten", pool.output, node.output, name=f"{node.name}, flattened")
-            )
-    del graph.node[:]
-    graph.node.extend(nodes)
-
-
 def reshape_inputs(graph: onnx.GraphProto) -> list[str]:
     """Where the model first turns its input into an image, in the same order of values, take it as an image."""
     notes = []

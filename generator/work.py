@@ -115,6 +115,14 @@ class LinesWork:
 
 
 @dataclass(frozen=True)
+class ConstantWork:
+    """A tensor that is the same for every sample."""
+
+    pixels: int
+    channels: int
+
+
+@dataclass(frozen=True)
 class MoveWork:
     """Every element of the result is one of the source, or zero.
 
@@ -154,6 +162,7 @@ Work = (
     | CombineWork
     | TableWork
     | LinesWork
+    | ConstantWork
     | MoveWork
     | SoftmaxWork
     | NormWork

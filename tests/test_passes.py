@@ -17,6 +17,7 @@ from intarsia.frontend import import_model
 from intarsia.operator import Operator
 from intarsia.ops import OPERATORS
 from intarsia.ops.combine import Combine
+from intarsia.ops.constant import ConstantTensor
 from intarsia.ops.depthwise_conv import DepthwiseConv
 from intarsia.ops.function import Function
 from intarsia.ops.matmul import MatMul
@@ -211,7 +212,7 @@ def test_two_clamps_are_one(first: tuple, second: tuple, x: float) -> None:
 def test_operators_have_hardware_or_say_where_they_may_be() -> None:
     for operator in OPERATORS:
         made_otherwise = issubclass(
-            operator, Combine | Function | DepthwiseConv | MatMul
+            operator, Combine | ConstantTensor | Function | DepthwiseConv | MatMul
         )  # of other operators
         assert operator.onnx_types or made_otherwise
         assert bool(operator.transient) == (operator.work is Operator.work)

@@ -66,13 +66,13 @@ def prefix(graph: TaskGraph, task: str) -> TaskGraph:
 
 
 def bisect(graph: TaskGraph, fails: Callable[[str], bool]) -> str | None:
-    """The first task, in topological order, after which the model is wrong; None if it never is.
+    """The first task with inputs, in topological order, after which the model is wrong; None if it never is.
 
     Args:
         graph: the quantised task graph.
         fails: whether the model that ends with this task is wrong. Once wrong, it is taken to stay so.
     """
-    names = [task.name for task in graph.tasks]
+    names = [task.name for task in graph.tasks if task.inputs]  # a constant by itself is no model
     low, high = 0, len(names)
     while low < high:
         middle = (low + high) // 2

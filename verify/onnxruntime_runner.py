@@ -84,10 +84,12 @@ class TracedSession:
         }
         wanted = [name for name in self._names.values() if name not in feed]
         found = {**feed, **dict(zip(wanted, self._session.run(wanted, feed), strict=True))}
-        return {
-            tensor: found[name].reshape(samples, *self._graph.tensors[tensor].shape)
-            for tensor, name in self._names.items()
-        }
+        constant = {task.output for task in self._graph.tasks if not task.inputs}
+        result = {}
+        for tensor, name in self._names.items():
+            shown = np.repeat(found[name], samples, axis=0) if tensor in constant else found[name]
+            result[tensor] = shown.reshape(samples, *self._graph.tensors[tensor].shape)
+        return result
 
 
 class FloatRunner:

@@ -83,6 +83,17 @@ class ViewRow(Row):
 
 
 @dataclass(frozen=True)
+class ConstantRow(Row):
+    """constant.hpp: words of a constant tensor."""
+
+    struct: ClassVar[str] = "constant_row"
+    header: ClassVar[str] = "constant.hpp"
+
+    words: int = 0
+    first: int = 0
+
+
+@dataclass(frozen=True)
 class MoveRow(Row):
     """move.hpp: pieces of words, and where they come from."""
 

@@ -10,6 +10,7 @@ from ..schedule.plan import Phase, Schedule, Unit
 from ..task_graph import Task, TaskGraph
 from ..work import DepthwiseWork, MacWork, MoveWork, PoolWork
 from .combine_unit import COMBINE
+from .constant_unit import CONSTANT
 from .depthwise_unit import DEPTHWISE
 from .hardware import Hardware, words_of
 from .interpolation_unit import INTERPOLATION
@@ -25,7 +26,8 @@ from .unit_kind import UnitKind
 from .window import plan_patches
 
 KINDS: tuple[UnitKind, ...] = (
-    MOVE,  # first: it reads from memory
+    CONSTANT,  # first: it reads nothing
+    MOVE,  # next: it reads from memory
     ENGINE,
     DEPTHWISE,  # of a separable convolution, expand and depthwise run in one phase; project takes the next engine
     NORM,
@@ -85,7 +87,8 @@ def _paces(graph: TaskGraph, schedule: Schedule, phase: Phase) -> dict[str, int]
     """Cycles over which each task's first operand comes from other units in its phase; 0 if it comes from memory."""
     paces: dict[str, int] = {}
     for task in phase.tasks:
-        producer = graph.producers.get(graph.task(task).inputs[0])
+        operands = graph.task(task).inputs
+        producer = graph.producers.get(operands[0]) if operands else None
         if producer is None or producer.name not in paces:
             paces[task] = 0
         else:

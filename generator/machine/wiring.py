@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..schedule.plan import Assignment, Phase, Schedule, ScheduleError
 from ..task_graph import Task, TaskGraph
-from ..work import MoveWork
+from ..work import ConstantWork, MoveWork
 from .hardware import words_of
 from .move_plan import plan_move
 
@@ -151,6 +151,11 @@ def _links(
                     else words_of(graph, operand, lanes)
                 )
                 yield Edge(feed, assignment.unit, port), Traffic(words)
+
+
+def leads(graph: TaskGraph, task: Task) -> bool:
+    """True if a task can begin a phase for any other: it reads from memory, or nothing."""
+    return isinstance(task.operator.work(task, graph), MoveWork | ConstantWork)
 
 
 def is_move(graph: TaskGraph, task: Task) -> bool:

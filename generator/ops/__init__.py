@@ -5,6 +5,7 @@ from .affine import Affine
 from .average_pool import AveragePool
 from .clamp import Clamp
 from .combine import Add, Max, Min, Mul, Sub
+from .constant import ConstantTensor
 from .conv import Conv
 from .dense import Dense
 from .depthwise_conv import DepthwiseConv
@@ -19,6 +20,7 @@ from .move import Move
 from .reshape import Reshape
 from .softmax import Softmax
 from .transpose import Transpose
+from .with_constant import WithConstant
 
 OPERATORS: tuple[type[Operator], ...] = (
     # With hardware
@@ -27,6 +29,7 @@ OPERATORS: tuple[type[Operator], ...] = (
     Dense,
     MatMul,
     Move,
+    ConstantTensor,
     MaxPool,
     AveragePool,
     Add,
@@ -46,6 +49,7 @@ OPERATORS: tuple[type[Operator], ...] = (
     Mask,
     Reshape,
     Transpose,
+    WithConstant,
 )
 
 BY_ONNX_TYPE: dict[str, type[Operator]] = {

@@ -13,6 +13,7 @@ from ..operator import Array, Operator
 from ..task_graph import Tensor
 from .combine import Add, Combine, Mul, Sub
 from .mask import Mask
+from .with_constant import WithConstant
 
 if TYPE_CHECKING:
     from ..onnx_node import OnnxNode
@@ -72,7 +73,13 @@ class Affine(Operator):
             masked = Mask.from_sum(node, source, values)
             if masked is not None:
                 return masked
-        constant = _per_channel(node, node.weights(other), node.tensor(source))
+        reals = node.weights(other)
+        if node.op_type == "Div":
+            node.require(source == 0, "it divides by a computed tensor. Supported: a constant divisor")
+            node.require(bool(reals.all()), "it divides by zero")
+        constant = _per_channel(reals, node.tensor(source))
+        if constant is None:
+            return WithConstant.from_onnx(node)
         one, zero = np.ones_like(constant), np.zeros_like(constant)
         match node.op_type:
             case "Add":
@@ -82,8 +89,6 @@ class Affine(Operator):
             case "Mul":
                 scale, shift = constant, zero
             case _:
-                node.require(source == 0, "it divides by a computed tensor. Supported: a constant divisor")
-                node.require(bool(constant.all()), "it divides by zero")
                 scale, shift = 1 / constant, zero
         axis = node.tensor(source).channel_axis
         return node.task(cls(axis), {"scale": scale, "shift": shift}, sources=(source,))
@@ -103,16 +108,13 @@ class Affine(Operator):
 _COMBINED: dict[str, type[Combine]] = {"Add": Add, "Sub": Sub, "Mul": Mul}
 
 
-def _per_channel(node: OnnxNode, constant: Floats, x: Tensor) -> Floats:
-    """The constant as one number per channel of x."""
+def _per_channel(constant: Floats, x: Tensor) -> Floats | None:
+    """The constant as one number per channel of x; None if it is more."""
     shape = (1,) * (len(x.shape) - constant.ndim) + constant.shape
     along_channels = [x.channels if axis == x.channel_axis else 1 for axis in range(len(x.shape))]
     fits = len(shape) == len(x.shape) and all(
         size in (1, most) for size, most in zip(shape, along_channels, strict=True)
     )
-    node.require(
-        fits,
-        f"the constant of shape {constant.shape} is not one number per channel of {x.name!r}. "
-        f"Supported for shape {x.shape}: {tuple(along_channels)}, or a single number",
-    )
+    if not fits:
+        return None
     return np.broadcast_to(constant.reshape(shape), along_channels).reshape(-1)

@@ -159,7 +159,6 @@ class Max(Combine):
     """The larger of A and B."""
 
     name: ClassVar[str] = "Max"
-    onnx_types: ClassVar[tuple[str, ...]] = ("Max",)
     homogeneous: ClassVar[bool] = True
     kind: ClassVar[Combination] = Combination.MAXIMUM
 
@@ -169,6 +168,5 @@ class Min(Combine):
     """The smaller of A and B."""
 
     name: ClassVar[str] = "Min"
-    onnx_types: ClassVar[tuple[str, ...]] = ("Min",)
     homogeneous: ClassVar[bool] = True
     kind: ClassVar[Combination] = Combination.MINIMUM

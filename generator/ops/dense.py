@@ -15,6 +15,7 @@ from ..operator import Array, Operator
 from ..task_graph import Tensor
 from ..work import MacWork
 from .matmul import MatMul
+from .with_constant import WithConstant
 
 if TYPE_CHECKING:
     from ..onnx_node import OnnxNode
@@ -38,8 +39,12 @@ class Dense(Operator):
 
     @classmethod
     def from_onnx(cls, node: OnnxNode) -> Task:
-        """Gemm or MatMul with a constant second operand; MatMul of two computed ones is another operator."""
+        """Gemm or MatMul with a constant matrix behind; other products are other operators."""
+        if node.op_type == "MatMul" and _is_constant(node, 0) and isinstance(node.operand(1), Tensor):
+            return WithConstant.from_onnx(node)
         node.tensor(0)
+        if node.op_type == "MatMul" and _is_constant(node, 1) and node.weights(1).ndim > 2:
+            return WithConstant.from_onnx(node)
         if isinstance(node.operand(1), Tensor) and node.op_type == "MatMul":
             return node.task(MatMul(transposed=False), sources=(0, 1))
         return cls._from_gemm(node) if node.op_type == "Gemm" else cls._from_matmul(node)
@@ -140,3 +145,7 @@ class Dense(Operator):
         transposed = builder.node("Transpose", operands[:1], perm=(1, 0))
         product = builder.node("MatMul", [x, transposed])
         return builder.node("Add", [product, operands[1]]) if len(operands) > 1 else product
+
+
+def _is_constant(node: OnnxNode, index: int) -> bool:
+    return node.operand(index) is not None and not isinstance(node.operand(index), Tensor)

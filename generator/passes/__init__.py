@@ -7,6 +7,7 @@ from . import (
     check_hardware,
     clamp_before_reshape,
     clamp_to_pool,
+    constant_operands,
     fold_affine_back,
     fold_affine_forward,
     fuse_clamp,
@@ -37,6 +38,7 @@ PIPELINE = (
     # Lower
     affine_to_product,  # after both folds: only for what is left
     clamp_to_pool,  # after fuse_clamp: only for what is left
+    constant_operands,
     place_channels,  # before lower_moves, which takes its Moves together with those before them
     lower_moves,
     check_hardware,  # its errors name the model's nodes, so before short_names

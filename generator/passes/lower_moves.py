@@ -23,7 +23,7 @@ def apply(graph: TaskGraph) -> TaskGraph:
     for task in graph.tasks:
         task = replace(task, inputs=tuple(same.get(name, name) for name in task.inputs))
         task = _as_move(task, tensors)
-        while (merged := _merged(task, made.get(task.inputs[0]))) is not None:
+        while (merged := _merged(task, made)) is not None:
             task = merged
         shape, axis = task.operator.infer([tensors[name] for name in task.inputs], task.values)
         tensors[task.output] = replace(tensors[task.output], shape=shape, channel_axis=axis)
@@ -41,14 +41,14 @@ def apply(graph: TaskGraph) -> TaskGraph:
 
 
 def _as_move(task: Task, tensors: Mapping[str, Tensor]) -> Task:
+    if not isinstance(task.operator, Reshape | Transpose):
+        return task
     x, axis = tensors[task.inputs[0]], tensors[task.output].channel_axis
     match task.operator:
         case Reshape(shape=shape):
             moved = move(_order(x).reshape(shape), axis)
         case Transpose(perm=perm):
             moved = move(_order(x).transpose(perm), axis)
-        case _:
-            return task
     assert moved is not None  # permutations of axes are nests
     return replace(task, operator=moved)
 
@@ -58,12 +58,13 @@ def _order(x: Tensor) -> Indices:
     return order
 
 
-def _merged(task: Task, before: Task | None) -> Task | None:
+def _merged(task: Task, made: Mapping[str, Task]) -> Task | None:
     """The same values straight from what the Move before reads; None if there is none, or no nest for both."""
     outer = task.operator
-    if before is None or not isinstance(before.operator, Move) or not isinstance(outer, Move):
+    if not isinstance(outer, Move):
         return None
-    if before.clamp != UNBOUNDED:
+    before = made.get(task.inputs[0])
+    if before is None or not isinstance(before.operator, Move) or before.clamp != UNBOUNDED:
         return None
     inner = before.operator.nest.indices()
     composed = np.where(outer.indices == FILL, FILL, inner[np.maximum(outer.indices, 0)])
@@ -74,10 +75,11 @@ def _merged(task: Task, before: Task | None) -> Task | None:
 
 
 def _changes_nothing(task: Task, tensors: Mapping[str, Tensor]) -> bool:
+    if not isinstance(task.operator, Move):
+        return False
     x, y = tensors[task.inputs[0]], tensors[task.output]
     return (
-        isinstance(task.operator, Move)
-        and (x.shape, x.channel_axis) == (y.shape, y.channel_axis)
+        (x.shape, x.channel_axis) == (y.shape, y.channel_axis)
         and y.format in (None, x.format)
         and np.array_equal(task.operator.nest.indices(), np.arange(prod(x.shape)))
     )

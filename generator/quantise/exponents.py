@@ -59,6 +59,18 @@ def choose_weight_format(values: Array, bits: int) -> FixedPoint:
     return choose_format(float(np.abs(reals).max(initial=0.0)), bits, squared_error)
 
 
+def choose_constant_format(values: Array, bits: int) -> FixedPoint:
+    """Signed format for a constant tensor: the coarsest that holds every value exactly, else that of least squared error."""
+    reals = np.asarray(values, dtype=np.float64)
+    mantissas, exponents = np.frexp(reals[reals != 0])
+    whole = np.ldexp(mantissas, 53).astype(np.int64)  # each value is whole * 2**(exponent - 53)
+    twos = np.log2((whole & -whole).astype(np.float64)).astype(np.int64)
+    exact = FixedPoint(bits, _limited(int((exponents - 53 + twos).min(initial=_LIMIT))) if len(whole) else 0)
+    if np.array_equal(exact.dequantise(exact.quantise(reals)), reals):
+        return exact
+    return choose_weight_format(reals, bits)
+
+
 def channel_exponents(values: Array, bits: int) -> Integers:
     """Exponents of the signed formats of least squared error for each index of a constant's first axis.
 

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field, replace
 from ..circulant import task_block
 from ..errors import IntarsiaError
 from ..fixed_point import FixedPoint
+from ..ops.constant import ConstantTensor
 from ..ops.matmul import MatMul
 from ..requantisation import accumulator_units
 from ..task_graph import Task, TaskGraph
 from .accumulators import accumulator_ranges
 from .calibrate import Statistics
-from .exponents import choose_activation_format
+from .exponents import choose_activation_format, choose_constant_format
+from .histogram import Histogram
 from .parameters import quantise_parameters
 from .precision import NARROWEST, WIDEST, Precision
 
@@ -66,7 +68,7 @@ def quantise(
         for name in graph.tensors
     }
     activations = {
-        name: tensor.format or choose_activation_format(statistics[name], widths[name])
+        name: tensor.format or _chosen_format(graph.producers.get(name), statistics[name], widths[name])
         for name, tensor in graph.tensors.items()
     }
     formats: dict[str, FixedPoint] = {name: activations[name] for name in graph.inputs}
@@ -108,6 +110,13 @@ def quantise(
     result = replace(graph, tensors=tensors, tasks=tuple(tasks))
     accumulator_ranges(result)
     return result
+
+
+def _chosen_format(task: Task | None, found: Histogram, bits: int) -> FixedPoint:
+    """The format of what a task makes, by its constant values or by statistics."""
+    if task is not None and isinstance(task.operator, ConstantTensor):
+        return choose_constant_format(task.values["values"], bits)
+    return choose_activation_format(found, bits)
 
 
 def _require_no_zero_points(task: Task, operands: Sequence[FixedPoint]) -> None:

@@ -7,20 +7,25 @@ among them. Other tasks follow on the units behind the group of the mac task bef
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import networkx as nx
 
+from ..machine.constant_unit import CONSTANT
 from ..machine.hardware import words_of
 from ..machine.mac_unit import ENGINE
 from ..machine.move_unit import MOVE
 from ..machine.unit_kinds import KINDS, is_engine_task, kind_of
-from ..machine.wiring import is_move
+from ..machine.wiring import leads
 from ..task_graph import Task, TaskGraph
 from .bundles import bundles
 from .plan import Assignment, Pattern, Phase, Unit
+
+LEADING = (CONSTANT, MOVE)
+"""Kinds of units that no other feeds."""
 
 MOST_FOLLOWERS = 2
 """Tasks other than mac tasks that may follow each mac task within a phase."""
@@ -34,15 +39,22 @@ class Engines:
     lanes: int
 
     def units(self) -> tuple[Unit, ...]:
-        """All units that phases may use, in datapath order; moves come first, as they read from memory."""
-        moves = (Unit(f"{MOVE.name}{index}", MOVE.name) for index in range(2 * len(self.outputs)))
+        """All units that phases may use, in datapath order; constants and moves come first, as no unit feeds them."""
+        leading = (
+            Unit(f"{kind.name}{index}", kind.name) for kind in LEADING for index in range(self.leading_units)
+        )
         behind = (
             Unit(f"{kind.name}{index}", kind.name, outputs if kind is ENGINE else 0)
             for index, outputs in enumerate(self.outputs)
             for kind in KINDS
-            if kind is not MOVE
+            if kind not in LEADING
         )
-        return (*moves, *behind)
+        return (*leading, *behind)
+
+    @property
+    def leading_units(self) -> int:
+        """Units of each kind that leads: two operands for each engine."""
+        return 2 * len(self.outputs)
 
 
 def candidate_phases(graph: TaskGraph, engines: Engines) -> Iterator[Phase]:
@@ -54,7 +66,7 @@ def candidate_phases(graph: TaskGraph, engines: Engines) -> Iterator[Phase]:
 def connected_sets(graph: TaskGraph, most_macs: int) -> list[tuple[str, ...]]:
     """Convex, connected sets of bundles with at most `most_macs` mac tasks, in topological order, each once.
 
-    Convex: no path leaves the set and comes back, so the set can run as one phase. Names of tasks, moves included.
+    Convex: no path leaves the set and comes back, so the set can run as one phase. Names of tasks, leaders included.
     """
     order = {task.name: index for index, task in enumerate(graph.tasks)}
     is_mac = {task.name: is_engine_task(graph, task) for task in graph.tasks}
@@ -64,7 +76,7 @@ def connected_sets(graph: TaskGraph, most_macs: int) -> list[tuple[str, ...]]:
         for bundle in bundles(graph)
         for task in bundle.tasks
     }
-    leads = {task.name for bundle in bundles(graph) for task in bundle.leaders}
+    leaders = {task.name for bundle in bundles(graph) for task in bundle.leaders}
     found: set[frozenset[str]] = set()
     frontier = list(dict.fromkeys(bundle_of.values()))
     while frontier:
@@ -75,7 +87,7 @@ def connected_sets(graph: TaskGraph, most_macs: int) -> list[tuple[str, ...]]:
             for neighbour in around - names:
                 larger = names | bundle_of[neighbour]
                 macs = sum(is_mac[name] for name in larger)
-                if macs <= most_macs and len(larger - leads) <= max(macs, 1) * (1 + MOST_FOLLOWERS):
+                if macs <= most_macs and len(larger - leaders) <= max(macs, 1) * (1 + MOST_FOLLOWERS):
                     grown.add(larger)
         frontier = [names for names in grown if names not in found]
     ordered = [
@@ -119,11 +131,12 @@ def _assign(
     """Assignments of a phase, or None if a unit would have two tasks."""
     result: list[Assignment] = []
     behind: dict[str, int] = {}  # task -> index of the last engine on its way
-    moves = 0
+    leading = Counter[str]()
     for task in tasks:
-        if is_move(graph, task):
-            result.append(Assignment(task.name, f"{MOVE.name}{moves}"))
-            moves += 1
+        if leads(graph, task):
+            kind = kind_of(graph, task).name
+            result.append(Assignment(task.name, f"{kind}{leading[kind]}"))
+            leading[kind] += 1
             continue
         before = [
             behind[p.name] for name in task.inputs if (p := graph.producers.get(name)) and p.name in behind
@@ -137,7 +150,7 @@ def _assign(
             behind[task.name] = index
             result.append(Assignment(task.name, f"{kind_of(graph, task).name}{index}"))
     units = [assignment.unit for assignment in result]
-    fits = len(set(units)) == len(units) and moves <= 2 * len(engines.outputs)
+    fits = len(set(units)) == len(units) and max(leading.values(), default=0) <= engines.leading_units
     return tuple(result) if fits else None
 
 

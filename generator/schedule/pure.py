@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..machine.circulant_form import block_of
-from ..machine.move_unit import MOVE
 from ..machine.unit_kinds import kind_of, rank, unit_for
 from ..machine.window import plan_patches
 from ..machine.wiring import read_problem, reads_of
@@ -36,13 +35,14 @@ def sequential(graph: TaskGraph, lanes: int, outputs: int, entries: int = 0, apa
     phases: list[list[Assignment]] = []
 
     def leading(bundle: Bundle, busy: Sequence[Assignment]) -> list[Assignment]:
-        """The moves of a bundle, on move units that are not busy."""
-        first = sum(units[assignment.unit].kind == MOVE.name for assignment in busy)
-        result = []
-        for number, move in enumerate(bundle.leaders, start=first):
-            unit = f"{MOVE.name}{number or ''}"
-            units[unit] = unit_for(graph, move, unit, 0)
-            result.append(Assignment(move.name, unit))
+        """The moves and constants of a bundle, on units that are not busy."""
+        result: list[Assignment] = []
+        for leader in bundle.leaders:
+            kind = kind_of(graph, leader).name
+            number = sum(units[assignment.unit].kind == kind for assignment in (*busy, *result))
+            unit = f"{kind}{number or ''}"
+            units[unit] = unit_for(graph, leader, unit, 0)
+            result.append(Assignment(leader.name, unit))
         return result
 
     for bundle in bundles(graph):
@@ -59,7 +59,7 @@ def sequential(graph: TaskGraph, lanes: int, outputs: int, entries: int = 0, apa
         elif len(shares) == 1:
             phases.append([*leading(bundle, ()), Assignment(task.name, name)])
         else:
-            phases += [leading(Bundle((move,), move), ()) for move in bundle.leaders]
+            phases += [leading(Bundle((leader,), leader), ()) for leader in bundle.leaders]
             phases += [[Assignment(task.name, name, words)] for words in shares]
     ordered = tuple(sorted(units.values(), key=rank))
     sequence = tuple(Phase(Pattern.SEQUENTIAL, tuple(phase)) for phase in phases)
@@ -118,6 +118,6 @@ def _follows(
         and last.output not in graph.outputs
         and phase[0].words is None
         and rank(unit) > rank(units[phase[-1].unit])
-        and made.isdisjoint(name for move in bundle.leaders for name in move.inputs)
+        and made.isdisjoint(name for leader in bundle.leaders for name in leader.inputs)
         and not read_problem(graph, reads_of(graph, together))
     )

@@ -1,0 +1,114 @@
+"""The constant unit: streams tensors that are the same for every sample from a memory of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..board import Resources
+from ..fixed_point import Integers
+from ..schedule.plan import ScheduleError, Unit
+from ..task_graph import Task, TaskGraph
+from ..work import ConstantWork
+from .builder import Builder
+from .hardware import Stage
+from .identifiers import camel_case
+from .machine import Constant
+from .resources import add, memory
+from .rows import ConstantRow
+from .run import Run, index_of
+from .unit_kind import UnitKind
+
+
+@dataclass(frozen=True, eq=False)
+class ConstantHardware:
+    """A constant unit with the rows of its tasks, in the order of `runs`, and their words, (words, lanes) in each block."""
+
+    unit: Unit
+    runs: tuple[Run, ...]
+    rows: tuple[ConstantRow, ...]
+    blocks: tuple[Integers, ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the unit."""
+        return self.unit.name
+
+    @property
+    def entries(self) -> int:
+        """Words of all blocks."""
+        return sum(map(len, self.blocks))
+
+    def place(self, builder: Builder, inputs: tuple[str, ...], output: str) -> None:
+        """Adds the one process and its memory."""
+        name = builder.ids[self.name]
+        struct = f"{camel_case(name)}Constant"
+        builder.config(
+            struct,
+            "the same for every sample",
+            builder.by_phase(self.runs, self.rows, ConstantRow()),
+            builder.comment(self.runs),
+            (
+                Constant("kLanes", "kWordLanes"),
+                Constant("kEntries", str(self.entries), "words of all tensors"),
+                Constant("output_t", "element_t", is_type=True),
+            ),
+        )
+        entries = builder.parameter(
+            f"{name}_words",
+            f"vec<{struct}::output_t, kWordLanes>",
+            f"{struct}::kEntries",
+            self.blocks,
+            builder.element_bytes,
+        )
+        builder.process("constant", struct, entries, output)
+
+    def stages(self, phase: int) -> list[Stage]:
+        """A word per iteration, which waits for none."""
+        words = self.rows[index_of(self.runs, phase)].words
+        return [Stage("constant", words, words)]
+
+    def loaded_bytes(self, phase: int) -> int:
+        """None: its tensors stay on chip."""
+        return 0
+
+    def resources(self, lanes: int, element_bits: int) -> Resources:
+        """The memory and a counter."""
+        return add(Resources(0, 0, 0, 80, 80), memory(lanes * element_bits, self.entries))
+
+
+def build_constant(
+    graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, streamed: bool
+) -> ConstantHardware:
+    """Packs the tensors of a unit; equal ones are stored once.
+
+    Raises:
+        ScheduleError: a task is of another kind.
+    """
+    firsts: dict[bytes, int] = {}
+    blocks: list[Integers] = []
+    rows = []
+    entries = 0
+    for run in runs:
+        words = _words(graph, run.task, lanes)
+        content = words.tobytes()
+        if content not in firsts:
+            firsts[content] = entries
+            blocks.append(words)
+            entries += len(words)
+        rows.append(ConstantRow(len(words), firsts[content]))
+    return ConstantHardware(unit, tuple(runs), tuple(rows), tuple(blocks))
+
+
+def _words(graph: TaskGraph, task: Task, lanes: int) -> Integers:
+    """The tensor pixel by pixel, (words, lanes), zero beyond the channels."""
+    if not isinstance(task.operator.work(task, graph), ConstantWork):
+        raise ScheduleError(f"task {task.name!r} ({task.operator.name}) cannot run on a constant unit")
+    tensor = graph.output_tensor(task)
+    pixels = np.moveaxis(task.values["values"], tensor.channel_axis, -1).reshape(-1, tensor.channels)
+    return np.pad(pixels, ((0, 0), (0, -tensor.channels % lanes))).reshape(-1, lanes)
+
+
+CONSTANT = UnitKind("constant", ConstantWork, build_constant)
