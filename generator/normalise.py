@@ -10,7 +10,7 @@ import onnx
 import onnx.inliner
 from onnx import TensorProto
 
-from . import constant_folding, lower_nodes, lower_operands, lower_reductions, onnx_checks
+from . import constant_folding, decompose, lower_nodes, lower_operands, lower_reductions, onnx_checks
 from .batch import set_batch
 from .decomposed_norm import norm_members
 from .errors import IntarsiaError
@@ -29,7 +29,7 @@ COMMON_OPSET = 17
 """No need to name an older one."""
 
 
-REPLACED = {**lower_reductions.REPLACED, **lower_operands.REPLACED, **lower_nodes.REPLACED}
+REPLACED = {**decompose.REPLACED, **lower_reductions.REPLACED, **lower_operands.REPLACED, **lower_nodes.REPLACED}
 """ONNX operators that are replaced by others, and what takes their place."""
 
 
@@ -67,6 +67,7 @@ def normalise(model: onnx.ModelProto) -> tuple[str, ...]:
         )
         raise IntarsiaError(f"{error}{hint}") from error
     remove_identities(model.graph)
+    decompose.apply(model)  # before all others, which lower what it makes further
     for lower in (lower_reductions.apply, lower_operands.apply):
         lower(model, norm_members(model.graph))
         constant_folding.infer_shapes(model)

@@ -232,11 +232,6 @@ def test_import_of_one_slope() -> None:
 
 
 REFUSED = {
-    "slopes": (
-        node("PRelu", ["x", "c"], "y"),
-        np.array([0.1, 0.2, 0.3]).reshape(3, 1, 1),
-        "PRelu node 'n_y'.*3 diff",
-    ),
     "exponents": (
         node("Pow", ["x", "c"], "y"),
         np.array([1.0, 2.0, 3.0]).reshape(3, 1, 1),

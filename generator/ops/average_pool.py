@@ -1,4 +1,4 @@
-"""AveragePool and GlobalAveragePool: 2-D and 1-D, floor mode, padding counted as zeros."""
+"""AveragePool and GlobalAveragePool: 2-D and 1-D, floor mode, padding counted as zeros; decompose/average_pool.py does the rest."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ class AveragePool(Operator):
     kernel: tuple[int, int]
     stride: tuple[int, int] = (1, 1)
     pads: tuple[int, int, int, int] = (0, 0, 0, 0)
+    dilation: tuple[int, int] = (1, 1)
 
     name: ClassVar[str] = "AveragePool"
     homogeneous: ClassVar[bool] = True
@@ -43,33 +44,19 @@ class AveragePool(Operator):
 
     @classmethod
     def from_onnx(cls, node: OnnxNode) -> Task:
-        """AveragePool, or GlobalAveragePool as one window over the image."""
+        """AveragePool all of whose windows divide by the same number, or GlobalAveragePool as one window over the image."""
         x = node.image()
         size = image_size(x.shape)
         if node.op_type == "GlobalAveragePool":
             return node.task(cls(size))
         windows = WindowAttributes.from_onnx(node, x, node.pair("kernel_shape"))
         windows.require_pads_below_kernel(node)
-        node.require(
-            windows.dilation == (1, 1),
-            f"dilations must be [1, 1], not {list(windows.dilation)}. Supported: [1, 1]",
-        )
-        node.require(
-            not any(windows.pads) or bool(node.attributes.get("count_include_pad", 0)),
-            f"pads {list(windows.pads)} with count_include_pad=0 divide by another number at the border. "
-            "Supported: count_include_pad=1, or no padding",
-        )
-        node.require(
-            not node.attributes.get("ceil_mode", 0) or windows.extended(size) == windows,
-            f"ceil_mode=1 adds windows that hang over the border of the {size[0]} x {size[1]} image. "
-            "Supported: ceil_mode=0, or sizes where the windows fit exactly",
-        )
-        return node.task(cls(windows.kernel, windows.stride, windows.pads))
+        return node.task(cls(windows.kernel, windows.stride, windows.pads, windows.dilation))
 
     def infer(self, inputs: Sequence[Tensor], parameters: Mapping[str, Array]) -> tuple[tuple[int, ...], int]:
         """(1, channels, out height, out width), channels on axis 1; without the height for signals."""
         shape = inputs[0].shape
-        size = output_size(image_size(shape), self.kernel, self.stride, (1, 1), self.pads)
+        size = output_size(image_size(shape), self.kernel, self.stride, self.dilation, self.pads)
         return image_shape(shape, shape[1], size), 1
 
     def channel_axes(self, inputs: Sequence[Tensor]) -> tuple[int, ...]:
@@ -79,7 +66,7 @@ class AveragePool(Operator):
     def accumulate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Array:
         """The sum."""
         x = inputs[0]
-        windows = patches(images(x), self.kernel, self.stride, (1, 1), self.pads, fill=0)
+        windows = patches(images(x), self.kernel, self.stride, self.dilation, self.pads, fill=0)
         return samples_like(x, reduce_windows(windows, np.add))
 
     @property
@@ -96,11 +83,12 @@ class AveragePool(Operator):
     def work(self, task: Task, graph: TaskGraph) -> PoolWork:
         """A pool unit that sums and divides."""
         output = graph.output_tensor(task)
-        geometry = window(graph, task, self.kernel, self.stride, self.pads)
+        geometry = window(graph, task, self.kernel, self.stride, self.pads, self.dilation)
         return PoolWork(output.pixels, output.channels, geometry, Reduction.SUM)
 
     def to_qdq(self, builder: QdqBuilder, task: Task, graph: TaskGraph) -> str:
         """One ONNX AveragePool."""
-        geometry = onnx_geometry(graph.input_tensors(task)[0].shape, self.kernel, self.stride, self.pads)
+        shape = graph.input_tensors(task)[0].shape
+        geometry = onnx_geometry(shape, self.kernel, self.stride, self.pads, self.dilation)
         operands = [builder.activation(task.inputs[0])]
         return builder.node("AveragePool", operands, **geometry, count_include_pad=1)

@@ -49,8 +49,8 @@ class Conv(Convolution):
         kind: type[Convolution] = cls
         group = node.attributes.get("group", 1)
         if group > 1:
-            _require_groups(node, group, x.channels, weight)
-            if group == x.channels == len(weight):
+            _require_groups(node, group, x.shape[1], weight)
+            if group == x.shape[1] == len(weight):
                 kind = DepthwiseConv
             else:
                 weight = block_diagonal(weight, group)

@@ -22,13 +22,14 @@ def apply(graph: TaskGraph) -> TaskGraph:
 
 def _lowered(graph: TaskGraph, task: Task) -> Task:
     x = graph.output_tensor(task)
-    if not isinstance(task.operator, Affine) or task.operator.axis != x.channel_axis:
+    if not isinstance(task.operator, Affine):
         return task
+    axis = task.operator.axis
     bias = Parameter(task.values["shift"])
-    if len(x.shape) in (3, 4) and x.channel_axis == 1:
+    if len(x.shape) in (3, 4) and axis == 1:
         weight = Parameter(task.values["scale"].reshape(-1, *[1] * (len(x.shape) - 1)))
         return replace(task, operator=DepthwiseConv((1, 1)), parameters={"weight": weight, "bias": bias})
-    if x.channel_axis == len(x.shape) - 1 and x.channels <= MOST_CHANNELS:
+    if axis == len(x.shape) - 1 and x.shape[axis] <= MOST_CHANNELS:
         parameters = {"weight": Parameter(np.diag(task.values["scale"])), "bias": bias}
-        return replace(task, operator=Dense(x.channel_axis), parameters=parameters)
+        return replace(task, operator=Dense(axis), parameters=parameters)
     return task

@@ -1,0 +1,171 @@
+"""Resize and Upsample that mix neighbours (linear, cubic): products with a constant matrix for each axis.
+
+What the node does along an axis is a matrix, found by resizing the unit matrix with ONNX Runtime, so all its attributes
+count. Where an axis is a whole number of times as long, and every output q * s + r takes the inputs around q by weights that
+depend on r alone, all phases r are made at once by a depthwise convolution over the pixels and their repeated border, and
+interleaved by a move. Other matrices are multiplied, each axis in turn as the last one. Nearest only moves values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+from ..operator import Array
+from ..prequantised.rewriter import attributes_of, error
+from .decomposer import Decomposer
+from .phases import interleave
+
+_QUIET = 4
+_TINY = 1e-6
+"""Weights below are zero: coordinates are float32."""
+_LONGEST_REACH = 2
+_SAME = 1e-5
+
+
+@dataclass(frozen=True)
+class _Phases:
+    """An axis as phases: `weights` (scale, taps) of the inputs q - reach .. q + reach."""
+
+    scale: int
+    reach: int
+    weights: Array
+
+
+def resize(into: Decomposer, node: NodeProto) -> None:
+    """Nothing for nearest; else a depthwise convolution or products.
+
+    Raises:
+        IntarsiaError: the node crops or keeps the aspect ratio, or ONNX Runtime does not know its attributes.
+    """
+    if attributes_of(node).get("mode", b"nearest") == b"nearest":
+        into.keep(node)
+        return
+    given = attributes_of(node)
+    if given.get("coordinate_transformation_mode") == b"tf_crop_and_resize":
+        raise error(node, "coordinate_transformation_mode is 'tf_crop_and_resize'. Supported: all others")
+    if (policy := given.get("keep_aspect_ratio_policy", b"stretch").decode()) != "stretch":
+        raise error(node, f"keep_aspect_ratio_policy is {policy!r}. Supported: stretch")
+    shape, result = into.shape(node, node.input[0]), into.shape(node, node.output[0])
+    changed = [axis for axis in range(len(shape)) if shape[axis] != result[axis]]
+    matrices = {axis: _matrix(into, node, shape, result, axis) for axis in changed}
+    phases = [_phases(matrices.get(axis, np.eye(shape[axis]))) for axis in range(2, len(shape))]
+    fitting = [found for found in phases if found is not None]
+    if len(shape) in (3, 4) and min(changed, default=2) > 1 and len(fitting) == len(phases):
+        _convolve(into, node, shape, fitting)
+        return
+    x = node.input[0]
+    for axis in changed:
+        perm = [other for other in range(len(shape)) if other != axis] + [axis]
+        last = axis == changed[-1]
+        x = into.transpose(x, perm)
+        x = into.node("MatMul", [x, into.floats(matrices[axis].T, f"axis {axis}")])
+        x = into.transpose(x, [int(i) for i in np.argsort(perm)], node.output[0] if last else "")
+
+
+def _matrix(
+    into: Decomposer, node: NodeProto, shape: tuple[int, ...], result: tuple[int, ...], axis: int
+) -> Array:
+    """(outputs, inputs) along one axis: the unit matrix, resized like a signal with that axis last."""
+    size = shape[axis]
+    alone = NodeProto.FromString(node.SerializeToString())
+    scales = _scales(into, node, len(shape))
+    constants = [numpy_helper.from_array(np.zeros(0, np.float32), "none")]
+    kept = [a for a in alone.attribute if a.name not in ("axes", "scales", "keep_aspect_ratio_policy")]
+    del alone.attribute[:], alone.input[:]
+    alone.attribute.extend(kept)
+    if scales is not None:
+        constants.append(numpy_helper.from_array(np.array([1, scales[axis]], np.float32), "scales"))
+        older = node.op_type == "Upsample" or into.opset < 11
+        alone.input.extend(["x", "scales"] if older else ["x", "none", "scales"])
+    else:
+        constants.append(numpy_helper.from_array(np.array([size, result[axis]], np.int64), "sizes"))
+        alone.input.extend(["x", "none", "none", "sizes"])
+    alone.output[0] = "y"
+    graph = helper.make_graph(
+        [alone],
+        "axis",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [size, size])],
+        [onnx.ValueInfoProto(name="y")],
+        constants,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", into.opset)], ir_version=10)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _QUIET
+    try:
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
+        (found,) = session.run(None, {"x": np.eye(size, dtype=np.float32)})
+    except Exception as problem:  # ONNX Runtime's exceptions share no base but Exception
+        raise error(
+            node, f"ONNX Runtime cannot run it along axis {axis}: {str(problem).splitlines()[0]}"
+        ) from problem
+    matrix: Array = np.where(np.abs(found) < _TINY, 0, found).T.astype(np.float64)
+    return matrix
+
+
+def _scales(into: Decomposer, node: NodeProto, rank: int) -> Array | None:
+    """The scale of each axis that the node names; None where it names sizes.
+
+    Raises:
+        IntarsiaError: they are computed.
+    """
+    if node.op_type == "Upsample" and into.opset < 9:
+        return np.array(attributes_of(node)["scales"])
+    values = into.weights(node, 1 if node.op_type == "Upsample" or into.opset < 11 else 2, np.zeros(0))
+    if not values.size:
+        return None
+    scales = np.ones(rank)
+    scales[list(attributes_of(node).get("axes", range(rank)))] = values
+    return scales
+
+
+def _phases(matrix: Array) -> _Phases | None:
+    """The matrix as phases with a repeated border; None if it is none."""
+    outputs, inputs = matrix.shape
+    if outputs % inputs:
+        return None
+    scale, middle = outputs // inputs, inputs // 2
+    for reach in range(min(_LONGEST_REACH, middle, inputs - 1 - middle) + 1):
+        window = slice(middle - reach, middle + reach + 1)
+        weights = matrix[middle * scale : (middle + 1) * scale, window]
+        expected = np.zeros((inputs, scale, inputs))
+        for q in range(inputs):
+            for tap in range(2 * reach + 1):
+                expected[q, :, min(max(q - reach + tap, 0), inputs - 1)] += weights[:, tap]
+        if np.allclose(expected.reshape(matrix.shape), matrix, atol=_SAME):
+            return _Phases(scale, reach, weights)
+    return None
+
+
+def _convolve(into: Decomposer, node: NodeProto, shape: tuple[int, ...], phases: list[_Phases]) -> None:
+    """Pad, Tile, a depthwise Conv of all phases of all channels, and the phases side by side."""
+    channels, rank = shape[1], len(phases)
+    scales, reaches = [found.scale for found in phases], [found.reach for found in phases]
+    x = node.input[0]
+    for axis, reach in enumerate(reaches, 2):
+        x = _with_border(into, x, len(shape), axis, shape[axis], reach)
+    x = into.node("Tile", [x, into.integers([1, prod(scales)] + [1] * rank, "repeats")])
+    kernels = phases[0].weights
+    if rank == 2:
+        kernels = np.einsum("ai,bj->abij", kernels, phases[1].weights)
+    taps = [2 * reach + 1 for reach in reaches]
+    kernels = np.repeat(kernels.reshape(prod(scales), 1, 1, *taps), channels, axis=1)
+    weight = into.floats(kernels.reshape(-1, 1, *taps), "kernels")
+    y = into.node("Conv", [x, weight], kernel_shape=taps, group=prod(scales) * channels)
+    interleave(into, y, (1, channels), list(shape[2:]), scales, node.output[0])
+
+
+def _with_border(into: Decomposer, x: str, rank: int, axis: int, size: int, reach: int) -> str:
+    """The first and the last element of an axis repeated beyond it."""
+    if not reach:
+        return x
+    first, last = into.slice(x, [axis], [0], [1]), into.slice(x, [axis], [size - 1], [size])
+    if reach > 1:
+        repeats = [reach if other == axis else 1 for other in range(rank)]
+        first, last = (into.node("Tile", [edge, into.integers(repeats, "repeats")]) for edge in (first, last))
+    return into.node("Concat", [first, x, last], axis=axis)
