@@ -29,7 +29,12 @@ COMMON_OPSET = 17
 """No need to name an older one."""
 
 
-REPLACED = {**decompose.REPLACED, **lower_reductions.REPLACED, **lower_operands.REPLACED, **lower_nodes.REPLACED}
+REPLACED = {
+    **decompose.REPLACED,
+    **lower_reductions.REPLACED,
+    **lower_operands.REPLACED,
+    **lower_nodes.REPLACED,
+}
 """ONNX operators that are replaced by others, and what takes their place."""
 
 

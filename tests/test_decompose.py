@@ -52,6 +52,18 @@ CASES: dict[str, Case] = {
         {},
         19,
     ),
+    "mean without padding": (
+        node("AveragePool", ["x"], "y", kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 1]),
+        (3, 6, 7),
+        {},
+        19,
+    ),
+    "mean over the border": (
+        node("AveragePool", ["x"], "y", kernel_shape=[3], strides=[2], ceil_mode=1),
+        (3, 8),
+        {},
+        19,
+    ),
     "linear by 2": resized((3, 4, 5), [2.0, 2.0], mode="linear"),
     "linear by 2 and 3": resized((3, 4, 5), [2.0, 3.0], mode="linear"),
     "linear, corners aligned": resized(
@@ -89,6 +101,7 @@ SIMULATED = (
     "prelu",
     "prelu, steep",
     "dilated mean",
+    "mean without padding",
     "linear by 2",
     "linear, smaller",
 )
