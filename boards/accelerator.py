@@ -17,6 +17,9 @@ or, from a shell, with integer arrays in .npz files that are keyed by tensor nam
     python accelerator.py --bitstream lenet5.bit --self-test
     python accelerator.py --bitstream lenet5.bit --inputs in.npz --outputs out.npz [--taps]
 
+Where the first or the last nodes of the model run on the host, `lenet5(x)` runs them too, in ONNX Runtime (the files
+`host_before.onnx`, `host_after.onnx` and `host_part.py`); `run` and `taps` are for the hardware alone.
+
 Everything about the design comes from the manifest. A tensor lies in DRAM pixel by pixel: the batch axis is dropped, the
 channels come last, and each pixel takes whole words of `lanes` elements, padded with zeros. An element takes the bytes that its
 format needs, or more if the words of the design are wider.
@@ -32,6 +35,7 @@ import io
 import json
 import sys
 import time
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -266,6 +270,7 @@ class Accelerator:
         manifest: str | Path | None = None,
         timeout_s: float = 10.0,
         device: Any = None,
+        host_parts: bool = True,
     ) -> None:
         """Checks the files and configures the board.
 
@@ -275,6 +280,8 @@ class Accelerator:
             timeout_s: How long one launch may take.
             device: Which board, where there are several: its number, or a device object of PYNQ or pyxrt. By default the
                 first.
+            host_parts: Whether a call runs the nodes of the model that are left to the host. If not, or if there is no
+                onnxruntime, it takes and gives tensors of the hardware.
 
         Raises:
             AcceleratorError: If a file is missing, was changed, or belongs to another build, or the board refuses.
@@ -291,7 +298,8 @@ class Accelerator:
         self._unusable = ""
         self._check_files()
         self._weights = self._read_weights()
-        self._module = _device_module(self.manifest.get("runtime", "pynq"))
+        self._host, self._no_host = self._load_host_parts() if host_parts else ({}, "host_parts is False")
+        self._module = _driver_module(f"{self.manifest.get('runtime', 'pynq')}_device")
         self._which = device
         self._device: Any = None
         self._open()
@@ -328,15 +336,17 @@ class Accelerator:
         return float(self.manifest.get("cycles", 0)) / (float(self.manifest["clock_mhz"]) * 1e6)
 
     def __call__(self, x: Any) -> Any:
-        """Runs float samples.
+        """Runs samples of the model: its first nodes on the host, if any, the accelerator, and its last nodes on the host.
 
         Args:
-            x: One sample or a batch along the first axis; for a design with several inputs, a dict by tensor name.
+            x: One sample or a batch along the first axis; for a model with several inputs, a dict by name. Where the model's
+                first nodes run on the host, its own inputs, or the real tensors that these nodes make of them.
 
         Returns:
-            The float results; for a design with several outputs, a dict by tensor name.
+            The real results; for a model with several outputs, a dict by name. If the host's nodes cannot be run because
+            there is no onnxruntime, a warning says so, and the results are those before them.
         """
-        values = self._by_name(x)
+        values = self._real_inputs(x)
         raw = {
             spec["tensor"]: quantise(values[spec["tensor"]], spec["format"])
             for spec in self.manifest["inputs"]
@@ -346,6 +356,7 @@ class Accelerator:
             spec["tensor"]: dequantise(results[spec["tensor"]], spec["format"])
             for spec in self.manifest["outputs"]
         }
+        floats = self._after(floats)
         return floats if len(floats) > 1 else next(iter(floats.values()))
 
     def run(self, raw: Any) -> dict[str, np.ndarray[Any, Any]]:
@@ -438,6 +449,80 @@ class Accelerator:
             raise AcceleratorError(str(error)) from error
         except Exception as error:
             raise AcceleratorError(f"cannot set up the board: {_reason(error)}") from error
+
+    def _load_host_parts(self) -> tuple[dict[str, Any], str]:
+        """The host's parts of the model by role, and why there are none although the manifest names some."""
+        parts: dict[str, Any] = {}
+        for role, about in self.manifest.get("host", {}).items():
+            path = self.manifest_path.parent / about["file"]
+            if not path.is_file():
+                raise AcceleratorError(f"there is no file {path}: copy the whole deploy folder again")
+            _check_hash(path, path.read_bytes(), about["sha256"])
+            module = _driver_module("host_part")
+            try:
+                parts[role] = module.HostPart.read(path)
+            except module.HostPartError as error:
+                return {}, str(error)
+        return parts, ""
+
+    def _real_inputs(self, x: Any) -> dict[str, Any]:
+        """What the hardware takes as real numbers, of the model's own inputs or of these tensors themselves."""
+        before = self.manifest.get("host", {}).get("before")
+        names = [spec["tensor"] for spec in self.manifest["inputs"]]
+        if before is None or (isinstance(x, dict) and all(name in x for name in names)):
+            return self._by_name(x)
+        own = [spec["tensor"] for spec in before["inputs"]]
+        made = [spec["tensor"] for spec in before["outputs"]]
+        own += [name for name in names if name not in made and name not in own]
+        if "before" not in self._host:
+            if isinstance(x, dict) or len(names) > 1 or not self._is_of(x, self.manifest["inputs"][0]):
+                raise AcceleratorError(
+                    f"the model's first nodes run on the host, and cannot: {self._no_host}. Without them, give the tensors "
+                    f"{', '.join(names)} that they make of {', '.join(own)}, as real numbers in a dict by name"
+                )
+            return {names[0]: x}
+        values = x if isinstance(x, dict) else {own[0]: x}
+        if missing := [name for name in own if name not in values]:
+            raise AcceleratorError(
+                f"input '{missing[0]}' is missing; the model has the inputs {', '.join(own)}: give a dict by name"
+            )
+        values = {name: np.asarray(value) for name, value in values.items()}
+        for spec in before["inputs"]:
+            name = spec["tensor"]
+            if values[name].size == np.prod(spec["shape"], dtype=int):
+                values[name] = values[name].reshape(1, *spec["shape"])
+        return {**values, **self._run_host("before", values)}
+
+    def _is_of(self, x: Any, spec: dict[str, Any]) -> bool:
+        """Whether an array is real samples of a tensor, or one sample."""
+        array, shape = np.asarray(x), tuple(spec["shape"])
+        return array.dtype.kind == "f" and shape[1:] in (array.shape, array.shape[1:])
+
+    def _after(self, results: dict[str, Any]) -> dict[str, Any]:
+        """The model's outputs: the results of the hardware, through the host's last nodes."""
+        after = self.manifest.get("host", {}).get("after")
+        if after is None:
+            return results
+        read = [spec["tensor"] for spec in after["inputs"]]
+        if "after" not in self._host:
+            if self._no_host != "host_parts is False":
+                warnings.warn(
+                    f"the model's last nodes run on the host, and cannot: {self._no_host}. The results are those of the "
+                    f"hardware, {', '.join(read)}",
+                    stacklevel=3,
+                )
+            return results
+        kept = {name: values for name, values in results.items() if name not in read}
+        return {**kept, **self._run_host("after", results)}
+
+    def _run_host(self, role: str, values: dict[str, Any]) -> dict[str, Any]:
+        """Samples through a part of the model, without the batch axis of 1."""
+        part = self._host[role]
+        try:
+            results = part.run(values)
+        except Exception as error:
+            raise AcceleratorError(str(error)) from error
+        return {name: array.reshape(len(array), *array.shape[2:]) for name, array in results.items()}
 
     def _by_name(self, values: Any) -> dict[str, Any]:
         names = [spec["tensor"] for spec in self.manifest["inputs"]]
@@ -685,10 +770,10 @@ def _buffer(argument: dict[str, Any]) -> str:
     return str(argument.get("buffer", argument["name"]))
 
 
-def _device_module(runtime: str) -> Any:
-    """The module that reaches the board: the file beside this one, wherever this one was copied to."""
-    path = Path(__file__).resolve().with_name(f"{runtime}_device.py")
-    specification = importlib.util.spec_from_file_location(f"{__name__}_{runtime}", path)
+def _driver_module(name: str) -> Any:
+    """A module of the driver: the file beside this one, wherever this one was copied to."""
+    path = Path(__file__).resolve().with_name(f"{name}.py")
+    specification = importlib.util.spec_from_file_location(f"{__name__}_{name}", path)
     if specification is None or specification.loader is None or not path.is_file():
         raise AcceleratorError(f"there is no file {path}: copy the whole deploy folder again")
     module = importlib.util.module_from_spec(specification)

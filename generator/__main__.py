@@ -128,6 +128,13 @@ def compile_command(
     budget: Annotated[
         float, typer.Option(help="Percent of the board's logic that the design may use.")
     ] = 100,
+    host_ops: Annotated[
+        str,
+        typer.Option(
+            help="First and last nodes that run on the host: auto (what only it can do, a Softmax at the end ..), none, or "
+            "names of nodes or operators with commas between."
+        ),
+    ] = "auto",
     input_scale: Annotated[
         float | None, typer.Option(help="Factor for uint8 samples; 1/255 if not given.")
     ] = None,
@@ -182,6 +189,7 @@ def compile_command(
             "clock_mhz": clock_mhz,
             "lanes": lanes or LANES,
             "budget": budget,
+            "host_ops": host_ops,
             "preprocess": Preprocess(Preprocess.scale if input_scale is None else input_scale, fit.value),
         }
     _require_free(output, force)

@@ -7,21 +7,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import passes
+from intarsia.boards.host_part import HostPart
+
+from . import host_samples, passes
 from .board import WHOLE, Board, at_clock, load_board, part_of
 from .circulant_report import form_notes
 from .compress.metadata import notes as circulant_notes
 from .cost import ASSUMED, using
 from .cost_file import MeasuredCosts, read_costs
-from .design import Design
+from .design import HOST_BEFORE, Design
 from .frontend import import_model
+from .host_split import parse_host_ops
 from .machine.identifiers import identifier
 from .machine.lower import lower
 from .moved_tensors import add_moved_tensors
 from .progress import Progress, silent
 from .qdq import export_qdq
 from .quantise import Precision, QuantiseOptions, calibrate, quantise, read_precision
-from .samples import DEFAULT_PREPROCESS, Preprocess, load_samples, synthetic_samples
+from .samples import DEFAULT_PREPROCESS, Preprocess, synthetic_samples
 from .schedule.search import LANES, decide
 from .simulation.timed_choice import count_best
 
@@ -45,6 +48,7 @@ def compile_model(
     clock_mhz: float | None = None,
     lanes: Sequence[int] = LANES,
     budget: float = WHOLE,
+    host_ops: str = "auto",
     preprocess: Preprocess = DEFAULT_PREPROCESS,
     fifo_sizing: bool = True,
     measured_costs: str | Path | None = None,
@@ -64,6 +68,8 @@ def compile_model(
         clock_mhz: clock of the kernel; the board's default if None.
         lanes: elements per word to try.
         budget: percent of the board's logic that the design may use.
+        host_ops: nodes at the start and the end of the model that run on the host: "auto" for what only it can do and
+            what costs it nothing, "none", or names of nodes or operators with commas between.
         preprocess: how sample files become model inputs.
         fifo_sizing: sizes FIFOs by the timed C-simulation, which needs a C++ compiler.
         measured_costs: file of depths, intervals and resource factors from vendor reports (`intarsia
@@ -81,15 +87,19 @@ def compile_model(
     options = QuantiseOptions(
         weight_bits, activation_bits, per_channel, read_precision(precision) if precision else Precision()
     )
-    imported = import_model(model)
+    imported = import_model(model, parse_host_ops(host_ops))
     preprocess = preprocess.with_integers(imported.integer_inputs)
     float_graph = passes.run(imported.graph)
     float_model = add_moved_tensors(imported.model, float_graph)
     inputs = tuple(float_graph.tensors[name] for name in float_graph.inputs)
-    if calibration is None:
-        samples = synthetic_samples(inputs)
+    before = imported.host_before
+    host = HostPart(before.SerializeToString(), HOST_BEFORE) if before else None
+    if calibration is not None:
+        samples, own = host_samples.load(calibration, inputs, host, preprocess, "calibration")
+    elif before and host:
+        samples, own = host_samples.synthetic(inputs, before, host)
     else:
-        samples = load_samples(calibration, inputs, preprocess, "calibration")
+        samples, own = synthetic_samples(inputs), {}
     statistics = calibrate(float_model, float_graph, samples.arrays, progress)
     graph = quantise(float_graph, statistics, options)
     name = Path(model).stem if isinstance(model, str | Path) else graph.name
@@ -114,6 +124,9 @@ def compile_model(
         float_model=float_model if imported.reference is imported.model else imported.reference,
         quantised_model=export_qdq(graph),
         samples={name: values[:KEPT_SAMPLES] for name, values in samples.arrays.items()},
+        own_samples={name: values[:KEPT_SAMPLES] for name, values in own.items()},
+        host_before=before,
+        host_after=imported.host_after,
         preprocess=preprocess,
         notes=(
             *imported.notes,

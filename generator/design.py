@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from .samples import Preprocess
     from .simulation.timed import PhaseTiming
 
+HOST_BEFORE, HOST_AFTER = "host_before.onnx", "host_after.onnx"
+"""Files of the deploy folder: what the host runs before the accelerator, and after it."""
 MOST_PHASES_SHOWN = 12
 """Phases that the summary lists one by one."""
 
@@ -45,6 +47,9 @@ class Design:
         samples: a few calibration samples per input, kept for verification.
         preprocess: how sample files become model inputs.
         notes: what a user should know, one line each.
+        own_samples: the same samples in the model's own inputs, where its first nodes run on the host.
+        host_before: the model's first nodes, if they run on the host: from its own inputs to the graph's.
+        host_after: its last nodes, if they run on the host: from the graph's outputs to its own.
         costs: what the schedule takes kernels and units to cost.
         timings: what the timed C-simulation saw, with the FIFO depths of the machine; None if it was not run.
     """
@@ -61,6 +66,9 @@ class Design:
     samples: Mapping[str, Array]
     preprocess: Preprocess
     notes: tuple[str, ...] = field(default=())
+    own_samples: Mapping[str, Array] = field(default_factory=dict)
+    host_before: onnx.ModelProto | None = None
+    host_after: onnx.ModelProto | None = None
     costs: Costs = ASSUMED
     timings: tuple[PhaseTiming, ...] | None = None
 
@@ -129,6 +137,10 @@ class Design:
                 for task in self.graph.tasks
             ],
             "expected": expected(self.graph, chosen, self.machine, self.costs),
+            "host_ops": {
+                "before": [node.name for node in self.host_before.graph.node] if self.host_before else [],
+                "after": [node.name for node in self.host_after.graph.node] if self.host_after else [],
+            },
             "preprocess": asdict(self.preprocess),
             "notes": list(self.notes),
         }

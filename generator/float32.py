@@ -13,13 +13,18 @@ _NAMES: dict[int, str] = {
     TensorProto.FLOAT16: "float16",
     TensorProto.BFLOAT16: "bfloat16",
 }
+_FOR_THE_HOST = (
+    TensorProto.BOOL,
+    *(TensorProto.INT8, TensorProto.INT16, TensorProto.INT32, TensorProto.INT64),
+    *(TensorProto.UINT8, TensorProto.UINT16, TensorProto.UINT32, TensorProto.UINT64),
+)
 
 
 def to_float32(model: onnx.ModelProto) -> str:
     """Convert inputs, outputs, constants and casts in place; returns the types that were found, as text.
 
     Raises:
-        IntarsiaError: an input or output is not a floating-point tensor.
+        IntarsiaError: an input or output is a tensor of text, complex or packed numbers.
     """
     graph = model.graph
     found: set[int] = set()
@@ -37,12 +42,12 @@ def to_float32(model: onnx.ModelProto) -> str:
             if elements in _NAMES:
                 found.add(elements)
                 value.type.tensor_type.elem_type = TensorProto.FLOAT
-            elif elements != TensorProto.FLOAT:
+            elif elements not in (TensorProto.FLOAT, *_FOR_THE_HOST):
                 known = elements in TensorProto.DataType.values()
                 kind = TensorProto.DataType.Name(elements).lower() if known else f"number {elements}"
                 raise IntarsiaError(
                     f"graph {role} {value.name!r} has elements of type {kind}. Supported: float32 (float64, float16 "
-                    "and bfloat16 are converted). Cast outside of the model"
+                    "and bfloat16 are converted), integers and bool that the host works on. Cast outside of the model"
                 )
     del graph.value_info[:]
     return " and ".join(_NAMES[kind] for kind in sorted(found))

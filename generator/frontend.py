@@ -14,6 +14,7 @@ from .batch import free_batch
 from .constant_folding import shapes_of
 from .decomposed_norm import fuse_norms
 from .errors import IntarsiaError
+from .host_split import HostOps, HostSplit, part, split, without_first
 from .normalise import REPLACED, normalise
 from .onnx_model import Source, load
 from .onnx_node import Constant, OnnxNode, Operand
@@ -23,10 +24,6 @@ from .ops.conv import grouped_note
 from .ops.reshape import channel_axis
 from .prequantised import Unpacked, is_prequantised, unpack, with_steps
 from .task_graph import Task, TaskGraph, Tensor
-
-HOST_TAIL = ("Softmax", "LogSoftmax", "Flatten", "Reshape", "Squeeze", "Unsqueeze")
-"""Operators that are left to the host where they come last."""
-
 
 _OF_SIGNALS = ("Conv", "MaxPool", "AveragePool", "GlobalMaxPool", "GlobalAveragePool", "BatchNormalization")
 _BY_ELEMENT = ("Add", "Sub", "Mul", "Div", "Max", "Min", "Relu", "Clip")
@@ -44,6 +41,9 @@ class ImportedModel:
         notes: remarks for the report.
         reference: what the design is compared with: `model`, or the quantised model as it came, with float inputs.
         integer_inputs: scale and zero point of each graph input that was integers.
+        host_before: the first nodes as a model of their own, if the host runs some; its outputs are inputs of `graph`, and
+            `model` is without them.
+        host_after: the last nodes, if the host runs some; its inputs are outputs of `graph`. `model` still has them.
     """
 
     graph: TaskGraph
@@ -52,9 +52,11 @@ class ImportedModel:
     notes: tuple[str, ...]
     reference: onnx.ModelProto
     integer_inputs: Mapping[str, tuple[float, int]]
+    host_before: onnx.ModelProto | None = None
+    host_after: onnx.ModelProto | None = None
 
 
-def import_model(source: Source) -> ImportedModel:
+def import_model(source: Source, host_ops: HostOps = None) -> ImportedModel:
     """Import an ONNX model of a CNN or MLP, with images as (batch, channels, height, width).
 
     A model that comes quantised is imported as the float model that it stands for; tensors and parameters of the graph
@@ -62,6 +64,8 @@ def import_model(source: Source) -> ImportedModel:
 
     Args:
         source: path of an .onnx file, or a model in memory, which stays as it is.
+        host_ops: names or operators of the nodes that the host runs, and no others; None lets it run what only it can do,
+            and what costs it nothing at the end.
 
     Raises:
         IntarsiaError: the file cannot be read, or the model has something that is not supported.
@@ -71,48 +75,70 @@ def import_model(source: Source) -> ImportedModel:
     if unpacked is not None:
         model = unpacked.model
     notes = normalise(model)
-    nodes, outputs, tail = split_host_tail(model.graph)
-    if not nodes:
-        raise IntarsiaError(
-            "nothing is left for the accelerator: all nodes are constant, do nothing or run on the host"
-        )
     shapes = shapes_of(model.graph)
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    nodes, members = fuse_norms(nodes, constants, shapes, outputs)
-    unsupported = [node for node in nodes if node.op_type not in BY_ONNX_TYPE]
-    if unsupported:
-        raise IntarsiaError(
-            f"the model uses operators that are not supported: {onnx_checks.describe(unsupported)}. "
-            f"Supported: {', '.join(sorted({*BY_ONNX_TYPE, *REPLACED}))}. "
-            "Export the model without them, or cut it before the first of them"
-        )
+    where = _split(model, constants, shapes, host_ops)
+    host_before = part(model, where.before, (*where.hardware, *where.after))
+    host_after = part(model, where.after, where.hardware)
+    if host_before is not None:
+        if unpacked is not None:
+            first = where.before[0]
+            raise IntarsiaError(
+                f"{first.op_type} node {first.name!r} would have to run on the host, before a model that came quantised. "
+                "Supported: float models with host nodes at the start. Cut the model after them"
+            )
+        without_first(model, host_before, (*where.hardware, *where.after))
+        names = ", ".join(f"{node.op_type} {node.name}" for node in where.before)
+        made = ", ".join(value.name for value in host_before.graph.output)
+        notes += (f"the host runs the first nodes ({names}), and gives the accelerator {made}",)
+    outputs = _hardware_outputs(model.graph, where)
+    nodes, members = fuse_norms(where.hardware, constants, shapes, outputs)
+    tail = tuple(f"{node.op_type} {node.name}" for node in where.after)
     notes += tuple(f"{node} is left to the host" for node in tail)
     graph, remarks = _task_graph(model, nodes, outputs, constants, shapes, unpacked)
     tasks = tuple(replace(task, onnx_nodes=members.get(task.output, task.onnx_nodes)) for task in graph.tasks)
     graph = graph.with_tasks(tasks)
     free_batch(model, shapes_of(model.graph))
     if unpacked is None:
-        return ImportedModel(graph, model, tail, notes + remarks, model, {})
+        return ImportedModel(graph, model, tail, notes + remarks, model, {}, host_before, host_after)
     remarks += ("the model came quantised; its scales and zero points are kept",)
-    return ImportedModel(graph, model, tail, notes + remarks, unpacked.reference, unpacked.integer_inputs)
+    return ImportedModel(
+        graph,
+        model,
+        tail,
+        notes + remarks,
+        unpacked.reference,
+        unpacked.integer_inputs,
+        host_after=host_after,
+    )
 
 
-def split_host_tail(graph: onnx.GraphProto) -> tuple[list[NodeProto], tuple[str, ...], tuple[str, ...]]:
-    """Nodes for the accelerator, its outputs, and a description of the nodes after it, in order."""
-    nodes: list[NodeProto] = []
-    inputs = {value.name for value in graph.input}
-    outputs = [value.name for value in graph.output]
-    tail: list[str] = []
-    read: set[str] = set()  # by the nodes that stay
-    for node in reversed(graph.node):
-        at_end = node.op_type in HOST_TAIL and node.output[0] in outputs and node.output[0] not in read
-        if at_end and node.input[0] not in inputs:
-            outputs[outputs.index(node.output[0])] = node.input[0]
-            tail.append(f"{node.op_type} {node.name}")
+def _split(
+    model: onnx.ModelProto,
+    constants: dict[str, Array],
+    shapes: dict[str, tuple[int, ...]],
+    host_ops: HostOps,
+) -> HostSplit:
+    """Where each node runs; a node that becomes part of a known one has hardware too."""
+    shown = [value.name for value in model.graph.output]
+    known, _ = fuse_norms(list(model.graph.node), constants, shapes, shown)
+    without = {node.output[0] for node in known if node.op_type not in BY_ONNX_TYPE}
+    return split(model.graph, without, sorted({*BY_ONNX_TYPE, *REPLACED}), host_ops)
+
+
+def _hardware_outputs(graph: onnx.GraphProto, where: HostSplit) -> tuple[str, ...]:
+    """What the accelerator gives, in the order of the model's outputs: these, or what the host makes them of."""
+    makers = {name: node for node in where.after for name in node.output}
+    made = {name for node in where.hardware for name in node.output}
+    found: dict[str, None] = {}
+    left = [value.name for value in reversed(graph.output)]
+    while left:
+        name = left.pop()
+        if name in makers:
+            left += [one for one in reversed(makers[name].input) if one in made or one in makers]
         else:
-            nodes.append(node)
-            read.update(node.input)
-    return nodes[::-1], tuple(dict.fromkeys(outputs)), tuple(tail[::-1])
+            found[name] = None
+    return tuple(found)
 
 
 def _task_graph(
@@ -144,7 +170,8 @@ def _task_graph(
     made = {task.output for task in tasks}
     if idle := [name for name in outputs if name not in made]:
         raise IntarsiaError(
-            f"graph output {idle[0]!r} is constant or an input, so no node of the accelerator makes it. Remove it"
+            f"graph output {idle[0]!r} is constant, an input or made by the host's first nodes, so no node of the "
+            "accelerator makes it. Remove it"
         )
     return TaskGraph(graph.name or "model", inputs, outputs, tensors, tuple(tasks)), tuple(remarks)
 

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+import onnx
+
+from .design import HOST_AFTER, HOST_BEFORE, Design
 from .emit import argument_words
 from .machine.machine import Machine, TensorPlace
 from .register_map import Argument, assign_offsets
 from .task_graph import TaskGraph
-
-if TYPE_CHECKING:
-    from .design import Design
 
 FORMAT = 1
 
@@ -98,6 +99,36 @@ def deployment(design: Design) -> dict[str, Any]:
             {"cycles": cycles, "tensors": [design.graph.task(task).output for task in phase.tasks]}
             for phase, cycles in zip(schedule.phases, design.phase_cycles, strict=True)
         ],
+    }
+
+
+def host_parts(design: Design, files: Mapping[str, bytes]) -> dict[str, Any]:
+    """What the manifest says of the parts of the model that the host runs; empty if there are none.
+
+    Args:
+        design: the design.
+        files: content of their files, by name.
+    """
+    models = {"before": (HOST_BEFORE, design.host_before), "after": (HOST_AFTER, design.host_after)}
+    parts = {
+        role: {
+            "file": name,
+            "sha256": sha256(files[name]),
+            "inputs": [_host_tensor(value) for value in model.graph.input],
+            "outputs": [_host_tensor(value) for value in model.graph.output],
+        }
+        for role, (name, model) in models.items()
+        if model is not None
+    }
+    return {"host": parts} if parts else {}
+
+
+def _host_tensor(value: onnx.ValueInfoProto) -> dict[str, Any]:
+    kind = value.type.tensor_type
+    return {
+        "tensor": value.name,
+        "shape": [dimension.dim_value for dimension in kind.shape.dim],
+        "type": np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)).name,
     }
 
 

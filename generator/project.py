@@ -9,11 +9,11 @@ from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 
-from .design import Design
+from .design import HOST_AFTER, HOST_BEFORE, Design
 from .emit import emit_sources
 from .errors import IntarsiaError
 from .graph_file import graph_bytes
-from .manifest import deployment, manifest, sha256
+from .manifest import deployment, host_parts, manifest, sha256
 from .report import report
 from .samples import samples_bytes
 from .testbench import golden_vectors, testbench_files
@@ -69,7 +69,7 @@ def project_files(design: Design) -> dict[str, bytes]:
         "quantised.onnx": design.quantised_model.SerializeToString(),
         "float.onnx": design.float_model.SerializeToString(),
         "golden.npz": graph_bytes(design.graph),
-        "samples.npz": samples_bytes(design.samples),
+        "samples.npz": samples_bytes({**design.samples, **design.own_samples}),
         "design.json": design.to_json().encode(),
         "report.html": report(design, generated).encode(),
     }
@@ -79,10 +79,17 @@ def project_files(design: Design) -> dict[str, bytes]:
     content |= testbench_files(design, deploy, generated)
     vectors = golden_vectors(design)
     deploy |= deployment(design) | {"golden": {"file": GOLDEN, "sha256": sha256(vectors)}}
-    drivers = ("accelerator.py", f"{deploy['runtime']}_device.py")
+    host = {
+        name: model.SerializeToString()
+        for name, model in ((HOST_BEFORE, design.host_before), (HOST_AFTER, design.host_after))
+        if model is not None
+    }
+    deploy |= host_parts(design, host)
+    drivers = ("accelerator.py", f"{deploy['runtime']}_device.py", *(["host_part.py"] if host else []))
     content |= {
         "deploy/weights.bin": machine.weights,
         f"deploy/{GOLDEN}": vectors,
+        **{f"deploy/{name}": data for name, data in host.items()},
         **{f"deploy/{name}": files("intarsia.boards").joinpath(name).read_bytes() for name in drivers},
         "deploy/manifest.json": (json.dumps(deploy, indent=2) + "\n").encode(),
     }

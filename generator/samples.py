@@ -8,7 +8,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from types import MappingProxyType
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ Reals = NDArray[np.float32]
 Purpose = Literal["calibration", "training", "verification"]
 
 _USUAL = ("x", "images", "input", "inputs")
+NO_TYPES: Mapping[str, np.dtype[Any]] = MappingProxyType({})
 _COMMON_NAMES: dict[Purpose, tuple[str, ...]] = {
     "calibration": ("calibration", *_USUAL),
     "training": (*_USUAL, "calibration"),
@@ -72,9 +74,12 @@ DEFAULT_PREPROCESS = Preprocess()
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Real inputs of shape (samples, *tensor shape) by graph input; `notes` say what was done to the data."""
+    """Inputs of shape (samples, *tensor shape) by graph input: real ones, but integers where the host takes these.
 
-    arrays: dict[str, Reals]
+    `notes` say what was done to the data.
+    """
+
+    arrays: dict[str, Array]
     labels: NDArray[np.int64] | None = None
     notes: tuple[str, ...] = ()
 
@@ -89,6 +94,7 @@ def load_samples(
     inputs: tuple[Tensor, ...],
     preprocess: Preprocess = DEFAULT_PREPROCESS,
     purpose: Purpose = "verification",
+    types: Mapping[str, np.dtype[Any]] = NO_TYPES,
 ) -> Samples:
     """Read samples for every graph input, and labels if there are any.
 
@@ -102,11 +108,12 @@ def load_samples(
         inputs: tensors of the graph inputs.
         preprocess: how to scale and fit.
         purpose: which array is meant, if a file has several.
+        types: types of the inputs that are integers or booleans; these are taken as they are.
 
     Raises:
         SamplesError: the file, an array or its values do not serve.
     """
-    arrays = _read(Path(path))
+    arrays = read_arrays(Path(path))
     chosen = {
         tensor.name: _choose(path, arrays, tensor, purpose, single=len(inputs) == 1) for tensor in inputs
     }
@@ -119,11 +126,15 @@ def load_samples(
         tensor.name: _prepare(
             f"{path}: array {chosen[tensor.name]!r}", arrays[chosen[tensor.name]], tensor, preprocess, notes
         )
+        if tensor.name not in types
+        else _as_integers(
+            f"{path}: array {chosen[tensor.name]!r}", arrays[chosen[tensor.name]], tensor, types[tensor.name]
+        )
         for tensor in inputs
     }
     if purpose == "calibration" and preprocess.scale != Preprocess.scale:
         for name, key in chosen.items():
-            if arrays[key].dtype != np.uint8:
+            if arrays[key].dtype != np.uint8 and name not in types:
                 notes[f"input {name!r}: samples are {arrays[key].dtype}, not uint8, and so not scaled"] = None
     lengths = {chosen[name]: len(values) for name, values in results.items()}
     if len(set(lengths.values())) > 1:
@@ -137,7 +148,7 @@ def synthetic_samples(inputs: tuple[Tensor, ...], seed: int = 0, count: int = _S
     generator = np.random.default_rng(seed)
     arrays = {tensor.name: generator.random((count, *tensor.shape), dtype=np.float32) for tensor in inputs}
     note = (
-        "NOT CALIBRATED: no samples were given, so number ranges come from random inputs in [0, 1). The design runs "
+        "NOT CALIBRATED: no samples were given, so number ranges come from random inputs (reals in [0, 1)). The design runs "
         "and verifies, but its accuracy on real data is unknown. Give real samples with --calibration X.npz"
     )
     return Samples(arrays, None, (note,))
@@ -152,7 +163,7 @@ def samples_bytes(arrays: Mapping[str, Array]) -> bytes:
     return buffer.getvalue()
 
 
-def _read(path: Path) -> dict[str, Array]:
+def read_arrays(path: Path) -> dict[str, Array]:
     """All arrays of a file; the array of an .npy file has the name `x`."""
     if not path.is_file():
         raise SamplesError(f"there is no sample file {path}. Give an .npz or .npy file")
@@ -230,6 +241,20 @@ def _prepare(
                 f"input {tensor.name!r}: uint8 samples are multiplied by {shown} (--input-scale 1 keeps them)"
             ] = None
     return _pad(where, reals, tensor, preprocess, notes)
+
+
+def _as_integers(where: str, values: Array, tensor: Tensor, kind: np.dtype[Any]) -> Array:
+    """Values of an input that takes integers or booleans, as (samples, *tensor shape)."""
+    shaped = _per_sample(values, tensor) if values.size else None
+    if shaped is None or shaped.shape[1:] != tensor.shape[1:]:
+        raise SamplesError(f"{where} has shape {values.shape}; input {tensor.name!r} needs {_wanted(tensor)}")
+    with np.errstate(invalid="ignore"):
+        typed: Array = shaped.astype(kind)
+    if values.dtype.kind not in "iufb" or not np.array_equal(typed, shaped):
+        raise SamplesError(
+            f"{where} is {values.dtype} with values that input {tensor.name!r}, {kind}, cannot take"
+        )
+    return typed[:, np.newaxis]
 
 
 def _per_sample(values: Array, tensor: Tensor) -> Array | None:

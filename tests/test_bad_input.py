@@ -58,7 +58,8 @@ def truncated() -> None:
 
 
 def unsupported() -> None:
-    save("m.onnx", last="Sin")
+    nodes = [node("Conv", ["x", "w"], "c"), node("Sin", ["c"], "y"), node("Relu", ["y"], "z")]
+    onnx.save(make_model(nodes, (1, 1, 8, 8), {"w": WEIGHT}), "m.onnx")
 
 
 def dynamic() -> None:
@@ -92,7 +93,15 @@ def too_large() -> None:
         (not_onnx, ("m.onnx is not an ONNX model", "It looks like text")),
         (empty, ("m.onnx is empty", "Export or download")),
         (truncated, ("m.onnx",)),
-        (unsupported, ("Sin (node 'n_y')", "Supported: Abs, Add,", "Export the model without")),
+        (
+            unsupported,
+            (
+                "Sin (node 'n_y')",
+                "Supported: Abs, Add,",
+                "before it (Conv node 'n_c') and after it (Relu node 'n_z')",
+                "Export the model without",
+            ),
+        ),
         (dynamic, ("input 'x'", "no fixed size on axis 2", "Fix it by: python -m onnxruntime.tools")),
         (nan_weight, ("Conv node 'n_c'", "'w' holds NaN", "(1, 0, 2, 0)", "Train or export")),
         (all_padding, ("MaxPool node 'n_y'", "nothing but padding", "Supported: dilations up to")),

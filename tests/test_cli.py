@@ -116,6 +116,7 @@ def test_compile_passes_its_options(compiled: Calls, tmp_path: Path) -> None:
         "compile", "m.onnx", "-o", tmp_path / "out", "--board", "pynq-z2", "--schedule", "dataflow", "--weight-bits", 4,
         "--activation-bits", 16, "--clock-mhz", 150, "--input-scale", 1, "--fit", "error", "--calibration", "c.npz",
         "--per-tensor", "--precision", "bits.toml", "--no-fifo-sizing", "--lanes", 8, "--budget", 50,
+        "--host-ops", "none",
     )  # fmt: skip
     assert code == 0
     assert "SUMMARY" in out
@@ -134,6 +135,7 @@ def test_compile_passes_its_options(compiled: Calls, tmp_path: Path) -> None:
             "clock_mhz": 150.0,
             "lanes": [8],
             "budget": 50.0,
+            "host_ops": "none",
             "preprocess": Preprocess(1.0, "error"),
             "fifo_sizing": False,
             "measured_costs": None,

@@ -40,7 +40,9 @@ def design_json(project: Path) -> dict[str, Any]:
 
 def changed_files(project: Path) -> list[str]:
     """Remarks on files that differ from those that compile wrote, by the manifest's hashes."""
-    hashes: Mapping[str, str] = read_json(project / "deploy" / "manifest.json").get("sha256", {})
+    manifest = read_json(project / "deploy" / "manifest.json")
+    host = {f"deploy/{part['file']}": part["sha256"] for part in manifest.get("host", {}).values()}
+    hashes: Mapping[str, str] = manifest.get("sha256", {}) | host
     remarks = []
     for name, wanted in sorted(hashes.items()):
         path = project / name

@@ -9,10 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from intarsia import host_samples
+from intarsia.boards.host_part import HostPart, HostPartError
+from intarsia.design import HOST_BEFORE
 from intarsia.errors import IntarsiaError
 from intarsia.graph_file import load_graph
 from intarsia.progress import Progress, silent
-from intarsia.samples import Preprocess, Samples, load_samples
+from intarsia.samples import Preprocess, Samples
 from intarsia.task_graph import TaskGraph
 
 from . import parallel, reproduction
@@ -279,7 +282,11 @@ def _samples(project: Path, graph: TaskGraph, inputs: Path | str | None) -> Samp
     options = read_json(project / "design.json").get("preprocess", {})
     path = Path(inputs) if inputs is not None else project / "samples.npz"
     own = tuple(tuple(one) for one in options.pop("integers", ()))
-    return load_samples(path, tensors, Preprocess(**options, integers=own))
+    try:
+        host = HostPart.read(before) if (before := project / "deploy" / HOST_BEFORE).is_file() else None
+    except HostPartError as error:
+        raise IntarsiaError(str(error)) from error
+    return host_samples.load(path, tensors, host, Preprocess(**options, integers=own))[0]
 
 
 def _check_budget(graph: TaskGraph, budget: Budget | None) -> None:

@@ -143,7 +143,15 @@ def compress_model(
         raise IntarsiaError("--labels belong to the samples of --train, which are missing")
     if training is not None:
         require_torch()
-    imported = import_model(fold_batch_norm(import_model(model).model))
+    first = import_model(model)
+    if first.host_before is not None:
+        node = first.host_before.graph.node[0]
+        raise IntarsiaError(
+            f"{node.op_type} node {node.name!r} runs on the host, before the accelerator. Supported: models whose every node "
+            "but the last ones has hardware. Cut the model after the nodes that "
+            f"make {first.host_before.graph.output[0].name!r}, and compress the rest"
+        )
+    imported = import_model(fold_batch_norm(first.model))
     choices = choose(find_layers(imported), block, layers)
     inputs = tuple(imported.graph.tensors[name] for name in imported.graph.inputs)
     notes: tuple[str, ...] = ()

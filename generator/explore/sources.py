@@ -11,14 +11,16 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from .. import passes
+from intarsia.boards.host_part import HostPart
+
+from .. import host_samples, passes
 from ..frontend import import_model
 from ..onnx_model import load
 from ..operator import Array
 from ..progress import Progress, silent
 from ..quantise import Statistics, calibrate
 from ..quantise.calibrate import run_batches
-from ..samples import Preprocess, Samples, SamplesError, load_samples, synthetic_samples
+from ..samples import Preprocess, Samples, SamplesError, synthetic_samples
 
 Labels = NDArray[np.int64]
 
@@ -78,9 +80,16 @@ def collect(
     preprocess = preprocess.with_integers(imported.integer_inputs)
     graph = passes.run(imported.graph)
     inputs = tuple(graph.tensors[name] for name in graph.inputs)
-    judged = load_samples(samples, inputs, preprocess) if samples else synthetic_samples(inputs)
+    before = imported.host_before
+    host = HostPart(before.SerializeToString()) if before else None
+    if samples:
+        judged, _ = host_samples.load(samples, inputs, host, preprocess)
+    else:
+        judged = (
+            host_samples.synthetic(inputs, before, host)[0] if before and host else synthetic_samples(inputs)
+        )
     ranges = calibration or samples
-    calibrating = load_samples(ranges, inputs, preprocess, "calibration") if ranges else judged
+    calibrating = host_samples.load(ranges, inputs, host, preprocess, "calibration")[0] if ranges else judged
     classes = _labels(labels, judged) if labels else judged.labels
     size = int(np.prod(graph.tensors[graph.outputs[0]].shape))
     if classes is not None and not 0 <= classes.min() <= classes.max() < size:
