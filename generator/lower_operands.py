@@ -6,6 +6,7 @@ Where(constant, A, B)      A * mask + B * (1 - mask), unless B is the minus infi
 Trilu(A)                   A * mask
 Max, Min with a number     Clip
 MatMul(constant, A)        (A' * constant')'
+MatMul(A, vector)          MatMul(A, column)
 operands of less axes, or of size 1 where others are larger: Expand
 """
 
@@ -181,6 +182,11 @@ class _Lowering(Rewriter):
     def _matmul(self, operands: Sequence[str], result: str, node: NodeProto) -> None:
         """Batches of one shape; a constant matrix in front goes behind."""
         first, second = (self.shapes[name] for name in operands)
+        if len(second) == 1 and operands[1] in self.constants and len(first) > 2:
+            column = self.constant(self.constants[operands[1]][:, np.newaxis], f"{operands[1]}, column")
+            product = self.node("MatMul", [operands[0], column])
+            self.node("Reshape", [product, self.constant(np.array(first[:-1], np.int64), "shape")], result)
+            return
         if min(len(first), len(second)) < 2:
             self.keep(node)
             return

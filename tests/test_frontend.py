@@ -568,7 +568,6 @@ REFUSED = {
     "one axis": ([node("Relu", ["x"], "y")], (8,), {}, "the first one the batch"),
     "zero axis": ([node("Relu", ["x"], "y")], (1, 0, 8, 8), {}, "size 0 on axis 1"),
     "no node": ([], (1, 8), {}, "has no nodes"),
-    "clamp of rows": ([node("Relu", ["x"], "y")], (1, 8), {}, "works on images"),
     "rows as samples": (
         [node("Reshape", ["x", "s"], "r"), node("Gemm", ["r", "m"], "y")],
         (1, 4, 6),

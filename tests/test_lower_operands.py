@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
 from graphs import quantised, stress_inputs
 from machines import assert_equals_golden
+from onnx import TensorProto, helper
+from onnx.reference import ReferenceEvaluator
 from onnx_models import check as check_import
 from onnx_models import make_model, node, random
 from test_qdq import assert_exact
 
+from intarsia import golden
 from intarsia.errors import IntarsiaError
 from intarsia.frontend import import_model
+from intarsia.quantise import QuantiseOptions
 from intarsia.schedule.pure import sequential
+from intarsia.task_graph import TaskGraph
 
 MATRIX = (1, 6, 5)
 SIGMOID = node("Sigmoid", ["x"], "s")
@@ -106,12 +112,117 @@ CASES = {
 }
 
 
+def prepared(model: onnx.ModelProto) -> TaskGraph:
+    """The graph after the passes, which gives what the model gave before anything was replaced."""
+    graph = check_import(model)
+    inputs = {name: random(*graph.tensors[name].shape, seed=5) for name in graph.inputs}
+    shapes = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in model.graph.input}
+    own = {name: values.reshape(shapes[name]) for name, values in inputs.items()}  # some are taken as images
+    expected = ReferenceEvaluator(model).run(None, own)[0]
+    got = golden.run_float(graph, {name: values[np.newaxis] for name, values in inputs.items()})
+    np.testing.assert_allclose(got[graph.outputs[0]].reshape(expected.shape), expected, rtol=1e-4, atol=1e-4)
+    return graph
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_simulation_and_onnx_runtime_equal_the_golden(case: str) -> None:
     nodes, shape, constants = CASES[case]
-    integers = quantised(check_import(make_model(nodes, shape, constants)))
+    integers = quantised(prepared(make_model(nodes, shape, constants)))
     assert_exact(integers, stress_inputs(integers))
     assert_equals_golden(integers, sequential(integers, 4, 4))
+
+
+FURTHER = {
+    "clamp_of_the_input": ([node("Relu", ["x"], "y")], MATRIX, {}),
+    "factor_per_row": ([node("Mul", ["x", "c"], "y")], MATRIX, {"c": random(6, 1)}),
+    "many_channels": (
+        [node("Mul", ["x", "c"], "a"), node("Relu", ["a"], "b"), node("Add", ["b", "d"], "y")],
+        (1, 3, 300),
+        {"c": random(300), "d": random(300, seed=1)},
+    ),
+    "vector": ([node("MatMul", ["x", "v"], "y")], MATRIX, {"v": random(5)}),
+}
+
+
+@pytest.mark.parametrize("case", FURTHER)
+@pytest.mark.parametrize("bits", [8, 16])
+def test_further_operators_in_hardware(case: str, bits: int) -> None:
+    nodes, shape, constants = FURTHER[case]
+    integers = quantised(prepared(make_model(nodes, shape, constants)), QuantiseOptions(8, bits))
+    assert_equals_golden(integers, sequential(integers, 8, 4))
+
+
+def model_of_inputs(
+    one: onnx.NodeProto, shapes: dict[str, tuple[int, ...]], opset: int = 17
+) -> onnx.ModelProto:
+    inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
+    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    graph = helper.make_graph([one], "inputs", inputs, [output])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
+
+
+@pytest.mark.parametrize(
+    ("op", "first", "second"),
+    [
+        ("Add", (1, 3, 4, 5), (1, 3, 4, 5)),
+        ("Sub", (1, 3, 4, 5), (1, 1, 5)),
+        ("MatMul", (1, 2, 4, 5), (1, 2, 5, 6)),
+        ("MatMul", (1, 2, 4, 5), (1, 1, 5, 6)),
+    ],
+)
+def test_two_inputs_of_the_model_at_once(op: str, first: tuple[int, ...], second: tuple[int, ...]) -> None:
+    model = model_of_inputs(node(op, ["a", "b"], "y"), {"a": first, "b": second})
+    integers = quantised(prepared(model))
+    assert_equals_golden(integers, sequential(integers, 4, 4))
+
+
+def attention(shapes: list[tuple[int, ...]], **attributes: object) -> onnx.ModelProto:
+    names = ("q", "k", "v", "m")[: len(shapes)]
+    one = helper.make_node("Attention", names, ["y"], name="n_y", **attributes)
+    return model_of_inputs(one, dict(zip(names, shapes, strict=True)), opset=23)
+
+
+ROWS, SMALL, KEYS = (1, 4, 6), (1, 2, 4, 3), (1, 2, 5, 3)
+ATTENTION = {
+    "rows": attention([ROWS, (1, 5, 6), (1, 5, 8)], q_num_heads=2, kv_num_heads=2),
+    "heads": attention([SMALL, KEYS, (1, 2, 5, 4)]),
+    "causal": attention([SMALL, KEYS, KEYS], is_causal=1),
+    "groups": attention([(1, 4, 4, 3), KEYS, KEYS], scale=0.3),
+    "capped": attention([SMALL, KEYS, KEYS], softcap=2.0),
+    "added": attention([SMALL, KEYS, KEYS, (1, 1, 4, 5)]),
+}
+
+
+@pytest.mark.parametrize("case", ATTENTION)
+def test_attention(case: str) -> None:
+    integers = quantised(prepared(ATTENTION[case]))
+    assert_equals_golden(integers, sequential(integers, 4, 4))
+
+
+@pytest.mark.parametrize(
+    ("operands", "results", "attributes", "message"),
+    [
+        (["q", "q", "q", "", "q", "q"], ["y"], {}, "n_y.*past_key"),
+        (["q", "q", "q"], ["y", "", "", "scores"], {}, "n_y.*qk_matmul_output"),
+    ],
+)
+def test_attention_that_is_refused(operands: list, results: list, attributes: dict, message: str) -> None:
+    one = helper.make_node("Attention", operands, results, name="n_y", **attributes)
+    model = model_of_inputs(one, {"q": SMALL}, opset=23)
+    if len(results) > 1:
+        model.graph.output.append(helper.make_tensor_value_info(results[-1], TensorProto.FLOAT, None))
+    with pytest.raises(IntarsiaError, match=message):
+        import_model(model)
+
+
+def test_the_largest_at_the_end_is_left_to_the_host() -> None:
+    model = make_model(
+        [node("MatMul", ["x", "m"], "a"), node("ArgMax", ["a"], "y", axis=1)], (1, 5), {"m": random(5, 6)}
+    )
+    model.graph.output[0].type.tensor_type.elem_type = TensorProto.INT64
+    imported = import_model(model)
+    assert imported.host_tail == ("ArgMax n_y",)
+    assert imported.graph.outputs == ("a",)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import onnx
 from onnx import NodeProto
 
 from ..constant_folding import infer_shapes
+from .attention import attention
 from .average_pool import average_pool
 from .conv_transpose import conv_transpose
 from .decomposer import Decomposer
@@ -20,6 +21,7 @@ from .prelu import prelu
 from .resize import resize
 
 DECOMPOSED: Mapping[str, Callable[[Decomposer, NodeProto], None]] = {
+    "Attention": attention,
     "AveragePool": average_pool,
     "ConvTranspose": conv_transpose,
     "GroupNormalization": group_normalisation,
@@ -32,6 +34,7 @@ DECOMPOSED: Mapping[str, Callable[[Decomposer, NodeProto], None]] = {
 """By ONNX operator: appends the nodes that stand for a node, the last with the node's output."""
 
 REPLACED = {
+    "Attention": "Products of matrices around a Softmax, without a cache of keys and values.",
     "AveragePool": "Where windows at the border count fewer pixels: a mean over zeros, times a constant of each pixel.",
     "ConvTranspose": "A Conv that makes all phases of the stride as channels, and a move that interleaves them.",
     "GroupNormalization": "LayerNormalization of rows, and a factor and summand per channel.",

@@ -28,10 +28,7 @@ class Affine(Operator):
 
     name: ClassVar[str] = "Affine"
     onnx_types: ClassVar[tuple[str, ...]] = ("BatchNormalization", "Add", "Sub", "Mul", "Div")
-    transient: ClassVar[str] = (
-        "a factor or summand per channel must follow a Conv, Gemm or MatMul whose result nothing else reads, "
-        "come directly before one (a Conv without padding), be on images, or have at most 256 channels"
-    )
+    transient: ClassVar[str] = "factors and summands must become products or constants"
 
     @classmethod
     def from_onnx(cls, node: OnnxNode) -> Task:

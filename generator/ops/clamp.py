@@ -20,9 +20,7 @@ class Clamp(Operator):
 
     name: ClassVar[str] = "Clamp"
     onnx_types: ClassVar[tuple[str, ...]] = ("Relu", "Clip")
-    transient: ClassVar[str] = (
-        "a clamp that nothing can absorb works on images, (batch, channels, height, width)"
-    )
+    transient: ClassVar[str] = "a clamp must become part of another task"
 
     @classmethod
     def from_onnx(cls, node: OnnxNode) -> Task:

@@ -16,6 +16,7 @@ from . import (
     mask_softmax,
     place_channels,
     remove_no_ops,
+    separate_inputs,
     short_names,
     spread_formats,
 )
@@ -41,6 +42,7 @@ PIPELINE = (
     constant_operands,
     place_channels,  # before lower_moves, which takes its Moves together with those before them
     lower_moves,
+    separate_inputs,  # after lower_moves, which would take its Moves for superfluous
     check_hardware,  # its errors name the model's nodes, so before short_names
     short_names,
 )
