@@ -118,7 +118,7 @@ def _initialiser(value: Any) -> str:
 def _top(machine: Machine) -> dict[str, Any]:
     """What top.cpp needs beyond the machine: parameters of the region, and its call for each binding of memories."""
     tap = ["tap"] if machine.taps else []
-    weights = ["weights"] if machine.streamed else []
+    weights = ["weights"] if machine.first else []
     pointers = ["input", "output", *weights, *(["taps"] if machine.taps else []), *machine.spills]
     return {
         "region_parameters": [
@@ -134,6 +134,8 @@ def _top(machine: Machine) -> dict[str, Any]:
         "calls": [[*tap, *pointers, *bound] for bound in machine.bindings],
         "ports": _ports(machine),
         "spills": spill_declarations(machine),
+        "copies": ("0", "1") if machine.first else ("",),
+        "loads": next((_row_type(c.rows[0][0]) for c in machine.configs if c.name == "Loads"), ""),
         "first": _initialiser(machine.first) if machine.first else "",
     }
 
@@ -143,12 +145,20 @@ def _ports(machine: Machine) -> list[dict[str, Any]]:
     return [{"name": name, "bundle": f"gmem_{name}", "depth": words} for name, words in sizes.items()]
 
 
+def argument_bytes(machine: Machine) -> dict[str, int]:
+    """Bytes of each DRAM buffer, by argument name, in argument order."""
+    word = {"weights": machine.weight_bytes}
+    return {
+        name: words * word.get(name, machine.word_bytes) for name, words in argument_words(machine).items()
+    }
+
+
 def argument_words(machine: Machine) -> dict[str, int]:
     """Words of each DRAM buffer, by argument name, in argument order."""
     return {
         "input": sum(place.words for place in machine.inputs),
         "output": sum(place.words for place in machine.outputs),
-        "weights": len(machine.weights) // machine.word_bytes,
+        "weights": len(machine.weights) // machine.weight_bytes,
         "taps": sum(place.words for place in machine.taps),
         **dict.fromkeys(machine.spills, machine.spill_words),
     }

@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 
 from .design import HOST_AFTER, HOST_BEFORE, Design
-from .emit import argument_words
+from .emit import argument_bytes, argument_words
 from .machine.machine import Machine, TensorPlace
 from .register_map import Argument, assign_offsets
 from .task_graph import TaskGraph
@@ -47,7 +47,7 @@ def manifest(
         clock_mhz: clock of the kernel.
         files: content of the project's files whose hashes are recorded, by path in the project.
     """
-    sizes = {name: words * machine.word_bytes for name, words in argument_words(machine).items()}
+    sizes = argument_bytes(machine)
     arguments = []
     for argument in kernel_arguments(machine):
         entry: dict[str, Any] = {**argument.manifest()}

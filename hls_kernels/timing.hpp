@@ -30,7 +30,7 @@
 #include <cstdint>
 #include <vector>
 
-#define INTARSIA_REGION(phase) intarsia::record::begin_phase(phase)
+#define INTARSIA_REGION(phase) const intarsia::record::region intarsia_region(phase)
 #define INTARSIA_PROCESS intarsia::record::begin_process()
 #define INTARSIA_ITERATION intarsia::record::next_iteration()
 
@@ -59,15 +59,22 @@ struct record {
         static std::vector<phase_record> all;
         return all;
     }
-    static void begin_phase(int phase) {
-        if (phase == 0) phases().clear();
-        phases().emplace_back();
+    static bool& inside() {
+        static bool value = false;
+        return value;
     }
-    static void begin_process() { phases().back().processes.emplace_back(); }
-    static void next_iteration() {  // loops outside the region, before its first phase, do not count
-        if (!phases().empty() && !phases().back().processes.empty()) {
-            ++phases().back().processes.back().iterations;
+    /// Lasts as long as a phase; loops between phases do not count.
+    struct region {
+        explicit region(int phase) {
+            if (phase == 0) phases().clear();
+            phases().emplace_back();
+            inside() = true;
         }
+        ~region() { inside() = false; }
+    };
+    static void begin_process() { phases().back().processes.emplace_back(); }
+    static void next_iteration() {
+        if (inside()) ++phases().back().processes.back().iterations;
     }
     static int new_stream() { return phases().empty() ? 0 : phases().back().streams++; }
     static void touch(int stream, bool write) {

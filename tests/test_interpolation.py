@@ -25,7 +25,7 @@ from intarsia.ops.table import Table
 from intarsia.quantise import QuantiseOptions
 from intarsia.schedule.mixed import mixed
 from intarsia.schedule.phases import Engines
-from intarsia.schedule.plan import Unit
+from intarsia.schedule.plan import Unit, Weights
 from intarsia.table_values import table_values
 from intarsia.task_graph import UNBOUNDED
 
@@ -98,7 +98,7 @@ def test_a_clamp_is_in_the_lines() -> None:
 def test_memory_is_counted_per_two_lanes() -> None:
     integers = quantised(network(), QuantiseOptions(8, 16))
     runs = [Run(0, task) for task in integers.tasks if isinstance(task.operator, Table)]
-    unit = build_interpolation(integers, Unit("lines", "interpolation"), runs, 16, streamed=False)
+    unit = build_interpolation(integers, Unit("lines", "interpolation"), runs, 16, Weights.RESIDENT)
     assert unit.sections == 128 * len(runs)
     assert 128 * len(runs) < unit.segments < 512 * len(runs)
     assert unit.resources(16, 16).bram18 == 2 * unit.resources(8, 16).bram18 > 0

@@ -14,7 +14,7 @@ from intarsia.machine.lower import lower
 from intarsia.ops.max_pool import MaxPool
 from intarsia.schedule.bounds import off_chip_bytes
 from intarsia.schedule.evaluate import evaluate
-from intarsia.schedule.plan import ScheduleError
+from intarsia.schedule.plan import ScheduleError, Weights
 from intarsia.schedule.pure import sequential
 from intarsia.schedule.search import decide
 from intarsia.simulation.timed import TimedSimulation
@@ -44,12 +44,23 @@ def test_shares_are_bit_exact(graph: TaskGraph, lanes: int, outputs: int, entrie
     assert len(schedule.phases) > len(sequential(graph, lanes, outputs).phases)
     machine = assert_equals_golden(graph, schedule)
     assert all(memory.depth <= entries for memory in machine.streamed)
-    assert_equals_golden(graph, replace(schedule, streamed=False))
+    assert_equals_golden(graph, replace(schedule, weights=Weights.RESIDENT))
+    assert_equals_golden(graph, replace(schedule, weights=Weights.LOADED))
 
 
+@pytest.mark.parametrize("weights", [Weights.PREFETCHED, Weights.LOADED])
+@pytest.mark.parametrize("weight_bytes", [16, 64])
+def test_dram_words_of_weights_may_be_wider_than_those_of_activations(
+    graph: TaskGraph, weights: Weights, weight_bytes: int
+) -> None:
+    schedule = sequential(graph, 8, 16, 64)
+    assert_equals_golden(graph, replace(schedule, weights=weights, weight_bytes=weight_bytes))
+
+
+@pytest.mark.parametrize("weights", [Weights.PREFETCHED, Weights.LOADED])
 @pytest.mark.parametrize("entries", [48, 200])
-def test_cost_model_counts_the_loads(graph: TaskGraph, entries: int) -> None:
-    schedule = sequential(graph, 8, 16, entries)
+def test_cost_model_counts_the_loads(graph: TaskGraph, entries: int, weights: Weights) -> None:
+    schedule = replace(sequential(graph, 8, 16, entries), weights=weights)
     counted = TimedSimulation(lower(graph, schedule, "timed")).cycles()
     model = evaluate(graph, schedule, load_board("kv260")).cycles
     assert abs(counted - model) <= 0.05 * counted, (counted, model)

@@ -29,7 +29,7 @@ from intarsia.ops.table import Table
 from intarsia.quantise import QuantiseOptions
 from intarsia.schedule.mixed import mixed
 from intarsia.schedule.phases import Engines
-from intarsia.schedule.plan import Unit
+from intarsia.schedule.plan import Unit, Weights
 from intarsia.table_values import table_values
 from intarsia.task_graph import UNBOUNDED, TaskGraph
 
@@ -158,7 +158,7 @@ def test_convolution_function_and_pool_share_a_phase() -> None:
 def test_memory_is_counted_per_two_lanes() -> None:
     integers = quantised(network())
     runs = [Run(0, task) for task in integers.tasks if isinstance(task.operator, Table)]
-    unit = build_table(integers, Unit("table", "table"), runs, 16, streamed=False)
+    unit = build_table(integers, Unit("table", "table"), runs, 16, Weights.RESIDENT)
     assert unit.entries == 256 * len(runs)
     assert [row.first for row in unit.rows] == [256 * index for index in range(len(runs))]
     assert unit.resources(16, 8).bram18 == 8  # 1280 entries of 8 bits fit a BRAM18

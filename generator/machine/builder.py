@@ -122,11 +122,11 @@ class Builder:
             self.streams_of_phase[run.phase][name] = block
         return name
 
-    def finish_streams(self) -> tuple[list[PrefetchRow], int]:
+    def finish_streams(self) -> tuple[list[PrefetchRow], list[int]]:
         """Appends the streamed weights to weights.bin, phase by phase.
 
         Returns:
-            What to fetch for each phase, and the DRAM words of the first.
+            What to fetch for each phase, and its DRAM words.
         """
         rows = []
         words = []
@@ -138,11 +138,11 @@ class Builder:
             entries = tuple(len(blocks.get(memory.name, ())) for memory in self.streamed)
             rows.append(PrefetchRow(start, entries))
             words.append(len(self.weights) // self._word_bytes - start)
-        return rows, words[0] if words else 0
+        return rows, words
 
     @property
     def _word_bytes(self) -> int:
-        return self.schedule.lanes * self.element_bytes
+        return self.schedule.weight_bytes or self.schedule.lanes * self.element_bytes
 
     def _append(self, entries: Integers, element_bytes: int) -> int:
         offset = len(self.weights) // self._word_bytes

@@ -8,7 +8,7 @@ from math import ceil
 
 from ..board import Resources
 from ..requantisation import requantisation
-from ..schedule.plan import ScheduleError, Unit
+from ..schedule.plan import ScheduleError, Unit, Weights
 from ..task_graph import Task, TaskGraph
 from ..work import Combination, CombineWork
 from .builder import Builder
@@ -87,7 +87,7 @@ class CombineHardware:
 
 
 def build_combine(
-    graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, streamed: bool
+    graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, weights: Weights
 ) -> CombineHardware:
     """Sizes a combine unit for its runs.
 

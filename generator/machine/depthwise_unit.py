@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..board import Resources
 from ..fixed_point import Integers
-from ..schedule.plan import ScheduleError, Unit
+from ..schedule.plan import ScheduleError, Unit, Weights
 from ..task_graph import Task, TaskGraph
 from ..work import DepthwiseWork
 from .builder import CHAIN_DEPTH, Builder
@@ -113,7 +113,7 @@ class DepthwiseHardware:
 
 
 def build_depthwise(
-    graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, streamed: bool
+    graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, weights: Weights
 ) -> DepthwiseHardware:
     """Sizes a depthwise unit for its runs.
 

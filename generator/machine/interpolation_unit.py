@@ -12,7 +12,7 @@ from math import ceil
 from ..board import Resources
 from ..fixed_point import Integers
 from ..interpolation import FRACTION, SECTION_BITS, SHIFT_BITS, SLOPE_BITS
-from ..schedule.plan import ScheduleError, Unit
+from ..schedule.plan import ScheduleError, Unit, Weights
 from ..task_graph import TaskGraph
 from ..work import LinesWork
 from .builder import Builder
@@ -123,7 +123,7 @@ class InterpolationHardware:
 
 
 def build_interpolation(
-    graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, streamed: bool
+    graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, weights: Weights
 ) -> InterpolationHardware:
     """Sizes an interpolation unit for its runs.
 

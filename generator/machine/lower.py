@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from ..schedule.plan import BANKS, Schedule
+from ..schedule.plan import BANKS, Schedule, Weights
 from ..task_graph import TaskGraph
 from ..work import MoveWork
 from .builder import CHAIN_DEPTH, Builder
@@ -49,7 +49,7 @@ def lower(graph: TaskGraph, schedule: Schedule, name: str) -> Machine:
         path.unit(unit)
     path.collect()
     taps = path.taps()
-    first, first_words = path.prefetch()
+    first, loaded_words = path.prefetch()
     ports, bindings, binding = _bind(builder, wiring, memory)
     in_uram = {f"{builder.ids[unit]}_weights" for unit in schedule.uram if unit != BANKS}
     return Machine(
@@ -75,7 +75,8 @@ def lower(graph: TaskGraph, schedule: Schedule, name: str) -> Machine:
         bindings=bindings,
         binding=binding,
         first=first,
-        first_words=first_words,
+        loaded_words=loaded_words,
+        weight_bytes=schedule.weight_bytes or schedule.lanes * builder.element_bytes,
         inputs=_dram("input", graph.inputs, memory),
         outputs=_dram("output", graph.outputs, memory),
         taps=taps,
@@ -216,24 +217,38 @@ class _Datapath:
         builder.process("write_taps", "Taps", "tap", "taps", *streams)
         return tuple(places)
 
-    def prefetch(self) -> tuple[PrefetchRow | None, int]:
-        """The process that fetches the next phase's weights; returns what the first phase needs, and its DRAM words."""
-        rows, first_words = self.builder.finish_streams()
+    def prefetch(self) -> tuple[PrefetchRow | None, tuple[int, ...]]:
+        """How weights come from DRAM: by a process that fetches those of the next phase, or before each phase.
+
+        Returns:
+            What that process needs to be fetched before the first phase, or None, and the DRAM words that are loaded
+            before each phase.
+        """
+        rows, words = self.builder.finish_streams()
         if not rows:
-            return None, 0
+            return None, ()
         streamed = self.builder.streamed
+        constant = Constant("kBytes", str(streamed[0].element_bytes), "of a weight in DRAM")
+        if self.builder.schedule.weights is Weights.LOADED:
+            self.builder.config(
+                "Loads",
+                "weights of the phase",
+                rows,
+                lambda phase: ", ".join(self.builder.schedule.phases[phase].tasks),
+                (constant,),
+            )
+            return None, tuple(words)
         following = [*rows[1:], PrefetchRow(0, (0,) * len(streamed))]
         names = self.builder.schedule.phases
 
         def comment(phase: int) -> str:
             return f"for {', '.join(names[phase + 1].tasks)}" if phase + 1 < len(names) else "idle"
 
-        constant = Constant("kBytes", str(streamed[0].element_bytes), "of a weight in DRAM")
         self.builder.config("Prefetch", "weights of the next phase", following, comment, (constant,))
         self.builder.process(
             "prefetch", "Prefetch", "weights", *(f"{memory.name}_next" for memory in streamed)
         )
-        return rows[0], first_words
+        return rows[0], (words[0], *[0] * (len(words) - 1))
 
     def _made(self, phase: int, tensor: str) -> tuple[int, int, int, int]:
         """Offset, words, run and stride of the part of a tensor that a phase makes; one piece where it is in order."""
@@ -358,13 +373,15 @@ def _bind(
     left. Streamed weights: the memory that is read and the one that is filled take turns.
     """
     ports: list[str] = []
+    prefetched = builder.schedule.weights is Weights.PREFETCHED
     feeds = feeds_of(memory, wiring, BANK_STORES) if memory.banks else ()
     if memory.banks:
         ports += [f"const word_t source{index}[kBankWords]" for index in feeds]
         ports += ["word_t target[kBankWords]"]
     for streamed in builder.streamed:
         ports += [f"const {streamed.word} {streamed.name}{streamed.dimensions}"]
-        ports += [f"{streamed.word} {streamed.name}_next{streamed.dimensions}"]
+        if prefetched:
+            ports += [f"{streamed.word} {streamed.name}_next{streamed.dimensions}"]
     ports += [
         f"const {resident.word} {resident.name}{resident.dimensions}" for resident in builder.parameters
     ]
@@ -376,7 +393,8 @@ def _bind(
         free = [bank for bank in range(memory.banks) if bank not in banks]
         bound = [f"bank{bank if bank in BANK_STORES else free.pop(0)}" for bank in banks]
         for streamed in builder.streamed:
-            bound += [f"{streamed.name}{phase % 2}", f"{streamed.name}{(phase + 1) % 2}"]
+            both = [f"{streamed.name}{phase % 2}", f"{streamed.name}{(phase + 1) % 2}"]
+            bound += both if prefetched else [streamed.name]
         bound += [resident.name for resident in builder.parameters]
         if tuple(bound) not in bindings:
             bindings.append(tuple(bound))

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..board import Resources
 from ..fixed_point import Integers
-from ..schedule.plan import ScheduleError, Unit
+from ..schedule.plan import ScheduleError, Unit, Weights
 from ..task_graph import Task, TaskGraph
 from ..work import MacWork
 from .builder import CHAIN_DEPTH, Builder
@@ -33,7 +33,7 @@ class MacHardware:
 
     With a `form`, all weights are circulant, and the process circulant takes the place of mac.
 
-    Streamed weights have two `copies` of their memory: one is filled while the other is read. They are packed only when the unit is placed: schedulers build many units to cost them.
+    Prefetched weights have two `copies` of their memory: one is filled while the other is read. They are packed only when the unit is placed: schedulers build many units to cost them.
     """
 
     graph: TaskGraph
@@ -239,12 +239,13 @@ def mac_steps(outputs: int, channels: int, lanes: int) -> tuple[int, int]:
     return folds, folds if outputs < lanes else groups(channels, lanes)
 
 
-def build_mac(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, streamed: bool) -> MacHardware:
+def build_mac(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, weights: Weights) -> MacHardware:
     """Sizes a mac unit for its runs.
 
     Raises:
         ScheduleError: a task is of another kind.
     """
+    streamed = weights is not Weights.RESIDENT
     tasks = [run.task for run in runs]
     works = [_work(graph, task) for task in tasks]
     window = size_window(
@@ -301,7 +302,7 @@ def build_mac(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, str
         ),
         operand_entries=operand_entries,
         lanes=lanes,
-        copies=2 if streamed else 1,
+        copies=2 if weights is Weights.PREFETCHED else 1,
         form=choose_form(graph, tasks, works, window.patches, unit.outputs, lanes, post.sum_bits),
     )
 

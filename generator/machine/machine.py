@@ -100,7 +100,8 @@ class Machine:
         bank_words: size of each on-chip activation bank.
         banks: number of on-chip activation banks.
         banks_in_uram: True if they are in UltraRAM.
-        streamed: memories of weights that are filled while the phase before runs; each exists twice.
+        streamed: memories of weights that hold those of one phase; filled while the phase before runs, where each exists
+            twice, or before the phase.
         spills: arguments by which the region reaches the DRAM buffer of spilled tensors, one for each process that
             does; empty without such tensors.
         spill_words: of that buffer.
@@ -108,7 +109,8 @@ class Machine:
         bindings: the memories that are bound to them, in the ways that occur.
         binding: which of these each phase takes.
         first: what must be fetched before the first phase; None where weights stay on chip.
-        first_words: its DRAM words.
+        loaded_words: DRAM words of weights that are loaded before each phase; empty where weights stay on chip.
+        weight_bytes: of a DRAM word of weights.
         weights: content of weights.bin.
     """
 
@@ -131,7 +133,8 @@ class Machine:
     bindings: tuple[tuple[str, ...], ...]
     binding: tuple[int, ...]
     first: PrefetchRow | None
-    first_words: int
+    loaded_words: tuple[int, ...]
+    weight_bytes: int
     inputs: tuple[TensorPlace, ...]
     outputs: tuple[TensorPlace, ...]
     taps: tuple[TensorPlace, ...]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..board import Resources
 from ..nest import Nest
-from ..schedule.plan import ScheduleError, Unit
+from ..schedule.plan import ScheduleError, Unit, Weights
 from ..task_graph import Task, TaskGraph
 from ..work import MoveWork
 from .builder import Builder
@@ -93,7 +93,9 @@ def idle_nest(dims: int) -> NestRow:
     return nest_row(Nest(0, ()), dims)
 
 
-def build_move(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, streamed: bool) -> MoveHardware:
+def build_move(
+    graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, weights: Weights
+) -> MoveHardware:
     """Plans the moves of a unit.
 
     Raises:

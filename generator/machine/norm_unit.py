@@ -9,7 +9,7 @@ from math import ceil
 from ..board import Resources
 from ..fixed_point import Integers
 from ..integer_norm import BETA_BITS, GAMMA_BITS, NormNumbers
-from ..schedule.plan import ScheduleError, Unit
+from ..schedule.plan import ScheduleError, Unit, Weights
 from ..task_graph import Task, TaskGraph
 from ..work import NormWork
 from .builder import CHAIN_DEPTH, Builder
@@ -249,7 +249,9 @@ class NormHardware:
         return Constant(name, f"integer<{bits}>", is_type=True)
 
 
-def build_norm(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, streamed: bool) -> NormHardware:
+def build_norm(
+    graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, weights: Weights
+) -> NormHardware:
     """Sizes a norm unit for its runs.
 
     Raises:

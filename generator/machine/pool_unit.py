@@ -10,7 +10,7 @@ from ..accumulator_bound import accumulator_bound
 from ..board import Resources
 from ..fixed_point import FixedPoint, Rounding
 from ..requantisation import requantisation
-from ..schedule.plan import ScheduleError, Unit
+from ..schedule.plan import ScheduleError, Unit, Weights
 from ..task_graph import Task, TaskGraph
 from ..work import PoolWork, Reduction
 from .builder import Builder
@@ -91,7 +91,9 @@ class PoolHardware:
         return add(own, self.window.resources(lanes, element_bits))
 
 
-def build_pool(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, streamed: bool) -> PoolHardware:
+def build_pool(
+    graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, weights: Weights
+) -> PoolHardware:
     """Sizes a pool unit for its runs.
 
     Raises:

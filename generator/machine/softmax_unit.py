@@ -13,7 +13,7 @@ from ..board import Resources
 from ..fixed_point import Integers
 from ..integer_softmax import LOG_FRACTION, SoftmaxNumbers
 from ..ops.softmax import Softmax
-from ..schedule.plan import ScheduleError, Unit
+from ..schedule.plan import ScheduleError, Unit, Weights
 from ..task_graph import Task, TaskGraph
 from ..work import SoftmaxWork
 from .builder import CHAIN_DEPTH, Builder
@@ -299,7 +299,7 @@ class SoftmaxHardware:
 
 
 def build_softmax(
-    graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, streamed: bool
+    graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, weights: Weights
 ) -> SoftmaxHardware:
     """Sizes a softmax unit for its runs.
 

@@ -13,7 +13,7 @@ from math import ceil
 
 from ..board import Resources
 from ..fixed_point import Integers
-from ..schedule.plan import ScheduleError, Unit
+from ..schedule.plan import ScheduleError, Unit, Weights
 from ..task_graph import Task, TaskGraph
 from ..work import TableWork
 from .builder import Builder
@@ -95,7 +95,7 @@ class TableHardware:
 
 
 def build_table(
-    graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, streamed: bool
+    graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, weights: Weights
 ) -> TableHardware:
     """Sizes a table unit for its runs.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..schedule.plan import Unit
+from ..schedule.plan import Unit, Weights
 from ..task_graph import TaskGraph
 from ..work import Work
 from .hardware import Hardware
@@ -19,11 +19,11 @@ class UnitKind:
     Attributes:
         name: of the kind, and of its units where they are shared by all tasks.
         work: the class of Work that it runs.
-        build: sizes a unit for its runs, in time order: (graph, unit, runs, lanes, streamed).
+        build: sizes a unit for its runs, in time order: (graph, unit, runs, lanes, weights).
         multiplies: True if the unit has a multiplier per lane of its own, beside those of `Unit.outputs`.
     """
 
     name: str
     work: type[Work]
-    build: Callable[[TaskGraph, Unit, Sequence[Run], int, bool], Hardware]
+    build: Callable[[TaskGraph, Unit, Sequence[Run], int, Weights], Hardware]
     multiplies: bool = False

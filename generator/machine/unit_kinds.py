@@ -78,7 +78,7 @@ def build_hardware(graph: TaskGraph, schedule: Schedule) -> dict[str, Hardware]:
         for one in phase.assignments:
             runs[one.unit].append(Run(index, graph.task(one.task), paces[one.task], one.words))
     return {
-        unit.name: KINDS[rank(unit)].build(graph, unit, runs[unit.name], schedule.lanes, schedule.streamed)
+        unit.name: KINDS[rank(unit)].build(graph, unit, runs[unit.name], schedule.lanes, schedule.weights)
         for unit in schedule.units
     }
 

@@ -15,7 +15,7 @@ from ..machine.resources import add, bram18, scaled, shared_resources, uram
 from ..machine.unit_kinds import build_hardware
 from ..machine.wiring import Wiring, wire
 from ..task_graph import TaskGraph
-from .plan import BANKS, Schedule
+from .plan import BANKS, Schedule, Weights
 from .stages import PhaseCost, phase_cost
 from .storage import LargeMemory, move_to_uram
 
@@ -68,7 +68,9 @@ def evaluate(graph: TaskGraph, schedule: Schedule, board: Board) -> Evaluation:
     phases = tuple(phase_cost(schedule, index, hardware, wiring) for index in range(len(schedule.phases)))
     bits = 8 if max(tensor.number.bits for tensor in graph.tensors.values()) <= 8 else 16
     if schedule.streamed:
-        phases = _with_loads(phases, hardware, schedule.lanes * bits // 8, board)
+        phases = _with_loads(
+            phases, hardware, schedule, schedule.weight_bytes or schedule.lanes * bits // 8, board
+        )
     memory = plan_memory(graph, schedule, wiring)
     factors = costs().factors
     parts = {
@@ -138,15 +140,24 @@ def dram_words_per_cycle(board: Board, word_bytes: int) -> float:
 
 
 def _with_loads(
-    phases: tuple[PhaseCost, ...], hardware: dict[str, Hardware], word_bytes: int, board: Board
+    phases: tuple[PhaseCost, ...],
+    hardware: dict[str, Hardware],
+    schedule: Schedule,
+    word_bytes: int,
+    board: Board,
 ) -> tuple[PhaseCost, ...]:
-    """Phases that also wait for the weights of the phase after them; the first waits for its own before it starts."""
+    """Phases that wait for their weights, or for those of the phase after them, and the first for its own."""
     rate = dram_words_per_cycle(board, word_bytes)
     loads = [
         ceil(sum(unit.loaded_bytes(index) for unit in hardware.values()) / word_bytes / rate)
         for index in range(len(phases))
     ]
     latency = pipeline("prefetch").depth
+    if schedule.weights is Weights.LOADED:
+        return tuple(
+            replace(phase, cycles=phase.cycles + (load + latency if load else 0))
+            for phase, load in zip(phases, loads, strict=True)
+        )
     result = []
     for index, phase in enumerate(phases):
         following = loads[index + 1] + latency if index + 1 < len(phases) else 0

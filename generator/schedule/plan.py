@@ -29,6 +29,18 @@ class Pattern(Enum):
     PARALLEL = "parallel"
 
 
+class Weights(Enum):
+    """Where engines have their weights from.
+
+    RESIDENT: on chip, all of them. PREFETCHED: from DRAM, those of a phase while the phase before runs, into a second
+    copy of the memory. LOADED: from DRAM, those of a phase before it starts.
+    """
+
+    RESIDENT = "resident"
+    PREFETCHED = "prefetched"
+    LOADED = "loaded"
+
+
 @dataclass(frozen=True)
 class Unit:
     """A unit of the datapath.
@@ -94,8 +106,9 @@ class Phase:
 class Schedule:
     """Units in datapath order (links only lead from earlier to later units), and the phases in time order.
 
-    `lanes` is the width of every word: elements per stream word, and multipliers per output of a mac unit. `streamed`
-    says that the weights of each phase come from DRAM while the phase before it runs; else all stay on chip. `uram` names
+    `lanes` is the width of every word: elements per stream word, and multipliers per output of a mac unit. `weights`
+    says where engines have their weights from, in DRAM words of `weight_bytes` if not 0, else of `lanes` elements. `uram`
+    names
     what lies in UltraRAM instead of block RAM: units, for their weights, and `BANKS`. `spilled` names tensors that wait in
     DRAM between phases, where the banks would be too large.
     """
@@ -104,7 +117,8 @@ class Schedule:
     lanes: int
     units: tuple[Unit, ...]
     phases: tuple[Phase, ...]
-    streamed: bool = False
+    weights: Weights = Weights.RESIDENT
+    weight_bytes: int = 0
     uram: tuple[str, ...] = ()
     spilled: tuple[str, ...] = ()
 
@@ -112,6 +126,11 @@ class Schedule:
     def units_by_name(self) -> Mapping[str, Unit]:
         """Name -> unit."""
         return {unit.name: unit for unit in self.units}
+
+    @property
+    def streamed(self) -> bool:
+        """True if weights come from DRAM, phase by phase."""
+        return self.weights is not Weights.RESIDENT
 
     def unit(self, name: str) -> Unit:
         """The unit of that name."""

@@ -11,7 +11,7 @@ from ..machine.wiring import read_problem, reads_of
 from ..task_graph import Task, TaskGraph
 from ..work import MacWork
 from .bundles import Bundle, bundles
-from .plan import Assignment, Pattern, Phase, Schedule, ScheduleError, Unit
+from .plan import Assignment, Pattern, Phase, Schedule, ScheduleError, Unit, Weights
 
 
 def sequential(graph: TaskGraph, lanes: int, outputs: int, entries: int = 0, apart: bool = False) -> Schedule:
@@ -24,7 +24,7 @@ def sequential(graph: TaskGraph, lanes: int, outputs: int, entries: int = 0, apa
         graph: the tasks.
         lanes: elements per word.
         outputs: output channels per pass of the engine.
-        entries: if not 0, weights are streamed, and a task with more weights than so many entries of the engine's memory
+        entries: if not 0, weights are prefetched, and a task with more weights than so many entries of the engine's memory
             is made in shares, one phase after the other.
         apart: gives circulant weights engines of their own, one for each size of blocks.
 
@@ -63,7 +63,9 @@ def sequential(graph: TaskGraph, lanes: int, outputs: int, entries: int = 0, apa
             phases += [[Assignment(task.name, name, words)] for words in shares]
     ordered = tuple(sorted(units.values(), key=rank))
     sequence = tuple(Phase(Pattern.SEQUENTIAL, tuple(phase)) for phase in phases)
-    return Schedule("sequential", lanes, ordered, sequence, streamed=entries > 0)
+    return Schedule(
+        "sequential", lanes, ordered, sequence, weights=Weights.PREFETCHED if entries else Weights.RESIDENT
+    )
 
 
 def dataflow(graph: TaskGraph, lanes: int, outputs: dict[str, int]) -> Schedule:

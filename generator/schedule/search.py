@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 from ..board import Board
@@ -18,7 +18,7 @@ from .advice import what_would_fit
 from .evaluate import USABLE, Evaluation, best, evaluate, evaluate_spilled
 from .mixed import PhaseCosts, mixed
 from .phases import Engines
-from .plan import ScheduleError
+from .plan import ScheduleError, Weights
 from .pure import dataflow, sequential
 
 KINDS = ("auto", "mixed", "dataflow", "sequential")
@@ -40,6 +40,9 @@ WIDEST_WORD = 4096
 
 _SUM_BITS = 32
 """Of a sum, at most, in all but extreme layers."""
+
+WIDEST_PORT = 64
+"""Bytes of a word of weights in DRAM: 512 bits, what Vitis HLS makes of an AXI port by default at most."""
 
 LANES = (4, 8, 16, 32)
 """Elements per word that are tried where the user does not say."""
@@ -195,11 +198,24 @@ def _gain(block: int) -> float:
     return block * block / multiplications(block) if 1 < block <= LARGEST else 1.0
 
 
+def _weight_bytes(graph: TaskGraph, board: Board, lanes: int) -> int:
+    """The widest DRAM word of weights that the board's memory can bring in every cycle, up to what AXI has."""
+    word = lanes * (1 if max(tensor.number.bits for tensor in graph.tensors.values()) <= 8 else 2)
+    while 2 * word <= min(WIDEST_PORT, board.bytes_per_cycle(board.clock_mhz)):
+        word *= 2
+    return word
+
+
 def _streamed(graph: TaskGraph, board: Board, lanes: int, outputs: int, apart: bool) -> Iterator[Evaluation]:
     """Sequential schedules with weights from DRAM, for memories of one to sixteen BRAMs' depth."""
     for entries in (512, 1024, 2048, 4096, 8192):
         try:
-            yield from evaluate_spilled(graph, sequential(graph, lanes, outputs, entries, apart), board)
+            prefetched = replace(
+                sequential(graph, lanes, outputs, entries, apart),
+                weight_bytes=_weight_bytes(graph, board, lanes),
+            )
+            for weights in (Weights.PREFETCHED, Weights.LOADED):
+                yield from evaluate_spilled(graph, replace(prefetched, weights=weights), board)
         except ScheduleError:  # one pass of a task needs more
             continue
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..cost import PHASE_OVERHEAD, pipeline
-from ..emit import argument_words, emit_sources
+from ..emit import argument_bytes, emit_sources
 from ..errors import IntarsiaError
 from ..machine.machine import Machine
 from .build import build_sources
@@ -94,9 +94,9 @@ class TimedSimulation:
         return sum(timing.cycles for timing in self.time(depths))
 
     def _record(self) -> None:
-        sizes = argument_words(self.machine)
+        sizes = argument_bytes(self.machine)
         buffers = {
-            name: np.zeros(max(words, 1) * self.machine.word_bytes, np.uint8) for name, words in sizes.items()
+            name: np.zeros(max(size, self.machine.weight_bytes), np.uint8) for name, size in sizes.items()
         }
         pointers = [ctypes.c_void_p(buffers[name].ctypes.data) for name in sizes]
         getattr(self._library, self.machine.name)(*pointers, ctypes.c_int(1), ctypes.c_int(0))
@@ -123,12 +123,12 @@ class TimedSimulation:
         if cycles < 0:
             raise DeadlockError(self._deadlock(phase, [int(index) for index in blocked]))
         timed = {name: ProcessTiming(*(int(v) for v in times[:, i])) for i, name in enumerate(processes)}
-        if self.machine.streamed:  # it touches no stream, so that the bandwidth of DRAM can be put in here
+        if self.machine.first:  # it touches no stream, so that the bandwidth of DRAM can be put in here
             fetched = self._fetching(timed["Prefetch"].iterations)
             timed["Prefetch"] = replace(timed["Prefetch"], ended=fetched)
             cycles = max(cycles, fetched)
-            if phase == 0:
-                cycles += self._fetching(self.machine.first_words)
+        if self.machine.loaded_words:
+            cycles += self._fetching(self.machine.loaded_words[phase])
         return PhaseTiming(
             cycles + PHASE_OVERHEAD,
             {name: FifoUse(*(int(value) for value in waits[:, index])) for index, name in enumerate(names)},

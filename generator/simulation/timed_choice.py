@@ -48,7 +48,7 @@ def count_best(graph: TaskGraph, candidates: Iterable[Evaluation], name: str, bo
 
 def _count(graph: TaskGraph, evaluation: Evaluation, name: str, board: Board) -> Counted:
     machine = lower(graph, evaluation.schedule, name)
-    simulation = TimedSimulation(machine, dram_words_per_cycle(board, machine.word_bytes))
+    simulation = TimedSimulation(machine, dram_words_per_cycle(board, machine.weight_bytes))
     machine, phase_cycles = size_fifos(simulation)
     depths = {stream.name: stream.depth for stream in machine.streams}
     return Counted(evaluation, machine, phase_cycles, simulation.time(depths))
