@@ -9,7 +9,7 @@ import numpy as np
 
 from ..board import Resources
 from ..fixed_point import Integers
-from ..schedule.plan import ScheduleError, Unit
+from ..schedule.plan import ScheduleError, Unit, Weights
 from ..task_graph import Task, TaskGraph
 from ..work import ConstantWork
 from .builder import Builder
@@ -80,7 +80,7 @@ class ConstantHardware:
 
 
 def build_constant(
-    graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, streamed: bool
+    graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, weights: Weights
 ) -> ConstantHardware:
     """Packs the tensors of a unit; equal ones are stored once.
 
