@@ -59,6 +59,7 @@ def normalise(model: onnx.ModelProto) -> tuple[str, ...]:
     check_valid(model)
     if converted := to_float32(model):
         notes.append(f"{converted} became float32")
+    decompose.require_batch_first(model.graph)
     if (batch := set_batch(model.graph)) > 1:
         notes.append(f"the batch size of {batch} was dropped: the accelerator takes one sample at a time")
     nodes = len(model.graph.node)

@@ -12,16 +12,18 @@ from dataclasses import dataclass
 from math import prod
 
 import numpy as np
-import onnx
-import onnxruntime
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import NodeProto, helper
 
 from ..operator import Array
 from ..prequantised.rewriter import attributes_of, error
 from .decomposer import Decomposer
 from .phases import interleave
+from .run_node import run_node
 
-_QUIET = 4
+_SCALES_ARE_AN_INPUT = 9
+"""Opset since which Upsample has them so."""
+_REGION_IS_AN_INPUT = 11
+"""Opset since which Resize has one, before the scales."""
 _TINY = 1e-6
 """Weights below are zero: coordinates are float32."""
 _LONGEST_REACH = 2
@@ -75,35 +77,22 @@ def _matrix(
     size = shape[axis]
     alone = NodeProto.FromString(node.SerializeToString())
     scales = _scales(into, node, len(shape))
-    constants = [numpy_helper.from_array(np.zeros(0, np.float32), "none")]
+    operands = {"x": np.eye(size, dtype=np.float32), "none": np.zeros(0, np.float32)}
     kept = [a for a in alone.attribute if a.name not in ("axes", "scales", "keep_aspect_ratio_policy")]
     del alone.attribute[:], alone.input[:]
     alone.attribute.extend(kept)
-    if scales is not None:
-        constants.append(numpy_helper.from_array(np.array([1, scales[axis]], np.float32), "scales"))
-        older = node.op_type == "Upsample" or into.opset < 11
-        alone.input.extend(["x", "scales"] if older else ["x", "none", "scales"])
-    else:
-        constants.append(numpy_helper.from_array(np.array([size, result[axis]], np.int64), "sizes"))
+    if scales is None:
+        operands["sizes"] = np.array([size, result[axis]], np.int64)
         alone.input.extend(["x", "none", "none", "sizes"])
-    alone.output[0] = "y"
-    graph = helper.make_graph(
-        [alone],
-        "axis",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [size, size])],
-        [onnx.ValueInfoProto(name="y")],
-        constants,
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", into.opset)], ir_version=10)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = _QUIET
-    try:
-        session = onnxruntime.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
-        (found,) = session.run(None, {"x": np.eye(size, dtype=np.float32)})
-    except Exception as problem:  # ONNX Runtime's exceptions share no base but Exception
-        raise error(
-            node, f"ONNX Runtime cannot run it along axis {axis}: {str(problem).splitlines()[0]}"
-        ) from problem
+    elif node.op_type == "Upsample" and into.opset < _SCALES_ARE_AN_INPUT:
+        alone.attribute.append(helper.make_attribute("scales", [1.0, float(scales[axis])]))
+        alone.input.extend(["x"])
+    else:
+        operands["scales"] = np.array([1, scales[axis]], np.float32)
+        older = node.op_type == "Upsample" or into.opset < _REGION_IS_AN_INPUT
+        alone.input.extend(["x", "scales"] if older else ["x", "none", "scales"])
+    operands = {name: values for name, values in operands.items() if name in alone.input}
+    (found,) = run_node(alone, operands, into.opset)
     matrix: Array = np.where(np.abs(found) < _TINY, 0, found).T.astype(np.float64)
     return matrix
 
@@ -114,9 +103,11 @@ def _scales(into: Decomposer, node: NodeProto, rank: int) -> Array | None:
     Raises:
         IntarsiaError: they are computed.
     """
-    if node.op_type == "Upsample" and into.opset < 9:
+    if node.op_type == "Upsample" and into.opset < _SCALES_ARE_AN_INPUT:
         return np.array(attributes_of(node)["scales"])
-    values = into.weights(node, 1 if node.op_type == "Upsample" or into.opset < 11 else 2, np.zeros(0))
+    values = into.weights(
+        node, 1 if node.op_type == "Upsample" or into.opset < _REGION_IS_AN_INPUT else 2, np.zeros(0)
+    )
     if not values.size:
         return None
     scales = np.ones(rank)
