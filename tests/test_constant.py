@@ -14,7 +14,7 @@ from intarsia.machine.unit_kinds import build_hardware
 from intarsia.ops.constant import ConstantTensor
 from intarsia.quantise import QuantiseOptions
 from intarsia.quantise.exponents import choose_constant_format
-from intarsia.schedule.mixed import mixed
+from intarsia.schedule.mixed import PhaseCosts, mixed
 from intarsia.schedule.phases import Engines
 from intarsia.schedule.pure import sequential
 from intarsia.task_graph import TaskGraph
@@ -106,3 +106,24 @@ def test_other_values_have_the_format_of_least_error() -> None:
     found = choose_constant_format(reals, 8)
     assert np.abs(found.dequantise(found.quantise(reals)) - reals).max() <= found.scale
     assert found.exponent == -7
+
+
+def test_a_link_backwards_on_other_engines_is_not_taken_for_legal() -> None:
+    """Engines of the same sizes in another order: what ran on the second engine would have to run on the first."""
+    integers = quantised(attention())
+    costs: PhaseCosts = {}
+    for outputs in ((4, 8), (8, 4)):
+        assert_equals_golden(integers, mixed(integers, Engines(outputs, 8), 1 << 20, costs))
+
+
+def attention() -> TaskGraph:
+    """Scores with a constant bias for each position, and a softmax between the products."""
+    nodes = [
+        node("MatMul", ["x", "w"], "q"),
+        node("Transpose", ["x"], "k", perm=[0, 2, 1]),
+        node("MatMul", ["q", "k"], "s"),
+        node("Add", ["s", "c"], "b"),
+        node("Softmax", ["b"], "p", axis=-1),
+        node("MatMul", ["p", "x"], "y"),
+    ]
+    return check_import(make_model(nodes, (1, 7, 8), {"w": random(8, 8), "c": random(7, 7)}))

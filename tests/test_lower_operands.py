@@ -13,7 +13,7 @@ from onnx_models import check as check_import
 from onnx_models import make_model, node, random
 from test_qdq import assert_exact
 
-from intarsia import golden
+from intarsia import golden, passes
 from intarsia.errors import IntarsiaError
 from intarsia.frontend import import_model
 from intarsia.quantise import QuantiseOptions
@@ -197,6 +197,32 @@ ATTENTION = {
 def test_attention(case: str) -> None:
     integers = quantised(prepared(ATTENTION[case]))
     assert_equals_golden(integers, sequential(integers, 4, 4))
+
+
+HIDDEN = {
+    "causal": np.tri(4, 5, dtype=bool),
+    "later": np.tri(4, 5, 1, dtype=bool),
+    "padding": np.arange(5) < 3,
+    "nothing": np.ones((4, 5), dtype=bool),
+}
+
+
+@pytest.mark.parametrize("seen", HIDDEN.values(), ids=HIDDEN)
+@pytest.mark.parametrize("chosen", [True, False])
+def test_masks_of_scores(seen: np.ndarray, chosen: bool) -> None:
+    masked = node("Where", ["c", "x", "low"], "m") if chosen else node("Add", ["x", "c"], "m")
+    constants = {"c": seen, "low": -np.inf} if chosen else {"c": np.where(seen, 0.0, -np.inf)}
+    nodes = [masked, node("Softmax", ["m"], "s", axis=-1), node("Mul", ["s", "x"], "y")]
+    graph = prepared(make_model(nodes, (1, 2, 4, 5), constants))
+    assert_equals_golden(integers := quantised(graph), sequential(integers, 4, 4))
+
+
+@pytest.mark.parametrize("seen", [~np.eye(4, 5, dtype=bool), np.arange(5) > 1, np.tri(4, 5, -1, dtype=bool)])
+def test_other_masks_of_scores_are_refused(seen: np.ndarray) -> None:
+    nodes = [node("Where", ["c", "x", "low"], "m"), node("Softmax", ["m"], "s"), node("Mul", ["s", "x"], "y")]
+    model = make_model(nodes, (1, 2, 4, 5), {"c": seen, "low": -np.inf})
+    with pytest.raises(IntarsiaError, match=r"n_m.*neither causal nor the same for all rows"):
+        passes.run(import_model(model).graph)
 
 
 @pytest.mark.parametrize(

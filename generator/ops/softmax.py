@@ -33,7 +33,7 @@ class Softmax(Operator):
     """exp(scale * x) / sum(exp(scale * x)) along `axis`, the channels.
 
     With a causal `period` T, of row r (pixels counted in order) only the elements 0 .. r % T + `first` - 1 count, and the
-    others give 0: the mask of attention over T positions, without a tensor for it.
+    others give 0: the mask of attention over T positions, without a tensor for it. With T = 1 it is the same for all rows.
     """
 
     axis: int

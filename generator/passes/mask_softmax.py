@@ -1,4 +1,4 @@
-"""Let a Softmax do what comes before it: a factor goes into its exponentials, a causal mask into its row lengths.
+"""Let a Softmax do what comes before it: a factor goes into its exponentials, a mask into its row lengths.
 
 A summand that is the same for a whole row changes nothing.
 """
@@ -22,7 +22,7 @@ def apply(graph: TaskGraph) -> TaskGraph:
     """Absorb until something else comes before every Softmax.
 
     Raises:
-        IntarsiaError: a mask is not causal.
+        IntarsiaError: a mask is neither causal nor the same for all rows.
     """
     draft = Draft(graph)
     for task in graph.tasks:
@@ -54,14 +54,19 @@ def _masked(softmax: Softmax, mask: Task, scores: Tensor) -> Softmax:
     kept = np.broadcast_to(mask.values["kept"] != 0, scores.shape)
     rows = to_rows(kept[np.newaxis], softmax.axis)
     limits = rows.sum(axis=1)
-    period = next(size for axis, size in reversed(list(enumerate(scores.shape))) if axis != softmax.axis)
-    first = int(limits[0])
-    masked = replace(softmax, period=period, first=first)
     prefix = np.arange(softmax.channels) < limits[:, np.newaxis]
-    if not (rows == prefix).all() or not (limits == masked.limits(np.empty((1, *scores.shape)))).all():
-        nodes = " + ".join(map(repr, mask.onnx_nodes))
-        raise IntarsiaError(
-            f"node {nodes}: its mask of shape {mask.values['kept'].shape} is not causal. Supported: row r of the scores "
-            "sees the first r + n elements, for one n of at least 1"
+    if (rows == prefix).all() and limits.all():
+        if (limits == softmax.channels).all():
+            return softmax
+        positions = next(
+            size for axis, size in reversed(list(enumerate(scores.shape))) if axis != softmax.axis
         )
-    return masked if (limits < softmax.channels).any() else softmax
+        for period in (positions, 1):  # causal, or the same elements for every row
+            masked = replace(softmax, period=period, first=int(limits[0]))
+            if (limits == masked.limits(np.empty((1, *scores.shape)))).all():
+                return masked
+    nodes = " + ".join(map(repr, mask.onnx_nodes))
+    raise IntarsiaError(
+        f"node {nodes}: its mask of shape {mask.values['kept'].shape} is neither causal nor the same for all rows. Supported: "
+        "row r of the scores sees the first r + n elements, or every row the first n, for one n of at least 1"
+    )

@@ -84,9 +84,11 @@ def phase_cycles(graph: TaskGraph, engines: Engines, phase: Phase) -> int:
 
 
 def _key(engines: Engines, phase: Phase) -> tuple[object, ...]:
-    """What the cost of a phase depends on: tasks, shares, and the engines' sizes, but not which engines they are."""
-    sizes = {unit.name: (unit.kind, unit.outputs) for unit in engines.units()}
-    return (engines.lanes, *((a.task, a.words, sizes[a.unit]) for a in phase.assignments))
+    """What the cost of a phase depends on: tasks, shares, and the units' sizes and order, but not which units they are."""
+    used = {assignment.unit for assignment in phase.assignments}
+    in_order = [unit for unit in engines.units() if unit.name in used]
+    about = {unit.name: (place, unit.kind, unit.outputs) for place, unit in enumerate(in_order)}
+    return (engines.lanes, *((a.task, a.words, about[a.unit]) for a in phase.assignments))
 
 
 def _tensors(graph: TaskGraph, lanes: int) -> tuple[Tensor, ...]:
