@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ..ops.constant import ConstantTensor
 from ..ops.with_constant import WithConstant
-from ..task_graph import Parameter, Task, TaskGraph, Tensor
+from ..task_graph import Task, TaskGraph, Tensor
 
 
 def apply(graph: TaskGraph) -> TaskGraph:
@@ -15,14 +15,12 @@ def apply(graph: TaskGraph) -> TaskGraph:
     tensors = dict(graph.tensors)
     for task in graph.tasks:
         if isinstance(task.operator, WithConstant):
-            values = task.values["constant"]
+            parameter = task.parameters["constant"]
             name = f"{task.output}, constant"
-            tensor = Tensor(name, values.shape, graph.input_tensors(task)[0].channel_axis)
+            tensor = Tensor(name, parameter.values.shape, graph.input_tensors(task)[0].channel_axis)
             tensors[name] = tensor
             constant = ConstantTensor(tensor.channel_axis)
-            tasks.append(
-                Task(name, constant, (), name, {"values": Parameter(values)}, onnx_nodes=task.onnx_nodes)
-            )
+            tasks.append(Task(name, constant, (), name, {"values": parameter}, onnx_nodes=task.onnx_nodes))
             inputs = (name, *task.inputs) if task.operator.first else (*task.inputs, name)
             task = replace(task, operator=task.operator.combined, inputs=inputs, parameters={})
         tasks.append(task)

@@ -16,7 +16,7 @@ from ..nest import Indices
 from ..ops.constant import ConstantTensor
 from ..ops.matmul import MatMul
 from ..ops.move import Move, move
-from ..task_graph import Parameter, Task, TaskGraph, Tensor
+from ..task_graph import Task, TaskGraph, Tensor
 
 
 def apply(graph: TaskGraph) -> TaskGraph:
@@ -65,9 +65,11 @@ def _beside(task: Task, tensors: Mapping[str, Tensor], made: Mapping[str, Task])
 
 def _placed(constant: Task, axis: int, *, swapped: bool) -> Task:
     """The constant with its channels on that axis; with rows and columns exchanged if asked for."""
-    values = constant.values["values"]
-    values = values.swapaxes(-1, -2) if swapped else values
-    return replace(constant, operator=ConstantTensor(axis), parameters={"values": Parameter(values)})
+    parameter = constant.parameters["values"]
+    values = parameter.values.swapaxes(-1, -2) if swapped else parameter.values
+    return replace(
+        constant, operator=ConstantTensor(axis), parameters={"values": replace(parameter, values=values)}
+    )
 
 
 def _moved(tensor: Tensor, task: Task, number: int, axis: int, *, swapped: bool) -> Task:

@@ -59,9 +59,20 @@ def choose_weight_format(values: Array, bits: int) -> FixedPoint:
     return choose_format(float(np.abs(reals).max(initial=0.0)), bits, squared_error)
 
 
-def choose_constant_format(values: Array, bits: int) -> FixedPoint:
-    """Signed format for a constant tensor: the coarsest that holds every value exactly, else that of least squared error."""
+def choose_constant_format(values: Array, bits: int, step: float | None = None) -> FixedPoint:
+    """Signed format for a constant tensor: the coarsest that holds every value exactly, else that of least squared error.
+
+    Args:
+        values: all of them.
+        bits: width.
+        step: of which the model itself makes them multiples; kept if they fit the width, with a zero point if need be.
+    """
     reals = np.asarray(values, dtype=np.float64)
+    if step is not None:
+        low, high = (int(bound) for bound in np.rint(np.array([reals.min(), reals.max()]) / step))
+        half = 1 << (bits - 1)
+        if high - low < 2 * half:
+            return FixedPoint.of_scale(bits, step, 0 if -half <= low and high < half else -half - low)
     mantissas, exponents = np.frexp(reals[reals != 0])
     whole = np.ldexp(mantissas, 53).astype(np.int64)  # each value is whole * 2**(exponent - 53)
     twos = np.log2((whole & -whole).astype(np.float64)).astype(np.int64)

@@ -115,7 +115,9 @@ def quantise(
 def _chosen_format(task: Task | None, found: Histogram, bits: int) -> FixedPoint:
     """The format of what a task makes, by its constant values or by statistics."""
     if task is not None and isinstance(task.operator, ConstantTensor):
-        return choose_constant_format(task.values["values"], bits)
+        parameter = task.parameters["values"]
+        step = None if parameter.steps is None else float(parameter.steps[0])
+        return choose_constant_format(parameter.values, bits, step)
     return choose_activation_format(found, bits)
 
 
