@@ -119,16 +119,23 @@ def _allocations(graph: TaskGraph, engines: Engines, names: Sequence[str]) -> It
     for cuts in combinations(range(1, count), max(len(macs) - 1, 0)):
         bounds = [0, *cuts, count]
         groups = {task.name: range(*bounds[i : i + 2]) for i, task in enumerate(macs)}
-        assignments = _assign(graph, engines, tasks, groups)
+        assignments = assign(graph, engines, tasks, groups)
         if assignments is not None:
             pattern = Pattern.SEQUENTIAL if len(macs) <= 1 else Pattern.DATAFLOW
             yield Phase(pattern, assignments)
 
 
-def _assign(
+def assign(
     graph: TaskGraph, engines: Engines, tasks: Sequence[Task], groups: dict[str, range]
 ) -> tuple[Assignment, ...] | None:
-    """Assignments of a phase, or None if a unit would have two tasks."""
+    """Assignments of a phase, or None if a unit would have two tasks.
+
+    Args:
+        graph: the tasks.
+        engines: the datapath.
+        tasks: of the phase, in topological order.
+        groups: engines of each mac task.
+    """
     result: list[Assignment] = []
     behind: dict[str, int] = {}  # task -> index of the last engine on its way
     leading = Counter[str]()

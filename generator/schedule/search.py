@@ -71,6 +71,7 @@ def decide(
     kind: str = "auto",
     lanes: Sequence[int] = LANES,
     costs: PhaseCosts | None = None,
+    multipliers: int | None = None,
 ) -> Decision:
     """The best schedule of the asked kind that fits the board.
 
@@ -80,6 +81,7 @@ def decide(
         kind: one of KINDS; "auto" is the best of the others.
         lanes: elements per word to try.
         costs: cycles of phases, kept from call to call for the same graph.
+        multipliers: engines have at most so many in all; by default as many as the board's DSPs make.
 
     Raises:
         ScheduleError: the kind or a number of lanes is unknown, or nothing of that kind fits; names the resource that
@@ -98,9 +100,17 @@ def decide(
     found: dict[str, Evaluation | None] = {}
     impossible: dict[str, str] = {}
     smallest: dict[str, Evaluation] = {}
-    kinds = {"dataflow": _dataflows(graph, board, choices), "sequential": _sequentials(graph, board, choices)}
+    most = _most_products(graph, board) if multipliers is None else multipliers
+    kinds = {
+        "dataflow": _dataflows(graph, board, choices, most),
+        "sequential": _sequentials(graph, board, choices, most),
+    }
     if kind in ("auto", "mixed"):
-        kinds["mixed"] = _mixed(graph, board, choices, costs)
+        least = (
+            multipliers or board.resources.dsp
+        )  # whether DSPs are paired or not: logic may be short before them
+        most = int(USABLE["dsp"] * most) if multipliers is None else most
+        kinds["mixed"] = _mixed(graph, board, choices, costs, (int(_ENOUGH * USABLE["dsp"] * least), most))
     for name, candidates in kinds.items():
         try:
             tried = list(candidates)
@@ -176,10 +186,12 @@ def _mac_works(graph: TaskGraph) -> dict[str, MacWork]:
     return {name: work for name, work in works.items() if isinstance(work, MacWork)}
 
 
-def _sequentials(graph: TaskGraph, board: Board, choices: Sequence[int]) -> Iterator[Evaluation]:
+def _sequentials(
+    graph: TaskGraph, board: Board, choices: Sequence[int], multipliers: int
+) -> Iterator[Evaluation]:
     widest = max((work.outputs for work in _mac_works(graph).values()), default=1)
     blocks = {block_of(graph, graph.task(name)) for name in _mac_works(graph)}
-    most = int(_most_products(graph, board) * max(map(_gain, blocks), default=1.0))
+    most = int(multipliers * max(map(_gain, blocks), default=1.0))
     ways = (False, True) if len(blocks) > 1 else (False,)
     for lanes in choices:
         for outputs in _output_choices(lanes, widest):
@@ -220,7 +232,9 @@ def _streamed(graph: TaskGraph, board: Board, lanes: int, outputs: int, apart: b
             continue
 
 
-def _dataflows(graph: TaskGraph, board: Board, choices: Sequence[int]) -> Iterator[Evaluation]:
+def _dataflows(
+    graph: TaskGraph, board: Board, choices: Sequence[int], multipliers: int
+) -> Iterator[Evaluation]:
     """For each word width, the units sized for the shortest interval that fits, and for every longer one tried before.
 
     The interval is the largest trip count over the units. Giving every unit the fewest outputs that reach an interval
@@ -247,15 +261,19 @@ def _dataflows(graph: TaskGraph, board: Board, choices: Sequence[int]) -> Iterat
                 for name, options in options_of.items()
             }
             evaluation = evaluate(graph, dataflow(graph, lanes, outputs), board)
-            yield evaluation
-            if evaluation.fits:
+            within = sum(outputs.values()) * lanes <= multipliers
+            if within:
+                yield evaluation
+            if evaluation.fits and within:
                 high = middle - 1
             else:
                 low = middle + 1
 
 
-def _mixed(graph: TaskGraph, board: Board, choices: Sequence[int], costs: PhaseCosts) -> Iterator[Evaluation]:
-    """Mixed schedules on two or three engines that together have most of the board's multipliers.
+def _mixed(
+    graph: TaskGraph, board: Board, choices: Sequence[int], costs: PhaseCosts, multipliers: tuple[int, int]
+) -> Iterator[Evaluation]:
+    """Mixed schedules on two or three engines, which together have so many multipliers, at least and at most.
 
     Engines of sizes in between would gain a few per cent at ten times the search.
     """
@@ -264,9 +282,7 @@ def _mixed(graph: TaskGraph, board: Board, choices: Sequence[int], costs: PhaseC
         return
     widest = max(work.outputs for work in macs.values())
     for lanes in choices:
-        most = int(_most_products(graph, board) * USABLE["dsp"]) // lanes
-        # A share of the DSPs, whether they are paired or not: logic may be short before them.
-        enough = _ENOUGH * int(board.resources.dsp * USABLE["dsp"]) // lanes
+        enough, most = (count // lanes for count in multipliers)
         sizes = [
             size
             for size in _output_choices(lanes, widest)
