@@ -27,6 +27,10 @@ class Recipe:
         seed: of the order of samples.
         gradual: from blocks of 2 over 4, 8, ... to those wanted, an equal share of the epochs each.
         shift: images are moved by up to so many pixels each time they are seen, zeros following.
+        distil: share of the goal that is the dense model's own outputs for the same (moved) samples, softened; the
+            rest is the labels. 0 to 1.
+        average: what is kept of the running mean of the weights in each step; the mean is the result. 0: the last
+            weights are.
 
     Raises:
         IntarsiaError: a number is out of range.
@@ -38,6 +42,8 @@ class Recipe:
     seed: int = 0
     gradual: bool = False
     shift: int = 0
+    distil: float = 0.0
+    average: float = 0.0
 
     def __post_init__(self) -> None:
         for option, value in (("epochs", self.epochs), ("batch-size", self.batch)):
@@ -47,6 +53,10 @@ class Recipe:
             raise IntarsiaError(f"--learning-rate must be above 0 and at most 1, not {self.learning_rate:g}")
         if self.shift < 0:
             raise IntarsiaError(f"--shift must be at least 0, not {self.shift}")
+        if not 0 <= self.distil <= 1:
+            raise IntarsiaError(f"--distil must be from 0 to 1, not {self.distil:g}")
+        if not 0 <= self.average < 1:
+            raise IntarsiaError(f"--average must be at least 0 and below 1, not {self.average:g}")
 
 
 DEFAULT_RECIPE = Recipe()
@@ -102,12 +112,13 @@ def train(
     from .torch_network import Network
 
     values = initializer_values(model)
+    teacher = Network(model, {}, ()) if recipe.distil else None
     stages = _stages(choices) if recipe.gradual else [tuple(choices)]
     done = 0
     for number, stage in enumerate(stages):
         network = Network(model, first_step(stage, values), stage)
         until = recipe.epochs * (number + 1) // len(stages)
-        _fit(network, model, inputs, targets, recipe, range(done, until), progress)
+        _fit(network, teacher, model, inputs, targets, recipe, range(done, until), progress)
         done = until
         values = {**values, **network.initializers()}
     return network.initializers(), network.columns()
@@ -122,6 +133,7 @@ def _stages(choices: Sequence[Choice]) -> list[tuple[Choice, ...]]:
 
 def _fit(
     network: Any,
+    teacher: Any,
     model: onnx.ModelProto,
     inputs: Sequence[Array],
     targets: Array,
@@ -141,12 +153,17 @@ def _fit(
     optimiser = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     probabilities = model.graph.node[-1].op_type == "Softmax"
+    mean = _Mean(network, recipe.average) if recipe.average else None
     for epoch in epochs:
         total, right = 0.0, 0
         for index in torch.split(torch.randperm(len(goal), generator=generator), recipe.batch):
             batch = [moved(values[index], recipe.shift, generator) for values in samples]
             output = network(*batch)[0]
             loss = _loss(output, goal[index], probabilities)
+            if teacher is not None and goal.ndim == 1:
+                with torch.no_grad():
+                    taught = teacher(*batch)[0]
+                loss = (1 - recipe.distil) * loss + recipe.distil * _distance(output, taught, probabilities)
             if not torch.isfinite(loss):
                 raise IntarsiaError(
                     f"training diverged in epoch {epoch + 1}: the loss is not finite. Give a lower --learning-rate "
@@ -156,6 +173,8 @@ def _fit(
             loss.backward()
             optimiser.step()
             schedule.step()
+            if mean is not None:
+                mean.step()
             total += loss.item() * len(index)
             if goal.ndim == 1:
                 right += int((output.flatten(1).argmax(1) == goal[index]).sum())
@@ -163,6 +182,49 @@ def _fit(
         if goal.ndim == 1:
             shown += f", accuracy {right / len(goal):.2%}"
         progress(shown, epoch + 1, recipe.epochs)
+    if mean is not None:
+        mean.put()
+
+
+class _Mean:
+    """Running mean of a network's parameters."""
+
+    def __init__(self, network: Any, kept: float) -> None:
+        """Start with the parameters as they are; `kept` of the mean is kept in each step."""
+        self._network, self._kept, self._steps = network, kept, 0
+        self._values = [parameter.detach().clone() for parameter in network.parameters()]
+
+    def step(self) -> None:
+        """Take in the parameters of a step; the first steps count more, or the start would linger."""
+        self._steps += 1
+        kept = min(self._kept, self._steps / (self._steps + 10))
+        for value, parameter in zip(self._values, self._network.parameters(), strict=True):
+            value.lerp_(parameter.detach(), 1 - kept)
+
+    def put(self) -> None:
+        """Make the mean the network's parameters."""
+        for value, parameter in zip(self._values, self._network.parameters(), strict=True):
+            parameter.data.copy_(value)
+
+
+_TEMPERATURE = 4.0
+"""Of distillation: logits are divided by it, so that the classes that are not the first count as well."""
+
+
+def _distance(output: Any, taught: Any, probabilities: bool) -> Any:
+    """Kullback-Leibler divergence of softened classes, times the square of the temperature (Hinton et al., 2015)."""
+    from torch.nn import functional
+
+    student, teacher = (x.flatten(1) for x in (output, taught))
+    if probabilities:
+        student, teacher = (x.clamp(min=1e-12).log() for x in (student, teacher))
+    found = functional.kl_div(
+        (student / _TEMPERATURE).log_softmax(1),
+        (teacher / _TEMPERATURE).log_softmax(1),
+        reduction="batchmean",
+        log_target=True,
+    )
+    return _TEMPERATURE**2 * found
 
 
 def _loss(output: Any, goal: Any, probabilities: bool) -> Any:
