@@ -78,6 +78,14 @@ class Fit(str, Enum):  # noqa: UP042
     ERROR = "error"
 
 
+class Spectra(str, Enum):  # noqa: UP042
+    """Whether layers with circulant weights may be computed by spectra."""
+
+    NEVER = "never"
+    ALLOW = "allow"
+    ALWAYS = "always"
+
+
 BoardWorld = Annotated[str, typer.Option("--board", help="emulated, none, or the address of a real board.")]
 
 
@@ -135,6 +143,9 @@ def compile_command(
             "names of nodes or operators with commas between."
         ),
     ] = "auto",
+    circulant_fft: Annotated[
+        Spectra, typer.Option(help="Compute circulant layers by spectra, which rounds.")
+    ] = Spectra.NEVER,
     input_scale: Annotated[
         float | None, typer.Option(help="Factor for uint8 samples; 1/255 if not given.")
     ] = None,
@@ -190,6 +201,7 @@ def compile_command(
             "lanes": lanes or LANES,
             "budget": budget,
             "host_ops": host_ops,
+            "circulant_fft": circulant_fft.value,
             "preprocess": Preprocess(Preprocess.scale if input_scale is None else input_scale, fit.value),
         }
     _require_free(output, force)
@@ -287,6 +299,13 @@ def compress(
         bool, typer.Option("--gradual", help="Train with blocks of 2 first, then 4, up to the size.")
     ] = False,
     shift: Annotated[int, typer.Option(help="Move training images at random by up to so many pixels.")] = 0,
+    distil: Annotated[
+        float,
+        typer.Option(help="Share of the goal that is the dense model's outputs, beside labels; 0 to 1."),
+    ] = 0.7,
+    average: Annotated[
+        float, typer.Option(help="Kept of the running mean of the weights in a step; 0: no mean.")
+    ] = 0.995,
     seed: Annotated[int, typer.Option(help="Of the training.")] = 0,
     allow_untuned: Annotated[
         bool, typer.Option("--allow-untuned", help="Project without training, at a loss of accuracy.")
@@ -318,7 +337,7 @@ def compress(
             labels=labels,
             test=test,
             calibration=calibration,
-            recipe=Recipe(epochs, learning_rate, batch_size, seed, gradual, shift),
+            recipe=Recipe(epochs, learning_rate, batch_size, seed, gradual, shift, distil, average),
             allow_untuned=allow_untuned,
             preprocess=preprocess,
             progress=progress,

@@ -12,19 +12,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Self, TypeVar
 
 import numpy as np
 
+from .exact import matmul
 from .fixed_point import Integers
 
 LARGEST = 64
 TWIDDLE_BITS = 14
-_EXACT = 4
+EXACT_UP_TO = 4
 """Blocks up to this size have twiddle factors 1, -1, i and -i only: nothing is rounded."""
 GUARD = 4
-KEPT = 4
+"""Fraction bits for inputs of up to 8 bits."""
+WIDE_GUARD = 1
+"""For wider ones, whose own last bit is as small as these fractions, and whose sums must fit 62 bits."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,11 @@ class Precision:
     kept: int
 
     @classmethod
-    def of(cls, block: int) -> Self:
-        """None where nothing is rounded; else `GUARD`, `GUARD` and `KEPT`."""
-        return cls(0, 0, 0) if block <= _EXACT else cls(GUARD, GUARD, KEPT)
+    def of(cls, block: int, guard: int = GUARD) -> Self:
+        """None where nothing is rounded; else `guard` bits everywhere, of which a narrow guard spares the weights."""
+        if block <= EXACT_UP_TO:
+            return cls(0, 0, 0)
+        return cls(guard, guard if guard > WIDE_GUARD else 0, guard if guard > WIDE_GUARD else 0)
 
     @property
     def dropped(self) -> int:
@@ -150,11 +155,12 @@ def inverse(x: Sequence[N]) -> list[N]:
     return out
 
 
-def spectra(columns: Integers) -> Integers:
+def spectra(columns: Integers, precision: Precision | None = None) -> Integers:
     """Packed half spectra of first columns, as the hardware stores them.
 
     Args:
         columns: (block rows, block columns, K, positions).
+        precision: that of `Precision.of(K)` if None.
 
     Returns:
         The same shape; raw, with `Precision.weights` fraction bits, rounded half to even from float64.
@@ -164,27 +170,29 @@ def spectra(columns: Integers) -> Integers:
     packed = np.empty(columns.shape)
     packed[:, :, 0], packed[:, :, 1] = bins[:, :, 0].real, bins[:, :, -1].real
     packed[:, :, 2::2], packed[:, :, 3::2] = bins[:, :, 1:-1].real, bins[:, :, 1:-1].imag
-    return np.rint(packed * 2.0 ** Precision.of(block).weights).astype(np.int64)
+    precision = precision or Precision.of(block)
+    return np.rint(packed * 2.0**precision.weights).astype(np.int64)
 
 
-def accumulate(columns: Integers, inputs: Integers) -> Integers:
+def accumulate(columns: Integers, inputs: Integers, precision: Precision | None = None) -> Integers:
     """Sums over positions and input blocks, by way of spectra: what the hardware computes, in every bit.
 
     Args:
         columns: (block rows, block columns, K, positions).
         inputs: (samples, block columns * K, positions).
+        precision: that of `Precision.of(K)` if None.
 
     Returns:
         (samples, block rows * K); off the product with the expanded weights by at most `error_bound`.
     """
     rows, across, block, positions = columns.shape
-    precision = Precision.of(block)
+    precision = precision or Precision.of(block)
     raised = inputs.reshape(-1, across, block, positions) << precision.inputs
     x = forward([raised[:, :, i] for i in range(block)])
-    c = np.moveaxis(spectra(columns), 2, 0)
+    c = np.moveaxis(spectra(columns, precision), 2, 0)
 
     def product(left: Integers, right: Integers) -> Integers:
-        result: Integers = np.einsum("nqp,rqp->nr", left, right)
+        result: Integers = matmul(left.reshape(-1, across * positions), right.reshape(rows, -1).T)
         return result
 
     totals = [product(x[0], c[0]), product(x[1], c[1])]
@@ -202,7 +210,8 @@ def accumulate(columns: Integers, inputs: Integers) -> Integers:
 class Widths:
     """Largest magnitudes, for the widths of hardware, and the largest error of a sum.
 
-    `turn` and `back` are of the products inside the transforms, `error` is in units of the sum.
+    `turn` and `back` are of the products inside the transforms, `bins` of what a transform back multiplies, `error` is in
+    units of the sum.
     """
 
     spectrum: int
@@ -210,23 +219,34 @@ class Widths:
     weight: int
     total: int
     back: int
+    bins: int
     error: float
 
+    @property
+    def bits(self) -> int:
+        """Bits of the widest number."""
+        return max(self.turn, self.total, self.back).bit_length() + 1
 
-def widths(columns: Integers, input_bound: int) -> Widths:
+    def joined(self, other: Widths) -> Widths:
+        """What holds for both."""
+        return Widths(*map(max, astuple(self), astuple(other)))
+
+
+def widths(columns: Integers, input_bound: int, precision: Precision | None = None) -> Widths:
     """Range and error analysis for given weights and any inputs up to a magnitude.
 
     Args:
         columns: (block rows, block columns, K, positions).
         input_bound: largest |input|.
+        precision: that of `Precision.of(K)` if None.
     """
     block = columns.shape[2]
-    precision = Precision.of(block)
+    precision = precision or Precision.of(block)
     raised = Bound(float(input_bound << precision.inputs))
     x = forward([raised] * block)
-    raw = spectra(columns)
+    raw = spectra(columns, precision)
     c = np.abs(raw).astype(np.float64)
-    rounding = 0.0 if block <= _EXACT else 0.5
+    rounding = 0.0 if block <= EXACT_UP_TO else 0.5
     worst: list[Bound] = []
     sizes = c.sum(axis=(1, 3)).max(
         axis=0
@@ -240,7 +260,7 @@ def widths(columns: Integers, input_bound: int) -> Widths:
     scaled = inverse([bound.rounded(precision.dropped) for bound in worst])
     shift = precision.kept + block.bit_length() - 1
     error = max(bound.error for bound in scaled) * 2.0**-shift + (0.5 if rounding else 0.0)
-    growth = 2.0 ** (TWIDDLE_BITS + 2) if block > _EXACT else 1.0
+    growth = 2.0 ** (TWIDDLE_BITS + 2) if block > EXACT_UP_TO else 1.0
     spectrum = max(bound.magnitude for bound in x)
     back = max(bound.magnitude for bound in scaled)
     return Widths(
@@ -249,6 +269,7 @@ def widths(columns: Integers, input_bound: int) -> Widths:
         weight=2 * int(c.max()),
         total=math.ceil(3 * max(bound.magnitude for bound in worst)),
         back=math.ceil(back * growth),
+        bins=math.ceil(back),
         error=error,
     )
 

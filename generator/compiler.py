@@ -25,8 +25,9 @@ from .progress import Progress, silent
 from .qdq import export_qdq
 from .quantise import Precision, QuantiseOptions, calibrate, quantise, read_precision
 from .samples import DEFAULT_PREPROCESS, Preprocess, synthetic_samples
-from .schedule.search import LANES, decide
+from .schedule.search import LANES
 from .simulation.timed_choice import count_best
+from .spectral import decide_with_spectra
 
 if TYPE_CHECKING:
     import onnx
@@ -50,6 +51,7 @@ def compile_model(
     budget: float = WHOLE,
     host_ops: str = "auto",
     preprocess: Preprocess = DEFAULT_PREPROCESS,
+    circulant_fft: str = "never",
     fifo_sizing: bool = True,
     measured_costs: str | Path | None = None,
     progress: Progress = silent,
@@ -71,6 +73,8 @@ def compile_model(
         host_ops: nodes at the start and the end of the model that run on the host: "auto" for what only it can do and
             what costs it nothing, "none", or names of nodes or operators with commas between.
         preprocess: how sample files become model inputs.
+        circulant_fft: computes layers with circulant weights by spectra, which rounds (spectral.py): "never", "allow"
+            where the cost model finds it faster or cheaper, or "always" where a layer can be.
         fifo_sizing: sizes FIFOs by the timed C-simulation, which needs a C++ compiler.
         measured_costs: file of depths, intervals and resource factors from vendor reports (`intarsia
             import-reports`); the schedule takes them instead of the assumed ones.
@@ -105,7 +109,7 @@ def compile_model(
     name = Path(model).stem if isinstance(model, str | Path) else graph.name
     costs = measured.costs if measured else ASSUMED
     with using(costs):
-        decision = decide(graph, room, schedule, lanes)
+        graph, decision, fft_notes = decide_with_spectra(graph, room, schedule, lanes, circulant_fft)
         if fifo_sizing:
             counted = count_best(graph, decision.found, identifier(name), target)
             decision = replace(decision, chosen=counted.evaluation)
@@ -132,6 +136,7 @@ def compile_model(
             *imported.notes,
             *circulant_notes(imported.model, float_graph),
             *form_notes(graph, decision.chosen.schedule),
+            *fft_notes,
             *samples.notes,
             *decision.notes,
             *_cost_notes(measured, target),

@@ -10,12 +10,14 @@
 //   fft    (circulant_fft.hpp)     products in the frequency domain, rounded
 //
 // A form transforms a block of inputs when its word arrives; the patch keeps it transformed, for all passes.
-// It accumulates transformed products over the patch and turns them back once, at its end.
+// It accumulates transformed products over the patch and turns them back once, at its end: all blocks of
+// outputs at once, or in kSteps parts one after the other, while the next pass goes on, with as many times
+// less hardware for the way back. A patch then has at least kSteps words.
 //
-// Config: kOutputs, kLanes, kBlock, kPatchWords (longest patch), kWeightEntries, form, input_t, weight_t,
+// Config: kOutputs, kLanes, kBlock, kSteps, kPatchWords (longest patch), kWeightEntries, form, input_t, weight_t,
 // sum_t, row(phase). Weights: entry (address of the task + fold * words + word) holds, for every block of
 // outputs, a row in a memory of its own: for every block of lanes, a column. Cycles: iterations = pixels *
-// folds * words, II = 1.
+// folds * words, and kSteps - 1 more; II = 1.
 #pragma once
 
 #include "circulant_direct.hpp"
@@ -46,6 +48,7 @@ void circulant(int phase, stream<vec<typename Config::input_t, Config::kLanes>>&
     constexpr int kBlock = Config::kBlock;
     static_assert(Config::kLanes % kBlock == 0, "a word must hold whole blocks");
     static_assert(Config::kOutputs % kBlock == 0, "a pass must make whole blocks");
+    static_assert(Config::kOutputs / kBlock % Config::kSteps == 0, "a pass must be cut into equal parts");
     constexpr int kRows = Config::kOutputs / kBlock;
     constexpr int kColumns = Config::kLanes / kBlock;
     using operand_t = typename form::operand_t;
@@ -55,57 +58,82 @@ void circulant(int phase, stream<vec<typename Config::input_t, Config::kLanes>>&
 #pragma HLS AGGREGATE variable = patch compact = bit
     vec<total_t, kRows * form::kTotals> total;
 #pragma HLS ARRAY_PARTITION variable = total.data type = complete
+    constexpr int kPart = kRows / Config::kSteps;      // blocks of outputs that are turned back at once
+    vec<total_t, kRows * form::kTotals> left;          // of the pass before, what is not turned back yet
+    vec<typename Config::sum_t, Config::kOutputs> sum;  // what is
+#pragma HLS ARRAY_PARTITION variable = left.data type = complete
+#pragma HLS ARRAY_PARTITION variable = sum.data type = complete
+    int steps = 0;      // that are left
+    bool last = false;  // the pass before was the last one of its patch
     int word = 0;
     int fold = 0;
     int address = row.weights;
 Circulant:
-    for (int i = 0; i < row.iterations; ++i) {
+    for (int i = 0; i < row.iterations + Config::kSteps - 1; ++i) {
 #pragma HLS PIPELINE II = 1 style = flp
         INTARSIA_ITERATION;
-        vec<operand_t, kColumns * form::kOperands> x;
-        if (fold == 0) {
-            vec<typename Config::input_t, Config::kLanes> raw = patches.read();
-            for (int v = 0; v < Config::kLanes; ++v) {
+        if (i < row.iterations) {
+            vec<operand_t, kColumns * form::kOperands> x;
+            if (fold == 0) {
+                vec<typename Config::input_t, Config::kLanes> raw = patches.read();
+                for (int v = 0; v < Config::kLanes; ++v) {
 #pragma HLS UNROLL
-                if (word >= row.full && v >= row.lanes) raw[v] = 0;
+                    if (word >= row.full && v >= row.lanes) raw[v] = 0;
+                }
+                for (int column = 0; column < kColumns; ++column) {
+#pragma HLS UNROLL
+                    form::transform(raw.data + column * kBlock, x.data + column * form::kOperands);
+                }
+                patch[word] = x;
+            } else {
+                x = patch[word];
             }
-            for (int column = 0; column < kColumns; ++column) {
-#pragma HLS UNROLL
-                form::transform(raw.data + column * kBlock, x.data + column * form::kOperands);
-            }
-            patch[word] = x;
-        } else {
-            x = patch[word];
-        }
-        for (int j = 0; j < kRows; ++j) {
-#pragma HLS UNROLL
-            for (int t = 0; t < form::kTotals; ++t) {
-#pragma HLS UNROLL
-                if (word == 0) total[j * form::kTotals + t] = 0;
-            }
-            const vec<typename Config::weight_t, Config::kLanes>& weight = weights[address][j];
-            for (int column = 0; column < kColumns; ++column) {
-#pragma HLS UNROLL
-                form::multiply(x.data + column * form::kOperands, weight.data + column * kBlock,
-                               total.data + j * form::kTotals);
-            }
-        }
-        ++address;
-        if (++word == row.words) {
-            vec<typename Config::sum_t, Config::kOutputs> sum;
             for (int j = 0; j < kRows; ++j) {
 #pragma HLS UNROLL
-                form::finish(total.data + j * form::kTotals, sum.data + j * kBlock);
-            }
-            for (int p = 0; p < Config::kOutputs; ++p) {
+                const vec<typename Config::weight_t, Config::kLanes> weight = weights[address][j];
+                for (int t = 0; t < form::kTotals; ++t) {
 #pragma HLS UNROLL
-                if (fold == row.folds - 1 && p >= row.outputs) sum[p] = 0;
+                    if (word == 0) total[j * form::kTotals + t] = 0;
+                }
+                for (int column = 0; column < kColumns; ++column) {
+#pragma HLS UNROLL
+                    form::multiply(x.data + column * form::kOperands, weight.data + column * kBlock,
+                                   total.data + j * form::kTotals);
+                }
             }
-            sums.write(sum);
-            word = 0;
-            if (++fold == row.folds) {
-                fold = 0;
-                address = row.weights;
+            ++address;
+            if (++word == row.words) {
+                left = total;
+                steps = Config::kSteps;
+                last = fold == row.folds - 1;
+                word = 0;
+                if (++fold == row.folds) {
+                    fold = 0;
+                    address = row.weights;
+                }
+            }
+        }
+        if (steps > 0) {
+            for (int p = 0; p < Config::kOutputs - kPart * kBlock; ++p) {
+#pragma HLS UNROLL
+                sum[p] = sum[p + kPart * kBlock];
+            }
+            for (int j = 0; j < kPart; ++j) {
+#pragma HLS UNROLL
+                form::finish(left.data + j * form::kTotals,
+                             sum.data + Config::kOutputs - (kPart - j) * kBlock);
+            }
+            for (int t = 0; t < (kRows - kPart) * form::kTotals; ++t) {
+#pragma HLS UNROLL
+                left[t] = left[t + kPart * form::kTotals];
+            }
+            if (--steps == 0) {
+                vec<typename Config::sum_t, Config::kOutputs> made = sum;
+                for (int p = 0; p < Config::kOutputs; ++p) {
+#pragma HLS UNROLL
+                    if (last && p >= row.outputs) made[p] = 0;
+                }
+                sums.write(made);
             }
         }
     }

@@ -1,10 +1,14 @@
 // circulant_direct: a circulant block as a matrix of rotated columns, which costs wires only.
 #pragma once
 
+#include "dot.hpp"
+#include "vec.hpp"
+
 namespace intarsia {
 
-/// A form of circulant.hpp: element (a, b) of a block is column[(a - b) mod kBlock].
-template <int kBlock, class Input, class Weight, class Sum>
+/// A form of circulant.hpp: element (a, b) of a block is column[(a - b) mod kBlock]. kPaired: two products per
+/// DSP.
+template <int kBlock, bool kPaired, class Input, class Weight, class Sum>
 struct circulant_direct {
     using operand_t = Input;
     using total_t = Sum;
@@ -21,14 +25,24 @@ struct circulant_direct {
 
     static void multiply(const Input* x, const Weight* column, Sum* total) {
 #pragma HLS INLINE
+        vec<Input, kBlock> inputs;
+        vec<Weight, kBlock * kBlock> rotated;
+#pragma HLS ARRAY_PARTITION variable = inputs.data type = complete
+#pragma HLS ARRAY_PARTITION variable = rotated.data type = complete
         for (int a = 0; a < kBlock; ++a) {
 #pragma HLS UNROLL
-            Sum products = 0;
+            inputs[a] = x[a];
             for (int b = 0; b < kBlock; ++b) {
 #pragma HLS UNROLL
-                products += Sum(x[b] * column[(a - b) & (kBlock - 1)]);
+                rotated[a * kBlock + b] = column[(a - b) & (kBlock - 1)];
             }
-            total[a] += products;
+        }
+        vec<Sum, kBlock> products;
+#pragma HLS ARRAY_PARTITION variable = products.data type = complete
+        dot<kPaired>::products(inputs, rotated, products);
+        for (int a = 0; a < kBlock; ++a) {
+#pragma HLS UNROLL
+            total[a] += products[a];
         }
     }
 

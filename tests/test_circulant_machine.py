@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
+from importlib.resources import as_file, files
+from pathlib import Path
+
 import numpy as np
 import pytest
-from graphs import Layer, chain, conv, dense, quantised
+from graphs import Layer, chain, conv, dense, quantised, stress_inputs
 from machines import assert_equals_golden, pure_schedule
 from test_circulant import circulant_graph
 
+import intarsia
+from intarsia import golden
 from intarsia.board import load_board
 from intarsia.circulant import expand, project
 from intarsia.circulant_exact import multiplications
+from intarsia.compress import compress_model
+from intarsia.errors import IntarsiaError
 from intarsia.machine.circulant_form import allowed_forms
 from intarsia.machine.mac_unit import MacHardware
 from intarsia.machine.machine import Machine
 from intarsia.machine.unit_kinds import build_hardware
+from intarsia.ops.conv import Conv
+from intarsia.ops.dense import Dense
+from intarsia.ops.spectral import SPECTRAL
 from intarsia.quantise import QuantiseOptions
+from intarsia.schedule.plan import ScheduleError
 from intarsia.schedule.pure import sequential
 from intarsia.schedule.search import decide
+from intarsia.spectral import decide_with_spectra, spectral
 from intarsia.task_graph import TaskGraph
+from intarsia.verify.edge import Edge, Verdict
+from intarsia.verify.run import run
 
 
 def circulant(layer: Layer, block: int, positions: int) -> Layer:
@@ -139,3 +154,88 @@ def test_the_chosen_schedule_has_fewer_multipliers_or_cycles() -> None:
     assert chosen.resources.dsp < dense_choice.resources.dsp
     machine = assert_equals_golden(graph, chosen.schedule)
     assert "circulant" in arrays(machine)
+
+
+def spectral_graph(block: int, bits: int = 8) -> TaskGraph:
+    """Convolutions with stride and padding, an image flattened, rows of a matrix; all with spectra."""
+    r = np.random.default_rng(block)
+    layers = [
+        circulant(conv(r, block, 20, kernel=(3, 3), stride=(2, 1), pads=(1, 0, 1, 1)), block, 9),
+        circulant(conv(r, 20, 2 * block, kernel=(1, 1)), block, 1),
+        circulant(dense(r, 2 * block * 30, 18), block, 30),
+        circulant(dense(r, 18, 17), block, 1),
+    ]
+    graph, notes = spectral(quantised(chain((block, 9, 7), layers), QuantiseOptions(bits, bits)))
+    assert not notes
+    assert all(isinstance(task.operator, SPECTRAL) for task in graph.tasks)
+    return graph
+
+
+@pytest.mark.parametrize(("block", "bits"), [(8, 8), (16, 8), (8, 16)])
+@pytest.mark.parametrize("kind", ["dataflow", "sequential"])
+def test_spectra_give_the_golden_in_every_bit(block: int, bits: int, kind: str) -> None:
+    graph = spectral_graph(block, bits)
+    machine = assert_equals_golden(graph, pure_schedule(graph, kind, 16, 32))
+    assert set(arrays(machine)) == {"circulant"}
+    assert "circulant_fft" in str(machine.configs)
+
+
+@pytest.mark.parametrize(("block", "bits"), [(8, 8), (16, 8), (8, 16)])
+def test_spectra_differ_from_the_exact_layer_by_their_bound_at_most(block: int, bits: int) -> None:
+    """Task by task for the same inputs, on stress inputs. What occurs is far less than what could."""
+    graph = spectral_graph(block, bits)
+    inputs = stress_inputs(graph)
+    trace = golden.run(graph, inputs)
+    for task in graph.tasks:
+        bound = task.operator.tolerance(task.values)
+        kind = Conv if isinstance(task.operator, Conv) else Dense
+        plain = {f.name: getattr(task.operator, f.name) for f in fields(kind)}
+        exact = replace(task, operator=kind(**plain))
+        other = golden.run_task(
+            graph.with_tasks(tuple(exact if one is task else one for one in graph.tasks)),
+            exact,
+            [trace[name] for name in task.inputs],
+        )
+        largest = np.abs(other - trace[task.output]).max()
+        assert 1 <= largest <= min(bound, bits // 8)
+
+
+def test_what_cannot_be_computed_by_spectra_says_why() -> None:
+    r = np.random.default_rng(0)
+    layers = [circulant(dense(r, 32, 32), 4, 1), circulant(dense(r, 32, 32), 8, 1), dense(r, 32, 16)]
+    graph, notes = spectral(quantised(chain((32,), layers)))
+    assert [isinstance(task.operator, SPECTRAL) for task in graph.tasks] == [False, True, False]
+    (note,) = notes
+    assert "blocks of 4" in note
+    found = decide(graph, load_board("kv260")).chosen
+    assert_equals_golden(graph, found.schedule)
+    with pytest.raises(ScheduleError, match="words of as many"):
+        decide(graph, load_board("kv260"), lanes=(4,))
+
+
+def test_a_project_with_spectra_is_verified(tmp_path: Path) -> None:
+    """Within the proven bounds of the QDQ model, and the golden's integers in the C-simulation."""
+    with as_file(files("intarsia.demo") / "lenet5.onnx") as path:
+        model = compress_model(path, 8, allow_untuned=True).model
+    design = intarsia.compile(model, circulant_fft="always", schedule="dataflow", fifo_sizing=False)
+    assert any("fc1, fc2 are computed by spectra" in note for note in design.notes)
+    report = run(design.write(tmp_path / "project"), board="none")
+    assert report.passed
+    verdicts = {layer.name: layer.edges[Edge.LOWERING].verdict for layer in report.layers}
+    assert verdicts["conv2"] is Verdict.PASS
+    assert {verdicts["fc1"], verdicts["fc2"]} <= {Verdict.WARN, Verdict.PASS}
+    bounded = [layer.edges[Edge.LOWERING].isolated for layer in report.layers if layer.name in ("fc1", "fc2")]
+    assert max(one.max_lsb for one in bounded if one) == 1
+
+
+def test_spectra_are_taken_only_where_they_win() -> None:
+    board = load_board("kv260")
+    plain = quantised(circulant_graph(8))
+    made, decision, notes = decide_with_spectra(plain, board, "auto", (16,), "allow")
+    assert "exact" in notes[0]
+    other = decide(spectral(plain)[0], board, "auto", (16,)).chosen
+    assert decision.chosen.rank <= other.rank
+    assert (made is plain) == (decision.chosen.rank < other.rank)
+    assert decide_with_spectra(plain, board, "auto", (16,), "never")[0] is plain
+    with pytest.raises(IntarsiaError, match="never, allow or always, not 'often'"):
+        decide_with_spectra(plain, board, "auto", (16,), "often")

@@ -117,6 +117,7 @@ def test_compile_passes_its_options(compiled: Calls, tmp_path: Path) -> None:
         "--activation-bits", 16, "--clock-mhz", 150, "--input-scale", 1, "--fit", "error", "--calibration", "c.npz",
         "--per-tensor", "--precision", "bits.toml", "--no-fifo-sizing", "--lanes", 8, "--budget", 50,
         "--host-ops", "none",
+        "--circulant-fft", "allow",
     )  # fmt: skip
     assert code == 0
     assert "SUMMARY" in out
@@ -136,6 +137,7 @@ def test_compile_passes_its_options(compiled: Calls, tmp_path: Path) -> None:
             "lanes": [8],
             "budget": 50.0,
             "host_ops": "none",
+            "circulant_fft": "allow",
             "preprocess": Preprocess(1.0, "error"),
             "fifo_sizing": False,
             "measured_costs": None,

@@ -20,6 +20,7 @@ from intarsia.ops.constant import ConstantTensor
 from intarsia.ops.depthwise_conv import DepthwiseConv
 from intarsia.ops.function import Function
 from intarsia.ops.matmul import MatMul
+from intarsia.ops.spectral import SpectralConv, SpectralDense
 from intarsia.passes import short_names
 from intarsia.passes.fuse_clamp import clamped
 
@@ -211,7 +212,8 @@ def test_two_clamps_are_one(first: tuple, second: tuple, x: float) -> None:
 def test_operators_have_hardware_or_say_where_they_may_be() -> None:
     for operator in OPERATORS:
         made_otherwise = issubclass(
-            operator, Combine | ConstantTensor | Function | DepthwiseConv | MatMul
+            operator,
+            Combine | ConstantTensor | Function | DepthwiseConv | MatMul | SpectralConv | SpectralDense,
         )  # of other operators
         assert operator.onnx_types or made_otherwise
         assert bool(operator.transient) == (operator.work is Operator.work)

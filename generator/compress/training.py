@@ -42,8 +42,8 @@ class Recipe:
     seed: int = 0
     gradual: bool = False
     shift: int = 0
-    distil: float = 0.0
-    average: float = 0.0
+    distil: float = 0.7
+    average: float = 0.995
 
     def __post_init__(self) -> None:
         for option, value in (("epochs", self.epochs), ("batch-size", self.batch)):

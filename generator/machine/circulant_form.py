@@ -1,4 +1,4 @@
-"""How a mac unit multiplies by circulant weights: the process that takes the place of mac, its weights and its cost."""
+"""Which form of circulant blocks a mac unit takes: the process that takes the place of mac, and its rows."""
 
 from __future__ import annotations
 
@@ -6,27 +6,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import ClassVar
 
-from ..circulant import expand, first_columns, task_block
-from ..circulant_exact import LARGEST, additions, multiplications, total_bound
-from ..fixed_point import Integers
-from ..operator import Array
+from ..accumulator_bound import WIDEST
+from ..circulant import task_block
+from ..circulant_exact import LARGEST, total_bound
+from ..circulant_fft import Precision, Widths
+from ..ops.spectral import SPECTRAL
+from ..schedule.plan import ScheduleError
 from ..task_graph import Task, TaskGraph
 from ..work import MacWork
-from .machine import Constant
-from .pack import pack_weights
+from .circulant_forms import DENSE, DIRECT, EXACT, CirculantForm, DirectForm, ExactForm, FftForm
 from .rows import MacRow, Row
 from .window import PatchPlan, Way
-
-DENSE, DIRECT, EXACT = "dense", "direct", "exact"
-
-LUTS_OF_A_DSP = 100
-"""What a DSP is worth in LUTs: about their ratio on the supported parts."""
-
-_WIDEST = 62
-"""Bits of the widest accumulator."""
 
 _allowed: ContextVar[tuple[str, ...]] = ContextVar("circulant_forms", default=(DENSE, DIRECT, EXACT))
 
@@ -57,88 +50,27 @@ class CirculantRow(Row):
     outputs: int = 0
 
 
-@dataclass(frozen=True)
-class CirculantForm:
-    """Circulant blocks of `block` channels on a unit of `outputs` x `lanes` channels.
-
-    Attributes:
-        name: DIRECT, whose columns are rotated into K * K products, or EXACT, of X(K) products.
-        block: K.
-        input_bits: of the activations.
-        weight_bits: of the weights.
-        total_bits: of an accumulator.
-    """
-
-    name: str
-    block: int
-    input_bits: int
-    weight_bits: int
-    total_bits: int
-
-    def multipliers(self, outputs: int, lanes: int) -> int:
-        """Multipliers of the array."""
-        blocks = outputs // self.block * (lanes // self.block)
-        return blocks * (self.block**2 if self.name == DIRECT else multiplications(self.block))
-
-    def luts(self, outputs: int, lanes: int) -> int:
-        """Adders, a LUT for every bit of each."""
-        rows, across = outputs // self.block, lanes // self.block
-        if self.name == DIRECT:
-            return 10 * self.multipliers(outputs, lanes)
-        before, after = additions(self.block)
-        growth = self.block.bit_length() - 1
-        into = across * before * (self.input_bits + growth) + rows * across * before * (
-            self.weight_bits + growth
-        )
-        return into + (self.multipliers(outputs, lanes) + rows * after) * self.total_bits
-
-    def operand_bits(self, lanes: int) -> int:
-        """Bits of a word of the patch that the array keeps."""
-        if self.name == DIRECT:
-            return lanes * self.input_bits
-        growth = self.block.bit_length() - 1
-        return lanes // self.block * multiplications(self.block) * (self.input_bits + growth)
-
-    def constants(self) -> tuple[Constant, ...]:
-        """What the config of the array holds beyond that of mac."""
-        growth = self.block.bit_length() - 1
-        if self.name == DIRECT:
-            form = f"circulant_direct<{self.block}, input_t, weight_t, sum_t>"
-        else:
-            form = (
-                f"circulant_exact<{self.block}, input_t, integer<{self.input_bits + growth}>, weight_t, "
-                f"integer<{self.weight_bits + growth}>, integer<{self.total_bits}>, sum_t>"
-            )
-        return (
-            Constant("kBlock", str(self.block), "channels of a circulant block"),
-            Constant("form", form, is_type=True),
-        )
-
-    def pack(self, by_position: Array, way: Way, lanes: int, outputs: int) -> Integers:
-        """Weight entries of a task: of every block its first column.
-
-        Args:
-            by_position: (output channels, positions, input channels), raw.
-            way: how the window orders a patch.
-            lanes: elements per word.
-            outputs: output channels per entry.
-        """
-        weight = by_position.transpose(0, 2, 1)
-        columns = first_columns(weight, self.block)
-        assert columns is not None, "chosen for circulant weights only"
-        rows, across = columns.shape[:2]
-        whole = expand(columns, rows * self.block, across * self.block).transpose(0, 2, 1)
-        entries = pack_weights(whole, way, lanes, outputs)
-        blocks = entries.reshape(
-            len(entries), outputs // self.block, self.block, lanes // self.block, self.block
-        )
-        return blocks[..., 0].transpose(0, 1, 3, 2).reshape(len(entries), -1)
-
-
 @lru_cache(maxsize=4096)
 def block_of(graph: TaskGraph, task: Task) -> int:
     """Size of the circulant blocks of a task's weights; 1 for dense ones."""
     return task_block(graph, task)
+
+
+@lru_cache(maxsize=1024)
+def spectral_widths(graph: TaskGraph, task: Task) -> Widths:
+    """Range and error analysis of a task that is computed by spectra."""
+    assert isinstance(task.operator, SPECTRAL)
+    source = graph.input_tensors(task)[0]
+    return task.operator.widths(task.values, max(source.number.magnitude, -source.number.minimum), source)
+
+
+def engine_of_blocks(graph: TaskGraph, task: Task) -> str:
+    """Name of an engine for tasks with blocks like this one's; empty for dense weights."""
+    operator = task.operator
+    if isinstance(operator, SPECTRAL):
+        return f"fft{operator.block}_{operator.guard}"
+    block = block_of(graph, task)
+    return f"circulant{block}" if block > 1 else ""
 
 
 def choose_form(
@@ -152,30 +84,79 @@ def choose_form(
 ) -> CirculantForm | None:
     """The cheaper form for a unit of these tasks, in DSPs and LUTs; None if it has to be dense.
 
-    All weights have to be circulant, in blocks of one size that divides words and passes. Every form has the same cycles
-    and the same weights, K times fewer than a dense unit.
+    All weights have to be circulant, in blocks of one size that divides words and passes. Every form has the same
+    cycles. Tasks that are computed by spectra (ops/spectral.py) take `fft` and nothing else.
+
+    Raises:
+        ScheduleError: the unit cannot run its spectral tasks.
     """
+    if any(isinstance(task.operator, SPECTRAL) for task in tasks):
+        return _fft(graph, tasks, works, plans, outputs, lanes)
+    return min(
+        possible_forms(graph, tasks, works, plans, outputs, lanes, sum_bits),
+        key=lambda form: form.cost(outputs, lanes),
+        default=None,
+    )
+
+
+def possible_forms(
+    graph: TaskGraph,
+    tasks: Sequence[Task],
+    works: Sequence[MacWork],
+    plans: Sequence[PatchPlan],
+    outputs: int,
+    lanes: int,
+    sum_bits: int,
+) -> list[CirculantForm]:
+    """The exact forms that a unit of these tasks can take, of those allowed."""
     sizes = {block_of(graph, task) for task in tasks}
     if len(sizes) != 1 or (block := sizes.pop()) == 1 or lanes % block or outputs % block:
-        return None
+        return []
     if any(_whole_words(work, plan, block) is None for work, plan in zip(works, plans, strict=True)):
-        return None
+        return []
     operands = [graph.input_tensors(task)[0].number for task in tasks]
     if any(number.zero for number in operands):
-        return None
+        return []
     input_bits = max(number.bits for number in operands)
     weight_bits = max(task.parameters["weight"].number.bits for task in tasks)
-    forms = [CirculantForm(DIRECT, block, input_bits, weight_bits, sum_bits)]
+    forms: list[CirculantForm] = [DirectForm(block, input_bits, weight_bits)]
     if block <= LARGEST:
         terms = max(plan.words for plan in plans) * (lanes // block)
         bound = total_bound(block, 1 << (input_bits - 1), 1 << (weight_bits - 1), terms).bit_length() + 1
-        if bound <= _WIDEST:
-            forms.append(CirculantForm(EXACT, block, input_bits, weight_bits, max(sum_bits, bound)))
+        if bound <= WIDEST:
+            forms.append(ExactForm(block, input_bits, weight_bits, max(sum_bits, bound)))
+    return [form for form in forms if form.name in _allowed.get()]
 
-    def cost(form: CirculantForm) -> int:
-        return LUTS_OF_A_DSP * form.multipliers(outputs, lanes) + form.luts(outputs, lanes)
 
-    return min((form for form in forms if form.name in _allowed.get()), key=cost, default=None)
+def _fft(
+    graph: TaskGraph,
+    tasks: Sequence[Task],
+    works: Sequence[MacWork],
+    plans: Sequence[PatchPlan],
+    outputs: int,
+    lanes: int,
+) -> FftForm:
+    """The form of a unit whose tasks are all computed by spectra."""
+    operators = [task.operator for task in tasks]
+    spectral = [operator for operator in operators if isinstance(operator, SPECTRAL)]
+    kinds = {(operator.block, operator.guard) for operator in spectral}
+    if len(kinds) > 1 or len(spectral) < len(tasks):
+        raise ScheduleError("layers computed by spectra need engines of their own, by size of block")
+    block, guard = kinds.pop()
+    if lanes % block or outputs % block:
+        raise ScheduleError(f"spectra of {block} need words and passes of whole blocks")
+    if any(_whole_words(work, plan, block) is None for work, plan in zip(works, plans, strict=True)):
+        raise ScheduleError(f"words of {lanes} elements hold no whole blocks of {block}")
+    inputs = [graph.input_tensors(task)[0] for task in tasks]
+    found = [spectral_widths(graph, task) for task in tasks]
+    return FftForm(
+        block,
+        max(tensor.number.bits for tensor in inputs),
+        max(task.parameters["weight"].number.bits for task in tasks),
+        Precision.of(block, guard),
+        reduce(lambda left, right: left.joined(right), found),
+        min(plan.words for plan in plans),
+    )
 
 
 def circulant_row(

@@ -13,7 +13,8 @@ from ..schedule.plan import ScheduleError, Unit, Weights
 from ..task_graph import Task, TaskGraph
 from ..work import MacWork
 from .builder import CHAIN_DEPTH, Builder
-from .circulant_form import CirculantForm, CirculantRow, choose_form, circulant_row
+from .circulant_form import CirculantRow, choose_form, circulant_row, possible_forms
+from .circulant_forms import CirculantForm
 from .hardware import Stage, words_of
 from .identifiers import camel_case
 from .machine import Constant
@@ -108,7 +109,7 @@ class MacHardware:
                 Constant("weight_t", f"integer<{self.weight_bits}>", is_type=True),
                 Constant("factor_t", self._factor, "what is multiplied with an input", is_type=True),
                 self.post.sum_type,
-                *(() if form is None else form.constants()),
+                *(() if form is None else form.constants(self.unit.outputs)),
             ),
         )
 
@@ -161,7 +162,7 @@ class MacHardware:
     @property
     def weight_bytes(self) -> int:
         """Bytes of a weight in weights.bin."""
-        return 1 if self.weight_bits <= 8 else 2
+        return 1 if self.weight_bits <= 8 else 2 if self.weight_bits <= 16 else 4
 
     def loaded_bytes(self, phase: int) -> int:
         """Bytes of the weights of a phase."""
@@ -188,17 +189,26 @@ class MacHardware:
         row = self.macs[index]
         work = _work(self.graph, self.runs[index].task)
         loads = work.batches * row.loads
+        steps = self.form.steps(self.unit.outputs) - 1 if self.form else 0
         return [
             *self.window.stage(index),
             Stage(
                 self.process,
-                row.iterations,
+                row.iterations + steps,
                 work.pixels * row.words + loads,
-                row.loads + row.words,
-                (row.folds - 1) * row.words + 1,
+                row.loads + row.words + steps,
+                (row.folds - 1) * row.words + 1 + steps,
             ),
             self.post.stage(index, work.pixels * row.folds),
         ]
+
+    def other_forms(self) -> list[CirculantForm]:
+        """The exact forms that its tasks allow."""
+        tasks = [run.task for run in self.runs]
+        works = [_work(self.graph, task) for task in tasks]
+        return possible_forms(
+            self.graph, tasks, works, self.window.patches, self.unit.outputs, self.lanes, self.post.sum_bits
+        )
 
     def paired(self, element_bits: int) -> bool:
         """True if two products share a DSP (hls_kernels/dot.hpp)."""
@@ -214,10 +224,11 @@ class MacHardware:
         """A DSP for one or two multipliers; adders, and what packs and parts pairs (25 LUTs), in LUTs."""
         form, outputs = self.form, self.unit.outputs
         kept_bits = lanes * element_bits if form is None else form.operand_bits(lanes)
-        pairs = self.multipliers // 2 if form is None and self.paired(element_bits) else 0
+        dense = dense_dsps(outputs, lanes, element_bits, self.weight_bits)
+        pairs = self.multipliers - dense
         width, entries, memories = self.weight_memory
         own = Resources(
-            dsp=self.multipliers - pairs,
+            dsp=dense if form is None else form.dsps(outputs, lanes),
             bram18=memories * bram18(width, entries)
             + self.unit.outputs * bram18(lanes * element_bits, self.operand_entries)
             + bram18(kept_bits, self.patch_words),
@@ -231,6 +242,12 @@ class MacHardware:
 def products_per_dsp(element_bits: int, weight_bits: int) -> int:
     """Products with a common input that one DSP makes, of the families that boards have: all multiply 25 x 18 bits."""
     return 2 if element_bits <= 8 and weight_bits <= 8 else 1
+
+
+def dense_dsps(outputs: int, lanes: int, element_bits: int, weight_bits: int) -> int:
+    """DSPs of an array of so many outputs and lanes for dense weights."""
+    count = outputs * lanes
+    return count // 2 if products_per_dsp(element_bits, weight_bits) == 2 and outputs % 2 == 0 else count
 
 
 def mac_steps(outputs: int, channels: int, lanes: int) -> tuple[int, int]:
@@ -288,6 +305,7 @@ def build_mac(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, wei
             macs.append(MacRow(products, folds, plan.words, 0 if streamed else entries))
             entries = max(entries, own) if streamed else entries + own
     post = size_post(graph, runs, made, steps, unit.outputs, lanes)
+    form = choose_form(graph, tasks, works, window.patches, unit.outputs, lanes, post.sum_bits)
     return MacHardware(
         graph=graph,
         unit=unit,
@@ -297,13 +315,15 @@ def build_mac(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, wei
         macs=tuple(macs),
         post=post,
         weight_entries=entries,
-        weight_bits=max(
+        weight_bits=form.stored_bits
+        if form
+        else max(
             (task.parameters[r].number.bits for task in tasks for r in task.operator.weight_roles), default=8
         ),
         operand_entries=operand_entries,
         lanes=lanes,
         copies=2 if weights is Weights.PREFETCHED else 1,
-        form=choose_form(graph, tasks, works, window.patches, unit.outputs, lanes, post.sum_bits),
+        form=form,
     )
 
 

@@ -19,6 +19,7 @@ from .max_pool import MaxPool
 from .move import Move
 from .reshape import Reshape
 from .softmax import Softmax
+from .spectral import SpectralConv, SpectralDense
 from .transpose import Transpose
 from .with_constant import WithConstant
 
@@ -43,6 +44,9 @@ OPERATORS: tuple[type[Operator], ...] = (
     LogSoftmax,
     LayerNormalization,
     RMSNormalization,
+    # Put in by the compiler (spectral.py)
+    SpectralConv,
+    SpectralDense,
     # Removed by passes
     Affine,
     Clamp,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..machine.circulant_form import block_of
+from ..machine.circulant_form import engine_of_blocks
 from ..machine.unit_kinds import kind_of, rank, unit_for
 from ..machine.window import plan_patches
 from ..machine.wiring import read_problem, reads_of
@@ -48,8 +48,8 @@ def sequential(graph: TaskGraph, lanes: int, outputs: int, entries: int = 0, apa
     for bundle in bundles(graph):
         task = bundle.task
         name = kind_of(graph, task).name
-        if apart and (block := block_of(graph, task)) > 1:
-            name = f"circulant{block}"
+        if apart:
+            name = engine_of_blocks(graph, task) or name
         units[name] = unit_for(graph, task, name, outputs)
         shares = (
             _shares(graph, task, lanes, outputs, entries) if entries and units[name].is_engine else [None]

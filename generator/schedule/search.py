@@ -12,6 +12,7 @@ from ..machine.circulant_form import block_of
 from ..machine.mac_unit import mac_steps, products_per_dsp
 from ..machine.resources import BRAM18_BITS, URAM_BITS
 from ..machine.window import plan_patches
+from ..ops.spectral import SPECTRAL
 from ..task_graph import Parameter, TaskGraph
 from ..work import MacWork
 from .advice import what_would_fit
@@ -96,6 +97,9 @@ def decide(
         raise ScheduleError(
             f"words of {min(lanes)} elements are too wide for more than 8 bits: at most {_most_lanes(graph)} (--lanes)"
         )
+    spectra = max((_spectra(graph, task.name) for task in graph.tasks), default=1)
+    if not (choices := [count for count in choices if count % spectra == 0]):
+        raise ScheduleError(f"spectra of {spectra} channels need words of as many elements (--lanes)")
     costs = {} if costs is None else costs
     found: dict[str, Evaluation | None] = {}
     impossible: dict[str, str] = {}
@@ -193,8 +197,13 @@ def _sequentials(
     blocks = {block_of(graph, graph.task(name)) for name in _mac_works(graph)}
     most = int(multipliers * max(map(_gain, blocks), default=1.0))
     ways = (False, True) if len(blocks) > 1 else (False,)
+    spectra = max((_spectra(graph, task.name) for task in graph.tasks), default=1)
+    if spectra > 1:
+        ways = (True,)
     for lanes in choices:
         for outputs in _output_choices(lanes, widest):
+            if outputs % spectra:
+                continue
             if lanes * outputs <= max(most, lanes) and _fits_word(graph, lanes, outputs):
                 for apart in ways:
                     tried = list(
@@ -203,6 +212,12 @@ def _sequentials(
                     yield from tried
                     if not tried[0].fits:
                         yield from _streamed(graph, board, lanes, outputs, apart)
+
+
+def _spectra(graph: TaskGraph, name: str) -> int:
+    """Channels of the spectra by which a task is computed; 1 for all other tasks."""
+    operator = graph.task(name).operator
+    return operator.block if isinstance(operator, SPECTRAL) else 1
 
 
 def _gain(block: int) -> float:
@@ -246,7 +261,7 @@ def _dataflows(
             name: [
                 (_trips(work, lanes, outputs), outputs)
                 for outputs in _output_choices(lanes, work.outputs)
-                if _fits_word(graph, lanes, outputs)
+                if _fits_word(graph, lanes, outputs) and outputs % _spectra(graph, name) == 0
             ]
             for name, work in works.items()
         }
@@ -280,6 +295,8 @@ def _mixed(
     macs = _mac_works(graph)
     if len(macs) < 2 or not _weights_fit(graph, board):
         return
+    if any(_spectra(graph, name) > 1 for name in macs):
+        return  # those need engines of their own, and a mixed schedule shares all of its engines
     widest = max(work.outputs for work in macs.values())
     for lanes in choices:
         enough, most = (count // lanes for count in multipliers)
