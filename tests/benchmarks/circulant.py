@@ -80,7 +80,7 @@ def fully_connected(block: int, size: int, layers: int, bits: int, rows: int = 1
 def counted(graph: TaskGraph, schedule: Schedule, board: Board) -> int:
     """Cycles of a sample, counted by the timed C-simulation with FIFOs that cost none."""
     machine = lower(graph, schedule, "bench")
-    simulation = TimedSimulation(machine, dram_words_per_cycle(board, machine.word_bytes))
+    simulation = TimedSimulation(machine, dram_words_per_cycle(board, machine.weight_bytes))
     return sum(size_fifos(simulation)[1])
 
 
