@@ -26,6 +26,7 @@ from .prequantised import Unpacked, is_prequantised, unpack, with_steps
 from .task_graph import Task, TaskGraph, Tensor
 
 _OF_SIGNALS = ("Conv", "MaxPool", "AveragePool", "GlobalMaxPool", "GlobalAveragePool", "BatchNormalization")
+_MOVING = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose")
 _BY_ELEMENT = ("Add", "Sub", "Mul", "Div", "Max", "Min", "Relu", "Clip")
 
 
@@ -177,8 +178,14 @@ def _task_graph(
 
 
 def _input_axis(name: str, shapes: dict[str, tuple[int, ...]], nodes: list[NodeProto]) -> int:
-    """Axis of an input's channels: that of a signal if a convolution or pool reads it, directly or element by element."""
+    """Axis of an input's channels.
+
+    Axis 1 of an image, and of a signal if a convolution or pool reads it, directly or element by element. Else the last one,
+    also of four axes or more that only products of computed matrices read, directly or moved: rows of words, not of elements.
+    """
     axis = channel_axis(len(shapes[name]))
+    if len(shapes[name]) > 3:
+        return len(shapes[name]) - 1 if _is_of_matrices(name, nodes) else axis
     if len(shapes[name]) != 3:
         return axis
     read = {name}
@@ -189,6 +196,22 @@ def _input_axis(name: str, shapes: dict[str, tuple[int, ...]], nodes: list[NodeP
             if node.op_type in _BY_ELEMENT:
                 read.add(node.output[0])
     return axis
+
+
+def _is_of_matrices(name: str, nodes: list[NodeProto]) -> bool:
+    """Whether only products of computed matrices read a tensor, directly or after moves."""
+    made = {result for node in nodes for result in node.output}
+    read, products = {name}, 0
+    for node in nodes:
+        if read.isdisjoint(node.input):
+            continue
+        if node.op_type in _MOVING:
+            read.add(node.output[0])
+        elif node.op_type == "MatMul" and all(one in made or one == name for one in node.input):
+            products += 1
+        else:
+            return False
+    return products > 0
 
 
 def _view(

@@ -96,6 +96,12 @@ def _copies(nodes: Iterable[NodeProto]) -> tuple[NodeProto, ...]:
     return tuple(NodeProto.FromString(node.SerializeToString()) for node in nodes)
 
 
+def not_of_floats(graph: onnx.GraphProto) -> frozenset[str]:
+    """Names of the nodes that only the host can run because of the types of their tensors; types must be known."""
+    known = _Graph(graph, frozenset())
+    return frozenset(node.name for node in graph.node if known.odd_type(node))
+
+
 class _Graph:
     """Who makes and reads what; nodes go by the name of their first result."""
 
@@ -132,6 +138,7 @@ class _Graph:
         return ""
 
     def only_host(self, node: NodeProto) -> bool:
+        """Whether the hardware cannot do it."""
         return node.output[0] in self.without_hardware or bool(self.odd_type(node))
 
     def start(self) -> set[str]:

@@ -23,8 +23,8 @@ REPLACED = {"Concat": "The sum of its parts, padded.", "Split": "A Slice for eac
 """ONNX operators that become others here, and what they become."""
 
 
-def apply(model: onnx.ModelProto) -> None:
-    """Replaces the nodes in place.
+def apply(model: onnx.ModelProto, kept: frozenset[str]) -> None:
+    """Replaces the nodes in place, but for those of the names `kept`.
 
     Raises:
         IntarsiaError: the parts of a Split or Concat are not known.
@@ -33,6 +33,8 @@ def apply(model: onnx.ModelProto) -> None:
     nodes: list[NodeProto] = []
     for node in model.graph.node:
         match node.op_type:
+            case _ if node.name in kept:
+                nodes.append(node)
             case "Split":
                 nodes += lowering.split(node, nodes)
             case "Concat":

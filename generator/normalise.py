@@ -15,6 +15,7 @@ from .batch import set_batch
 from .decomposed_norm import norm_members
 from .errors import IntarsiaError
 from .float32 import to_float32
+from .host_split import not_of_floats
 from .node_order import name_nodes, sort_nodes
 from .simplify import (
     drop_unused_inputs,
@@ -73,15 +74,16 @@ def normalise(model: onnx.ModelProto) -> tuple[str, ...]:
         )
         raise IntarsiaError(f"{error}{hint}") from error
     remove_identities(model.graph)
-    decompose.apply(model)  # before all others, which lower what it makes further
-    for lower in (lower_reductions.apply, lower_operands.apply):
-        lower(model, norm_members(model.graph))
-        constant_folding.infer_shapes(model)
-    remove_identities(model.graph)
-    lower_nodes.apply(model)
     remove_dead_nodes(model.graph)
     if gone := nodes - len(model.graph.node):
         notes.append(f"{gone} of {nodes} nodes were constant or did nothing, and were folded")
+    decompose.apply(model)  # before all others, which lower what it makes further
+    for lower in (lower_reductions.apply, lower_operands.apply):
+        lower(model, norm_members(model.graph) | not_of_floats(model.graph))
+        constant_folding.infer_shapes(model)
+    remove_identities(model.graph)
+    lower_nodes.apply(model, not_of_floats(model.graph))
+    remove_dead_nodes(model.graph)
     notes += reshape_inputs(model.graph)
     notes += drop_unused_inputs(model.graph)
     constant_folding.infer_shapes(model)

@@ -313,6 +313,17 @@ def test_flatten_at_the_end_is_left_to_the_host() -> None:
     assert passes.run(imported.graph).outputs == ("a",)
 
 
+def test_channels_of_inputs_that_only_products_of_matrices_read() -> None:
+    nodes = [
+        node("Transpose", ["x"], "a", perm=[0, 2, 1, 3]),
+        node("Transpose", ["x"], "b", perm=[0, 2, 3, 1]),
+        node("MatMul", ["a", "b"], "y"),
+    ]
+    assert check(make_model(nodes, (1, 5, 2, 6))).tensors["x"].channel_axis == 3
+    moved = [node("Transpose", ["x"], "a", perm=[0, 1, 3, 2]), node("Conv", ["a", "w"], "y")]
+    assert check(make_model(moved, IMAGE, {"w": W})).tensors["x"].channel_axis == 1
+
+
 def test_identities_are_removed_and_output_names_kept() -> None:
     nodes = [
         node("Identity", ["x"], "i"),

@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx_models import make_model, node, random
 
 import intarsia
+from intarsia import golden, passes
 from intarsia.boards.host_part import HostPart, HostPartError
 from intarsia.errors import IntarsiaError
 from intarsia.frontend import import_model
@@ -212,7 +213,6 @@ else:
 
 @pytest.mark.parametrize("hidden", [False, True])
 def test_driver(project: Path, tmp_path: Path, hidden: bool) -> None:
-    from intarsia import golden
     from intarsia.graph_file import load_graph
 
     deploy = project / "deploy"
@@ -252,3 +252,33 @@ def test_a_part_says_what_does_not_fit() -> None:
             part.run(values)
     with pytest.raises(HostPartError, match=r"ONNX Runtime cannot run the host's part"):
         HostPart(b"nothing")
+
+
+def test_integer_masks_and_several_inputs() -> None:
+    """Masks are computed on the host whatever their nodes become in hardware, and arrive as reals."""
+    nodes = [
+        node("Gather", ["words", "x"], "e"),
+        node("Equal", ["x", "zero"], "empty"),
+        node("Unsqueeze", ["empty", "axis"], "rows"),
+        node("Where", ["rows", "low", "nought"], "bias"),
+        node("Concat", ["x", "x"], "twice", axis=1),
+        node("ReduceMax", ["twice"], "most", axes=[1], keepdims=1),
+        node("Cast", ["most"], "m", to=TensorProto.FLOAT),
+        node("Unsqueeze", ["m", "axis"], "factor"),
+        node("MatMul", ["e", "w1"], "h"),
+        node("Transpose", ["h"], "t", perm=[0, 2, 1]),
+        node("MatMul", ["h", "t"], "scores"),
+        node("Add", ["scores", "bias"], "masked"),
+        node("Mul", ["masked", "factor"], "y"),
+    ]
+    constants = TABLES | WEIGHTS | {"zero": 0, "axis": [1], "low": np.float32(-9), "nought": np.float32(0)}
+    model = make_model(nodes, (1, LENGTH), constants, elements=TensorProto.INT64)
+    model.graph.output[0].type.tensor_type.elem_type = TensorProto.FLOAT
+    ids = np.random.default_rng(3).integers(0, WORDS, (4, 1, LENGTH))
+    whole = HostPart(model.SerializeToString()).run({"x": ids})["y"]
+    imported = import_model(model)
+    assert imported.host_before
+    made = HostPart(imported.host_before.SerializeToString()).run({"x": ids})
+    assert set(made) == set(imported.graph.inputs) == {"e", "bias", "factor"}
+    found = golden.run_float(passes.run(imported.graph), made)["y"]
+    np.testing.assert_allclose(found, whole, rtol=1e-4, atol=1e-4)
