@@ -143,6 +143,10 @@ def compile_command(
             "names of nodes or operators with commas between."
         ),
     ] = "auto",
+    dense: Annotated[
+        Path | None,
+        typer.Option(help="The model before `intarsia compress`: `verify` then shows what compression cost."),
+    ] = None,
     circulant_fft: Annotated[
         Spectra, typer.Option(help="Compute circulant layers by spectra, which rounds.")
     ] = Spectra.NEVER,
@@ -202,6 +206,7 @@ def compile_command(
             "budget": budget,
             "host_ops": host_ops,
             "circulant_fft": circulant_fft.value,
+            "dense": dense,
             "preprocess": Preprocess(Preprocess.scale if input_scale is None else input_scale, fit.value),
         }
     _require_free(output, force)

@@ -12,6 +12,7 @@ from intarsia.boards.host_part import HostPart
 from . import host_samples, passes
 from .board import WHOLE, Board, at_clock, load_board, part_of
 from .circulant_report import form_notes
+from .compress.before import before_compression
 from .compress.metadata import notes as circulant_notes
 from .cost import ASSUMED, using
 from .cost_file import MeasuredCosts, read_costs
@@ -52,6 +53,7 @@ def compile_model(
     host_ops: str = "auto",
     preprocess: Preprocess = DEFAULT_PREPROCESS,
     circulant_fft: str = "never",
+    dense: str | Path | onnx.ModelProto | None = None,
     fifo_sizing: bool = True,
     measured_costs: str | Path | None = None,
     progress: Progress = silent,
@@ -75,6 +77,7 @@ def compile_model(
         preprocess: how sample files become model inputs.
         circulant_fft: computes layers with circulant weights by spectra, which rounds (spectral.py): "never", "allow"
             where the cost model finds it faster or cheaper, or "always" where a layer can be.
+        dense: the model before `intarsia compress`, which `verify` then compares with the compressed one.
         fifo_sizing: sizes FIFOs by the timed C-simulation, which needs a C++ compiler.
         measured_costs: file of depths, intervals and resource factors from vendor reports (`intarsia
             import-reports`); the schedule takes them instead of the assumed ones.
@@ -143,6 +146,9 @@ def compile_model(
         ),
         costs=costs,
         timings=timings,
+        dense_model=None
+        if dense is None
+        else add_moved_tensors(before_compression(model, dense), float_graph),
     )
 
 

@@ -51,6 +51,7 @@ class Design:
         host_before: the model's first nodes, if they run on the host: from its own inputs to the graph's.
         host_after: its last nodes, if they run on the host: from the graph's outputs to its own.
         costs: what the schedule takes kernels and units to cost.
+        dense_model: for a compressed model, the float model before, whose tensors have the same names; None if not given.
         timings: what the timed C-simulation saw, with the FIFO depths of the machine; None if it was not run.
     """
 
@@ -71,6 +72,7 @@ class Design:
     host_after: onnx.ModelProto | None = None
     costs: Costs = ASSUMED
     timings: tuple[PhaseTiming, ...] | None = None
+    dense_model: onnx.ModelProto | None = None
 
     @property
     def name(self) -> str:

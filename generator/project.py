@@ -68,6 +68,7 @@ def project_files(design: Design) -> dict[str, bytes]:
         "weights.bin": machine.weights,
         "quantised.onnx": design.quantised_model.SerializeToString(),
         "float.onnx": design.float_model.SerializeToString(),
+        **({} if design.dense_model is None else {"dense.onnx": design.dense_model.SerializeToString()}),
         "golden.npz": graph_bytes(design.graph),
         "samples.npz": samples_bytes({**design.samples, **design.own_samples}),
         "design.json": design.to_json().encode(),

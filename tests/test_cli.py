@@ -138,6 +138,7 @@ def test_compile_passes_its_options(compiled: Calls, tmp_path: Path) -> None:
             "budget": 50.0,
             "host_ops": "none",
             "circulant_fft": "allow",
+            "dense": None,
             "preprocess": Preprocess(1.0, "error"),
             "fifo_sizing": False,
             "measured_costs": None,

@@ -25,6 +25,8 @@ class ScoreError(IntarsiaError):
 class Accuracy:
     """Number of labelled samples, and the sum of scores per world; None if a world took no part.
 
+    `dense` is the float model before compression.
+
     For top-1 and top-5 a score is 0 or 1. Sums are exact, so that merging does not depend on how samples were batched.
     """
 
@@ -33,6 +35,7 @@ class Accuracy:
     quantised: Fraction | int | None = None
     accelerator: Fraction | int | None = None
     metric: str = TOP_1
+    dense: Fraction | int | None = None
 
     def merge(self, other: Accuracy) -> Accuracy:
         """The sums over both sets of samples."""
@@ -42,6 +45,7 @@ class Accuracy:
             _add(self.quantised, other.quantised),
             _add(self.accelerator, other.accelerator),
             self.metric if self.samples else other.metric,
+            _add(self.dense, other.dense),
         )
 
     def share(self, right: Fraction | int | None) -> float | None:

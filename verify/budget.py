@@ -37,6 +37,17 @@ class Budget:
     layer_sqnr_db: float = 20.0
     layers: Mapping[str, float] = field(default_factory=dict)
 
+    def judge_compression(self, accuracy: Accuracy) -> tuple[Verdict, str] | None:
+        """Verdict on the compressed model; None if its accuracy, or that of the dense one, is not known."""
+        dense, real = accuracy.share(accuracy.dense), accuracy.share(accuracy.float_model)
+        if dense is None or real is None:
+            return None
+        text = f"accuracy {100 * dense:.2f}% dense -> {100 * real:.2f}% compressed"
+        lost = (accuracy.dense or 0) - (accuracy.float_model or 0)
+        if lost > max(1, self.accuracy_drop * accuracy.samples):
+            return Verdict.FAIL, f"{text}: drops by more than {100 * self.accuracy_drop:g} points"
+        return Verdict.PASS, text
+
     def judge_accuracy(self, accuracy: Accuracy) -> tuple[Verdict, str] | None:
         """Verdict on the graph's output; None if the accuracy is not known."""
         real, quantised = accuracy.share(accuracy.float_model), accuracy.share(accuracy.quantised)

@@ -10,7 +10,7 @@ from intarsia.task_graph import TaskGraph
 
 from .accuracy import TOP_1, Accuracy, Scorer
 from .budget import Budget
-from .edge import Edge, Verdict
+from .edge import Verdict
 from .examine import examine
 from .findings import Batch, Evidence, Findings
 from .layer import layers
@@ -65,9 +65,9 @@ def judge(
         for edge in worlds.edges
         if any(by_tensor[name].edges[edge].verdict is Verdict.UNOBSERVED for name in graph.outputs)
     ]
-    if Edge.QUANTISATION in unobserved and not findings.samples:
-        unobserved.remove(Edge.QUANTISATION)
-        notes = (*notes, "no real samples were given: the quantisation edge was not judged")
+    for edge in [edge for edge in unobserved if edge.statistical and not findings.samples]:
+        unobserved.remove(edge)
+        notes = (*notes, f"no real samples were given: the {edge} edge was not judged")
     if guesses(findings.accuracy, prod(graph.tensors[graph.outputs[0]].shape)):
         notes = (*notes, _GUESSES)
     return Report(

@@ -8,6 +8,8 @@ from enum import StrEnum
 class Edge(StrEnum):
     """A step between two neighbouring worlds, in chain order; the first that fails names the class of the bug."""
 
+    COMPRESSION = "compression"
+    """Dense float model ~ compressed one: statistical; judged by accuracy, where there are labels."""
     QUANTISATION = "quantisation"
     """Float model ~ quantised model: statistical, judged against a budget."""
     LOWERING = "lowering"
@@ -16,6 +18,11 @@ class Edge(StrEnum):
     """Golden == C-simulation: exact."""
     DEPLOYMENT = "deployment"
     """C-simulation == board: exact."""
+
+    @property
+    def statistical(self) -> bool:
+        """True if both worlds need not have the same integers."""
+        return self in (Edge.COMPRESSION, Edge.QUANTISATION)
 
 
 class Mode(StrEnum):

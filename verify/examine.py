@@ -33,12 +33,12 @@ def examine(graph: TaskGraph, worlds: Worlds, batch: Batch, scorer: Scorer | Non
     traces: Traces = {
         world: _known_only(graph, runner.trace(dict(batch.raw)))
         for world, runner in worlds.runners.items()
-        if world is not World.FLOAT
+        if world not in (World.DENSE, World.FLOAT)
     }
     comparisons: dict[Check, Comparison] = {}
     evidence: dict[tuple[Edge, int], Evidence] = {}
     for edge, (reference, tested) in worlds.edges.items():
-        if edge is Edge.QUANTISATION:
+        if edge.statistical:
             continue
         expected, got = traces[reference], traces[tested]
         trial = expected if edge is Edge.LOWERING else got
@@ -155,6 +155,8 @@ def _statistics(
         name: saturation(tensor, graph.tensors[name].number) for name, tensor in traces[World.GOLDEN].items()
     }
     real: Mapping[str, Array] = {}
+    dense: Mapping[str, Array] = {}
+    lost: dict[str, Fidelity] = {}
     comparisons: dict[Check, Comparison] = {}
     close: dict[tuple[str, Mode], Fidelity] = {}
     if worlds.float_model is not None and batch.real is not None:
@@ -172,14 +174,18 @@ def _statistics(
                 comparisons[check] = compare(rounded[name], image[name], batch.first_sample)
             if name in isolated:
                 close[name, Mode.ISOLATED] = fidelity(value, number.dequantise(isolated[name]))
+    if worlds.dense is not None and batch.real is not None:
+        dense = _known_only(graph, worlds.dense.trace(dict(batch.real)))
+        lost = {name: fidelity(value, real[name]) for name, value in dense.items() if name in real}
     return Findings(
         comparisons=comparisons,
         fidelity=close,
+        compression=lost,
         saturation=rails,
-        accuracy=_accuracy(graph, worlds, traces, real, batch, scorer or top(1), metric),
+        accuracy=_accuracy(graph, worlds, traces, (dense, real), batch, scorer or top(1), metric),
         top5=Accuracy(metric=TOP_5)
         if scorer
-        else _accuracy(graph, worlds, traces, real, batch, top(5), TOP_5),
+        else _accuracy(graph, worlds, traces, (dense, real), batch, top(5), TOP_5),
     )
 
 
@@ -187,12 +193,15 @@ def _accuracy(
     graph: TaskGraph,
     worlds: Worlds,
     traces: Traces,
-    real: Mapping[str, Array],
+    floats: tuple[Mapping[str, Array], Mapping[str, Array]],
     batch: Batch,
     scorer: Scorer,
     metric: str,
 ) -> Accuracy:
-    """Sum of scores per world, from its real outputs; None for a world that does not show them."""
+    """Sum of scores per world, from its real outputs; None for a world that does not show them.
+
+    `floats` are the tensors of the dense and of the compiled float model.
+    """
     labels = batch.labels
     if labels is None:
         return Accuracy(metric=metric)
@@ -209,4 +218,12 @@ def _accuracy(
         numbers = {name: graph.tensors[name].number for name in graph.outputs if name in trace}
         return score({name: number.dequantise(trace[name]) for name, number in numbers.items()})
 
-    return Accuracy(len(labels), score(real), integers(worlds.image), integers(worlds.accelerator), metric)
+    dense, real = floats
+    return Accuracy(
+        len(labels),
+        score(real),
+        integers(worlds.image),
+        integers(worlds.accelerator),
+        metric,
+        score(dense),
+    )

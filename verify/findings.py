@@ -72,6 +72,7 @@ class Findings:
     stress: int = 0
     comparisons: Mapping[Check, Comparison] = field(default_factory=dict)
     fidelity: Mapping[tuple[str, Mode], Fidelity] = field(default_factory=dict)
+    compression: Mapping[str, Fidelity] = field(default_factory=dict)
     saturation: Mapping[str, Saturation] = field(default_factory=dict)
     accuracy: Accuracy = field(default_factory=Accuracy)
     top5: Accuracy = field(default_factory=lambda: Accuracy(metric=TOP_5))
@@ -88,6 +89,7 @@ class Findings:
             self.stress + other.stress,
             comparisons,
             _join(self.fidelity, other.fidelity, Fidelity.merge),
+            _join(self.compression, other.compression, Fidelity.merge),
             _join(self.saturation, other.saturation, Saturation.merge),
             self.accuracy.merge(other.accuracy),
             self.top5.merge(other.top5),

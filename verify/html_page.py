@@ -146,7 +146,7 @@ def _edges_into(report: Report, number: int) -> Cell | None:
         verdict, text = Verdict.FAIL, f"{bad} of {seen} differ"
     elif edge in report.unobserved or not seen:
         verdict, text = Verdict.UNOBSERVED, "not observed"
-    elif edge is Edge.QUANTISATION:
+    elif edge.statistical:
         warned = counts.get(Verdict.WARN, 0)
         verdict, text = (Verdict.WARN, f"{warned} weak") if warned else (Verdict.PASS, "within budget")
     else:
@@ -200,7 +200,7 @@ def _row(report: Report, number: int, layer: Layer, culprit: bool) -> Row:
             for edge, result in layer.edges.items()
             if result.cumulative is not None
             and not result.cumulative.problem
-            and (edge is Edge.QUANTISATION or not result.cumulative.equal)
+            and (edge.statistical or not result.cumulative.equal)
         ),
         pictures=_pictures(report, layer, 2 if culprit else 1),
         differences=_differences(layer),
@@ -226,9 +226,9 @@ def _style(verdict: Verdict) -> str:
 
 def _cell(edge: Edge, result: EdgeResult) -> Cell:
     text = str(result.verdict)
-    if edge is not Edge.QUANTISATION and result.verdict is Verdict.PASS:
+    if not edge.statistical and result.verdict is Verdict.PASS:
         text = "equal"
-    elif edge is not Edge.QUANTISATION and result.cumulative and result.verdict.bad:
+    elif not edge.statistical and result.cumulative and result.verdict.bad:
         share = percent(100 - result.cumulative.similarity)
         text = f"{share}%" if result.verdict is Verdict.FAIL else f"{share}% inherited"
     return Cell(
@@ -241,7 +241,7 @@ def _histogram(report: Report, edge: Edge, comparison: Comparison) -> Histogram:
     bars = []
     for place, (bucket, count) in enumerate(zip(BUCKETS, comparison.histogram, strict=True)):
         height = max(1, round(BAR_HEIGHT * math.log1p(count) / math.log1p(tallest))) if count else 0
-        style = "equal" if bucket == 0 else "noise" if edge is Edge.QUANTISATION else "off"
+        style = "equal" if bucket == 0 else "noise" if edge.statistical else "off"
         bars.append(Bar(place * 11, BAR_HEIGHT - height, height, style, f"{_bucket(bucket)} LSB: {count:,}"))
     expected, got = (report.worlds[end] for end in report.edges[edge])
     caption = f"{comparison.similarity:.2f}% equal, max {comparison.max_lsb} LSB, mean {comparison.mean_lsb:+.3f} LSB"
@@ -262,7 +262,7 @@ def _differences(layer: Layer) -> tuple[str, ...]:
     """The first and the worst element of each exact edge where the layer differs."""
     lines = []
     for edge, result in layer.edges.items():
-        if edge is Edge.QUANTISATION or result.cumulative is None:
+        if edge.statistical or result.cumulative is None:
             continue
         for what, one in (("first", result.cumulative.first), ("worst", result.cumulative.worst)):
             if one is not None:

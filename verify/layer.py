@@ -49,7 +49,7 @@ class Layer:
     @property
     def exact(self) -> tuple[Comparison, ...]:
         """Cumulative comparisons at the exact edges."""
-        results = (result.cumulative for edge, result in self.edges.items() if edge is not Edge.QUANTISATION)
+        results = (result.cumulative for edge, result in self.edges.items() if not edge.statistical)
         return tuple(comparison for comparison in results if comparison is not None)
 
     @property
@@ -85,6 +85,8 @@ def layers(graph: TaskGraph, edges: Iterable[Edge], findings: Findings, budget: 
 def _results(graph: TaskGraph, edge: Edge, findings: Findings, budget: Budget) -> dict[str, EdgeResult]:
     """Every tensor at one edge, in order."""
     names = (*graph.inputs, *(task.output for task in graph.tasks))
+    if edge is Edge.COMPRESSION:
+        return {name: _compressed(graph, name, findings, budget) for name in names}
     if edge is Edge.QUANTISATION:
         return {name: _statistical(graph, name, findings, budget) for name in names}
     results = {name: _exact(edge, name, findings) for name in names}
@@ -162,6 +164,19 @@ def _tolerate(graph: TaskGraph, results: dict[str, EdgeResult]) -> dict[str, Edg
         name: replace(result, verdict=Verdict.WARN, reason=reasons[result.verdict])
         for name, result in bad.items()
     }
+
+
+def _compressed(graph: TaskGraph, tensor: str, findings: Findings, budget: Budget) -> EdgeResult:
+    """By accuracy, for a graph output with labels; all else is told and not judged.
+
+    Fine-tuning moves the values of layers, and a good compressed model may have other ones everywhere.
+    """
+    fidelity = findings.compression.get(tensor)
+    if fidelity is None:
+        return EdgeResult(Verdict.UNOBSERVED)
+    judged = budget.judge_compression(findings.accuracy) if tensor in graph.outputs else None
+    verdict, reason = judged or (Verdict.PASS, f"SQNR {fidelity.sqnr_db:.1f} dB")
+    return EdgeResult(verdict, reason=reason)
 
 
 def _statistical(graph: TaskGraph, tensor: str, findings: Findings, budget: Budget) -> EdgeResult:

@@ -50,7 +50,7 @@ class Divergence:
         ]
         if self.inputs_match is False and self.mode is Mode.ISOLATED:
             inputs = "inputs differ too, but the layer is wrong for those it got"
-        details = [self.reason, inputs if self.edge is not Edge.QUANTISATION else "", self.sample_name]
+        details = [self.reason, inputs if not self.edge.statistical else "", self.sample_name]
         return "; ".join([text, *filter(None, details)])
 
 
@@ -64,11 +64,15 @@ def localise(graph: TaskGraph, worlds: Worlds, rows: Sequence[Layer]) -> tuple[D
     first that differs.
     """
     found = (
-        _statistical(worlds, rows) if edge is Edge.QUANTISATION else _exact(graph, worlds, rows, edge)
+        _compression(worlds, rows)
+        if edge is Edge.COMPRESSION
+        else _statistical(worlds, rows)
+        if edge is Edge.QUANTISATION
+        else _exact(graph, worlds, rows, edge)
         for edge in worlds.edges
     )
     divergences = [divergence for divergence in found if divergence]
-    order = (Edge.LOWERING, Edge.QUANTISATION, Edge.MAPPING, Edge.DEPLOYMENT)
+    order = (Edge.COMPRESSION, Edge.LOWERING, Edge.QUANTISATION, Edge.MAPPING, Edge.DEPLOYMENT)
     return tuple(sorted(divergences, key=lambda one: order.index(one.edge)))
 
 
@@ -97,6 +101,25 @@ def _exact(graph: TaskGraph, worlds: Worlds, rows: Sequence[Layer], edge: Edge) 
         got=first.got if first else None,
         through=_unobserved_before(graph, rows, edge, row),
         reason=shown.problem or (f"{got_world} is right for the inputs it got" if inherited else ""),
+    )
+
+
+def _compression(worlds: Worlds, rows: Sequence[Layer]) -> Divergence | None:
+    """The output, if compression cost more accuracy than the budget allows."""
+    failed = next((row for row in rows if row.edges[Edge.COMPRESSION].verdict is Verdict.FAIL), None)
+    if failed is None:
+        return None
+    expected_world, got_world = (_short(worlds.names, world) for world in worlds.edges[Edge.COMPRESSION])
+    reason = failed.edges[Edge.COMPRESSION].reason
+    return Divergence(
+        Edge.COMPRESSION,
+        failed.name,
+        failed.tensor.name,
+        Mode.CUMULATIVE,
+        expected_world,
+        got_world,
+        None,
+        reason=reason,
     )
 
 

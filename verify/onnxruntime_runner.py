@@ -106,6 +106,12 @@ class FloatRunner:
         return self._session.run(inputs)
 
 
+class DenseRunner(FloatRunner):
+    """The float model before its weights were made circulant."""
+
+    name = "dense model"
+
+
 class QuantisedRunner:
     """The QDQ model: raw integers, fetched behind its QuantizeLinear nodes."""
 

@@ -119,6 +119,7 @@ def _accuracy(accuracy: Accuracy) -> dict[str, Any]:
     return {
         "metric": accuracy.metric,
         "samples": accuracy.samples,
+        **({} if accuracy.dense is None else {"dense": accuracy.share(accuracy.dense)}),
         "float": accuracy.share(accuracy.float_model),
         "quantised": accuracy.share(accuracy.quantised),
         "accelerator": accuracy.share(accuracy.accelerator),

@@ -27,7 +27,7 @@ from .csim_runner import CsimRunner, SimulationError
 from .edge import Edge
 from .golden_runner import GoldenRunner
 from .hardware_runner import HardwareRunner
-from .onnxruntime_runner import FloatRunner, QuantisedRunner
+from .onnxruntime_runner import DenseRunner, FloatRunner, QuantisedRunner
 from .plugin import PLACES, GuardedRunner, RunnerError, load_runner
 from .project_files import changed_files, read_json, require_project
 from .recorded_runner import RecordedRunner, RecordingRunner
@@ -210,8 +210,10 @@ def open_worlds(
         launch = min(LAUNCH_TIMEOUT_S, limit)
         runner = BoardRunner(project, csim.library, board, timeout_s=limit, launch_timeout_s=launch)
         target = stack.enter_context(runner)
+    dense = project / "dense.onnx"
     return Worlds(
         golden=GoldenRunner(graph),
+        dense=DenseRunner(dense, graph) if dense.is_file() else None,
         float_model=FloatRunner(project / "float.onnx", graph),
         quantised=QuantisedRunner(project / "quantised.onnx", graph),
         csim=HardwareRunner(csim, graph),

@@ -21,6 +21,7 @@ MISMATCHES = 5
 WIDE = 100
 """Columns of a terminal that takes edges and verdicts unabridged."""
 SHORT_EDGES = {
+    Edge.COMPRESSION: "compr",
     Edge.QUANTISATION: "quant",
     Edge.LOWERING: "lower",
     Edge.MAPPING: "map",
@@ -99,6 +100,7 @@ def accuracy_text(report: Report) -> str:
 
 def _accuracy(accuracy: Accuracy) -> str:
     worlds = (
+        ("dense", accuracy.dense),
         ("float", accuracy.float_model),
         ("quantised", accuracy.quantised),
         ("accelerator", accuracy.accelerator),
@@ -111,7 +113,7 @@ def _accuracy(accuracy: Accuracy) -> str:
 
 def verdict_text(edge: Edge, result: EdgeResult, comparison: Comparison | None) -> str:
     """The verdict with its reason in a few words."""
-    if edge is Edge.QUANTISATION or comparison is None or not result.verdict.bad:
+    if edge.statistical or comparison is None or not result.verdict.bad:
         return result.reason or str(result.verdict)
     if comparison.problem:
         return f"{result.verdict}: {comparison.problem}"

@@ -15,6 +15,7 @@ EMULATED_BOARD = "emulated board"
 class World(StrEnum):
     """A place where the model runs, in chain order."""
 
+    DENSE = "dense"
     FLOAT = "float"
     QUANTISED = "quantised"
     GOLDEN = "golden"
@@ -26,10 +27,11 @@ class World(StrEnum):
 class Worlds:
     """The worlds of one verification; None where a world does not take part.
 
-    `emulated` is true if the board is an emulated one: it is then called so wherever its results appear.
+    `dense` is the float model before compression, `float_model` the one that was compiled. `emulated` is true if the board is an emulated one: it is then called so wherever its results appear.
     """
 
     golden: Runner
+    dense: Runner | None = None
     float_model: Runner | None = None
     quantised: Runner | None = None
     csim: Runner | None = None
@@ -40,6 +42,7 @@ class Worlds:
     def runners(self) -> Mapping[World, Runner]:
         """The runners that take part, in chain order."""
         runners = {
+            World.DENSE: self.dense,
             World.FLOAT: self.float_model,
             World.QUANTISED: self.quantised,
             World.GOLDEN: self.golden,
@@ -70,6 +73,7 @@ class Worlds:
     def edges(self) -> Mapping[Edge, tuple[World, World]]:
         """The edges that can be checked, in order: (reference, world under test)."""
         edges = {
+            Edge.COMPRESSION: (World.DENSE, World.FLOAT),
             Edge.QUANTISATION: (World.FLOAT, self.image),
             Edge.LOWERING: (World.QUANTISED, World.GOLDEN),
             Edge.MAPPING: (World.GOLDEN, World.CSIM),
