@@ -89,6 +89,7 @@ class AveragePool(Operator):
     def to_qdq(self, builder: QdqBuilder, task: Task, graph: TaskGraph) -> str:
         """One ONNX AveragePool."""
         shape = graph.input_tensors(task)[0].shape
-        geometry = onnx_geometry(shape, self.kernel, self.stride, self.pads, self.dilation)
+        dilation = None if self.dilation == (1, 1) else self.dilation  # not all of ONNX Runtime knows it
+        geometry = onnx_geometry(shape, self.kernel, self.stride, self.pads, dilation)
         operands = [builder.activation(task.inputs[0])]
         return builder.node("AveragePool", operands, **geometry, count_include_pad=1)
