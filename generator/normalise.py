@@ -10,7 +10,15 @@ import onnx
 import onnx.inliner
 from onnx import TensorProto
 
-from . import constant_folding, decompose, lower_nodes, lower_operands, lower_reductions, onnx_checks
+from . import (
+    constant_folding,
+    decompose,
+    lower_nodes,
+    lower_operands,
+    lower_reductions,
+    onnx_checks,
+    sample_axis,
+)
 from .batch import set_batch
 from .decomposed_norm import norm_members
 from .errors import IntarsiaError
@@ -61,6 +69,7 @@ def normalise(model: onnx.ModelProto) -> tuple[str, ...]:
     if converted := to_float32(model):
         notes.append(f"{converted} became float32")
     decompose.require_batch_first(model.graph)
+    notes += take_whole_inputs(model)
     if (batch := set_batch(model.graph)) > 1:
         notes.append(f"the batch size of {batch} was dropped: the accelerator takes one sample at a time")
     nodes = len(model.graph.node)
@@ -88,6 +97,24 @@ def normalise(model: onnx.ModelProto) -> tuple[str, ...]:
     notes += drop_unused_inputs(model.graph)
     constant_folding.infer_shapes(model)
     return tuple(notes)
+
+
+def take_whole_inputs(model: onnx.ModelProto) -> list[str]:
+    """Where axis 0 of the inputs is no batch, the whole of them is one sample; returns remarks for the report."""
+    shapes = [[d.dim_value for d in value.type.tensor_type.shape.dim] for value in model.graph.input]
+    if all(len(shape) > 1 for shape in shapes) and {shape[0] for shape in shapes} in ({0}, {1}):
+        return []
+    whole = onnx.ModelProto()
+    whole.CopyFrom(model)
+    for value in whole.graph.input:
+        if value.type.tensor_type.shape.dim and not value.type.tensor_type.shape.dim[0].dim_value:
+            value.type.tensor_type.shape.dim[0].dim_value = 1
+    constant_folding.fold(whole, 1)
+    if sample_axis.has_batch(whole):
+        return []
+    note = sample_axis.add_sample_axis(whole)
+    model.CopyFrom(whole)
+    return [note]
 
 
 def drop_constant_inputs(model: onnx.ModelProto) -> None:

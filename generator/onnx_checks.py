@@ -111,10 +111,6 @@ def _check_shape(value: onnx.ValueInfoProto) -> None:
         + ", ".join(d.dim_param or (str(d.dim_value) if d.HasField("dim_value") else "?") for d in dimensions)
         + ")"
     )
-    if len(dimensions) < 2:
-        raise IntarsiaError(
-            f"graph input {value.name!r} has shape {shape}. Supported: two axes or more, the first one the batch"
-        )
     for axis, dimension in enumerate(dimensions):
         if axis > 0 and not dimension.HasField("dim_value"):
             fix = (

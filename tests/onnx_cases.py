@@ -1,0 +1,283 @@
+"""ONNX's own node tests, compiled and C-simulated at 16 bits, against the outputs that ONNX expects."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, numpy_helper
+
+from intarsia import passes
+from intarsia.board import load_board
+from intarsia.emit import emit_sources
+from intarsia.errors import IntarsiaError
+from intarsia.frontend import import_model
+from intarsia.machine.lower import lower
+from intarsia.manifest import manifest
+from intarsia.moved_tensors import add_moved_tensors
+from intarsia.quantise import QuantiseOptions, calibrate, quantise
+from intarsia.schedule.search import decide
+from intarsia.simulation.build import BuildError, build_sources
+from intarsia.task_graph import TaskGraph
+from intarsia.verify.csim_runner import CsimRunner
+
+ALL = 99
+OPERANDS: Mapping[str, int] = {
+    **dict.fromkeys(("Conv", "ConvTranspose", "Gemm", "BatchNormalization", "Attention"), 1),
+    **dict.fromkeys(("MatMul", "Add", "Sub", "Mul", "Max", "Min", "Concat", "Sum", "Mean"), ALL),
+    **dict.fromkeys(("MaxPool", "AveragePool", "GlobalMaxPool", "GlobalAveragePool"), 1),
+    **dict.fromkeys(("Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "HardSigmoid", "HardSwish", "Sigmoid"), 1),
+    **dict.fromkeys(("Tanh", "Softplus", "Mish", "Gelu", "Erf", "Swish", "Exp", "Sqrt", "Reciprocal"), 1),
+    **dict.fromkeys(("Div", "Pow", "Clip", "Softmax", "LogSoftmax", "ArgMax"), 1),
+    **dict.fromkeys(("LayerNormalization", "RMSNormalization", "InstanceNormalization"), 1),
+    **dict.fromkeys(("GroupNormalization", "LRN", "ReduceMean", "ReduceSum", "ReduceMax"), 1),
+    **dict.fromkeys(("Split", "Slice", "Pad", "Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze"), 1),
+    **dict.fromkeys(("Expand", "Tile", "Resize", "Upsample", "DepthToSpace", "SpaceToDepth"), 1),
+    **dict.fromkeys(("Gather", "Trilu", "Identity", "Dropout", "Cast"), 1),
+    "Attention": 3,  # queries, keys and values
+    "Where": ALL,
+}
+"""Operators of the issue of conformance: how many of their first inputs a model computes. The others are constants, as in models:
+weights, shapes, masks, bounds."""
+
+_REALS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
+_FOR_TRAINING = ("LayerNormalization",)
+"""Operators whose second and third output only training reads: the cases are run without."""
+_DRAWS = 16
+"""Random roundings of which the largest effect counts."""
+_BITS = 16
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a case: `passed`, `refused` with the error as reason, or `failed` with what is wrong."""
+
+    name: str
+    op: str
+    result: str
+    reason: str = ""
+
+    def as_json(self) -> dict[str, str]:
+        """Plain values."""
+        return asdict(self)
+
+
+def node_cases() -> list[Any]:
+    """ONNX's cases of one node of these operators, in order of their names; of Cast those between types of reals, which vanish."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # overflows that are part of cases of other operators
+        from onnx.backend.test.case.node import collect_testcases
+
+        cases = collect_testcases(None)
+    return sorted(filter(_is_ours, cases), key=lambda case: str(case.name))
+
+
+def _is_ours(case: Any) -> bool:
+    nodes = case.model.graph.node
+    if len(nodes) != 1 or nodes[0].op_type not in OPERANDS or case.name.endswith("_expanded"):
+        return False
+    values = (*case.model.graph.input, *case.model.graph.output)
+    return nodes[0].op_type != "Cast" or all(value.type.tensor_type.elem_type in _REALS for value in values)
+
+
+def run(case: Any) -> Outcome:
+    """Compiles and simulates a case and compares all its outputs."""
+    op = case.model.graph.node[0].op_type
+    try:
+        wrong = _differences(case)
+    except BuildError as error:
+        return Outcome(case.name, op, "failed", str(error))
+    except IntarsiaError as error:
+        return Outcome(case.name, op, "refused", str(error))
+    except Exception as error:  # noqa: BLE001  (of any kind: it is a failure of the case)
+        return Outcome(case.name, op, "failed", f"{type(error).__name__}: {error}")
+    return Outcome(case.name, op, "failed" if wrong else "passed", wrong)
+
+
+def _differences(case: Any) -> str:
+    """What is wrong with a case; empty if nothing is."""
+    model, values = with_constants(case)
+    outputs = {value.name for value in model.graph.output}
+    expected = {
+        value.name: array
+        for value, array in zip(case.model.graph.output, case.data_sets[0][1], strict=True)
+        if value.name in outputs
+    }
+    imported = import_model(model)
+    float_graph = passes.run(imported.graph)
+    float_model = add_moved_tensors(imported.model, float_graph)
+    arrays = {}
+    for name in imported.graph.inputs:
+        shape = imported.graph.tensors[name].shape
+        arrays[name] = values[name].astype(np.float32).reshape(-1, *shape)
+    graph = quantise(
+        float_graph,
+        calibrate(float_model, float_graph, arrays),
+        QuantiseOptions(weight_bits=_BITS, activation_bits=_BITS),
+    )
+    results = simulate(graph, arrays)
+    reference, allowed = tolerances(float_model, graph, arrays)
+    for name, found in results.items():
+        if name not in expected:
+            raise IntarsiaError(f"output {name!r} is left to the host")
+        wanted = np.asarray(expected[name], dtype=np.float64)
+        if found.size != wanted.size:
+            return f"output {name!r} has shape {found.shape}, not {wanted.shape}"
+        steps = (
+            (
+                "the C-simulation",
+                found,
+                "the float model",
+                reference[name],
+                np.full(wanted.size, allowed[name]),
+            ),
+            ("the float model", reference[name], "ONNX", wanted, case.atol + case.rtol * np.abs(wanted)),
+        )
+        for what, ours, whose, theirs, within in steps:
+            if wrong := _difference(ours.ravel(), theirs.ravel(), within.ravel()):
+                return f"output {name!r}: {what} differs from {whose}: {wrong}"
+    if missing := expected.keys() - results.keys():
+        return f"output {min(missing)!r} is not made"
+    return ""
+
+
+def _difference(found: Any, wanted: Any, within: Any) -> str:
+    """The element that is worst; empty if none is wrong."""
+    excess = np.abs(found - wanted) - within
+    if (excess <= 0).all():  # false also if something is NaN
+        return ""
+    worst = int(np.argmax(np.nan_to_num(excess, nan=np.inf)))
+    return f"element {worst} is {found[worst]:.7g}, not {wanted[worst]:.7g} within {within[worst]:.2g}"
+
+
+def with_constants(case: Any) -> tuple[onnx.ModelProto, dict[str, Any]]:
+    """The case's model with all inputs but the computed ones as initializers, and the values of those."""
+    model = onnx.ModelProto()
+    model.CopyFrom(case.model)
+    graph = model.graph
+    computed = list(graph.node[0].input)[: OPERANDS[graph.node[0].op_type]]
+    values = {value.name: array for value, array in zip(graph.input, case.data_sets[0][0], strict=True)}
+    constants = [value for value in graph.input if value.name not in computed]
+    for value in constants:
+        graph.input.remove(value)
+        graph.initializer.append(numpy_helper.from_array(np.asarray(values.pop(value.name)), value.name))
+    if graph.node[0].op_type in _FOR_TRAINING:
+        del graph.node[0].output[1:], graph.output[1:]
+    return model, values
+
+
+def simulate(graph: TaskGraph, arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """Real outputs of the C-simulation."""
+    schedule = decide(graph, load_board("kv260"), "sequential", (4,)).chosen.schedule
+    machine = lower(graph, schedule, "conformance")
+    library = build_sources(emit_sources(machine, "conformance"))
+    about = manifest(machine, graph, board="none", clock_mhz=100.0, files={})
+    runner = CsimRunner(about, library, machine.weights)
+    raw = runner.outputs(
+        {name: graph.tensors[name].number.quantise(values[:, 0]) for name, values in arrays.items()}
+    )
+    return {name: graph.tensors[name].number.dequantise(raw[name]) for name in graph.outputs}
+
+
+def tolerances(
+    model: onnx.ModelProto, graph: TaskGraph, arrays: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """Outputs of the float model, and what rounding to the formats may change in each element of each output; one rule for all cases.
+
+    Half a step of the output, the steps that tasks on the way allow themselves (`Operator.tolerance`), and twice the largest change
+    of any element that 16 random roundings make in the float model: every element of every tensor that has a format,
+    and of every weight, moved up or down by half a step.
+    """
+    moved = _MovedModel(model, graph)
+    exact = moved.run(arrays, None)
+    effect = {name: 0.0 for name in graph.outputs}
+    for draw in range(_DRAWS):
+        other = moved.run(arrays, np.random.default_rng(draw))
+        for name, largest in effect.items():
+            effect[name] = max(largest, float(np.abs(other[name] - exact[name]).max(initial=0)))
+    stated = sum(task.operator.tolerance(task.values) for task in graph.tasks)
+    return exact, {
+        name: (0.5 + stated) * graph.tensors[name].number.scale + 2 * effect[name] for name in graph.outputs
+    }
+
+
+class _MovedModel:
+    """A float model whose tensors and weights can be moved by half a step of their formats."""
+
+    def __init__(self, model: onnx.ModelProto, graph: TaskGraph) -> None:
+        changed = onnx.ModelProto()
+        changed.CopyFrom(model)
+        self.outputs = list(graph.outputs)
+        self.weights = {
+            tensor.name: numpy_helper.to_array(tensor)
+            for tensor in changed.graph.initializer
+            if tensor.data_type == TensorProto.FLOAT and tensor.dims and not _is_size(changed, tensor.name)
+        }
+        made = {name for node in changed.graph.node for name in node.output}
+        self.tensors = {
+            name: tensor
+            for name, tensor in graph.tensors.items()
+            if name not in graph.outputs and (name in made or name in graph.inputs)
+        }
+        for name in self.weights:  # an input overrides an initializer
+            value = onnx.helper.make_tensor_value_info(name, TensorProto.FLOAT, self.weights[name].shape)
+            changed.graph.input.append(value)
+        nodes = [
+            _move(changed, name, self.tensors[name].shape) for name in graph.inputs if name in self.tensors
+        ]
+        for node in changed.graph.node:
+            for index, name in enumerate(node.input):
+                if name in self.tensors:
+                    node.input[index] = f"{name}, moved"
+            nodes.append(node)
+            nodes += [
+                _move(changed, name, self.tensors[name].shape) for name in node.output if name in self.tensors
+            ]
+        copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+        del changed.graph.node[:], changed.graph.output[:], changed.graph.value_info[:]
+        changed.graph.node.extend(copies)
+        changed.graph.output.extend(onnx.ValueInfoProto(name=name) for name in self.outputs)
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.log_severity_level = 4
+        self.session = onnxruntime.InferenceSession(
+            changed.SerializeToString(), options, ["CPUExecutionProvider"]
+        )
+
+    def run(self, arrays: Mapping[str, Any], random: np.random.Generator | None) -> dict[str, Any]:
+        """Outputs for all samples, one after the other; nothing moves if `random` is None."""
+        found = []
+        for sample in range(len(next(iter(arrays.values())))):
+            feeds = {name: values[sample] for name, values in arrays.items()}
+            for name, values in self.weights.items():
+                step = np.abs(values).max(initial=0) * 2.0 ** (2 - _BITS)
+                feeds[name] = (values + _half(values.shape, step, random)).astype(np.float32)
+            for name, tensor in self.tensors.items():
+                feeds[f"{name}, by"] = _half(tensor.shape, tensor.number.scale, random).astype(np.float32)
+            found.append(self.session.run(self.outputs, feeds))
+        return {
+            name: np.stack([np.asarray(one[index], dtype=np.float64) for one in found])
+            for index, name in enumerate(self.outputs)
+        }
+
+
+def _half(shape: tuple[int, ...], step: float, random: np.random.Generator | None) -> Any:
+    """Half a step up or down for each element."""
+    return np.zeros(shape) if random is None else step / 2 * random.choice((-1.0, 1.0), shape)
+
+
+def _move(model: onnx.ModelProto, name: str, shape: tuple[int, ...]) -> onnx.NodeProto:
+    """Adds an input to a tensor."""
+    by = f"{name}, by"
+    model.graph.input.append(onnx.helper.make_tensor_value_info(by, TensorProto.FLOAT, shape))
+    return onnx.helper.make_node("Add", [name, by], [f"{name}, moved"], name=f"{name}, moved")
+
+
+def _is_size(model: onnx.ModelProto, name: str) -> bool:
+    """True for reals that say where values go, not what they are."""
+    return any(name in node.input and node.op_type in ("Resize", "Upsample") for node in model.graph.node)
