@@ -110,7 +110,7 @@ def take_whole_inputs(model: onnx.ModelProto) -> list[str]:
         if value.type.tensor_type.shape.dim and not value.type.tensor_type.shape.dim[0].dim_value:
             value.type.tensor_type.shape.dim[0].dim_value = 1
     constant_folding.fold(whole, 1)
-    if sample_axis.has_batch(whole):
+    if sample_axis.has_batch(whole) or sample_axis.of_batches(whole):
         return []
     note = sample_axis.add_sample_axis(whole)
     model.CopyFrom(whole)

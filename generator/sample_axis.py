@@ -26,12 +26,12 @@ _BROADCASTING = ("Add", "Sub", "Mul", "Div", "Max", "Min", "Sum", "Mean", "Pow",
 _WITH_AXIS = ("Softmax", "LogSoftmax", "Concat", "Split", "Gather", "LayerNormalization", "RMSNormalization")
 _REDUCING = ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin")
 _RESHAPING = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
-_OF_IMAGES = (
+_OF_BATCHES = (
     *("Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalMaxPool", "GlobalAveragePool", "LRN"),
     *("BatchNormalization", "InstanceNormalization", "GroupNormalization", "DepthToSpace", "SpaceToDepth"),
-    *("Upsample", "Attention"),
+    *("Upsample", "Attention", "LSTM", "GRU", "RNN"),
 )
-"""Operators for which ONNX itself says that axis 0 is the batch."""
+"""Operators for which ONNX itself says which axis is the batch."""
 _FIRST_WITH_AXES_INPUT = {"ReduceSum": 13, "Squeeze": 13, "Unsqueeze": 13, "Slice": 10, "Pad": 18}
 """Opset from which axes are an operand; 18 for other reductions."""
 
@@ -43,6 +43,11 @@ def has_batch(model: onnx.ModelProto) -> bool:
         return False
     known = _Known.of(model)
     return all(_keeps_samples(node, known) for node in model.graph.node)
+
+
+def of_batches(model: onnx.ModelProto) -> bool:
+    """True if a node has a batch by its definition: then there is one, whatever other nodes do to its axis."""
+    return any(node.op_type in _OF_BATCHES for node in model.graph.node)
 
 
 def add_sample_axis(model: onnx.ModelProto) -> str:
@@ -153,23 +158,32 @@ def _keeps_samples(node: NodeProto, known: _Known) -> bool:
             return 0 not in known.axes(node)
         case "Transpose":
             return known.perm(node)[0] == 0
-        case kind if kind in (*_RESHAPING, "Expand", "Tile", "Pad", "Resize"):
+        case "Expand":
+            target = known.integers(node, "shape", 1) or []
+            return result[0] == first[0] and (len(target) < len(result) or target[0] == 1)
+        case kind if kind in (*_RESHAPING, "Tile", "Pad", "Resize"):
             return len(result) > 0 and result[0] == first[0]
-        case "MatMul" if len(computed) == 2:
-            second = known.shape(computed[1])
-            return len(first) == len(second) > 2 and first[0] == second[0]
-        case "MatMul" if computed[0] == node.input[0]:
-            weights = known.shape(node.input[1])
-            return len(first) > 1 and (len(weights) < max(len(result), 3) or weights[0] == 1)
-        case "MatMul":
-            weights = known.shape(node.input[0])
-            return len(first) > 2 and (len(weights) < len(result) or weights[0] == 1)
-        case "Gemm":
-            bias = known.shapes.get(node.input[2], ()) if len(node.input) > 2 else ()
-            one_for_all = len(bias) < 2 or bias[0] == 1
-            return computed == [node.input[0]] and not _attribute(node, "transA", 0) and one_for_all
+        case "MatMul" | "Gemm":
+            return _product_keeps_samples(node, known, computed, len(result))
         case _:
             return True
+
+
+def _product_keeps_samples(node: NodeProto, known: _Known, computed: list[str], rank: int) -> bool:
+    """For a matrix product whose result has `rank` axes: rows of the first operand may be samples, or matrices."""
+    first = known.shape(computed[0])
+    if node.op_type == "Gemm":
+        bias = known.shapes.get(node.input[2], ()) if len(node.input) > 2 else ()
+        one_for_all = len(bias) < 2 or bias[0] == 1
+        return computed == [node.input[0]] and not _attribute(node, "transA", 0) and one_for_all
+    if len(computed) == 2:
+        second = known.shape(computed[1])
+        return len(first) == len(second) > 2 and first[0] == second[0]
+    if computed[0] == node.input[0]:
+        weights = known.shape(node.input[1])
+        return len(first) > 1 and (len(weights) < max(rank, 3) or weights[0] == 1)
+    weights = known.shape(node.input[0])
+    return len(first) > 2 and (len(weights) < rank or weights[0] == 1)
 
 
 def _full(known: _Known, name: str, result: Shape) -> bool:
@@ -197,8 +211,8 @@ class _Lifted:
                 self._pad_ranks(node, len(self.known.shape(node.output[0])))
             case kind if kind in _RESHAPING:
                 self._reshape(node)
-            case kind if kind in (*_OF_IMAGES, "Resize"):
-                raise self._error(node, "its operator takes axis 0 as the batch")
+            case kind if kind in (*_OF_BATCHES, "Resize"):
+                raise self._error(node, "its operator has a batch axis by its definition")
             case _:
                 self._rename_axes(node)
         self.nodes.append(node)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, MutableSequence
 
 import onnx
-from onnx import NodeProto, TensorProto, numpy_helper
+from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from .constant_folding import shapes_of
 from .errors import IntarsiaError
@@ -31,6 +31,8 @@ def remove_identities(graph: onnx.GraphProto) -> None:
         if not _does_nothing(node, types, constants) or (
             result in outputs and (name in outputs or name in inputs)
         ):
+            if _does_nothing(node, types, constants):
+                node.CopyFrom(helper.make_node("Identity", [source], [result], name=node.name))
             kept.append(node)
             continue
         sources[result] = source

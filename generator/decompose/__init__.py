@@ -21,6 +21,7 @@ from .lrn import local_response_normalisation
 from .prelu import prelu
 from .recurrent import MOST_STEPS, recurrent
 from .resize import resize
+from .row_norms import row_normalisation
 from .time_major import TimeMajor
 
 DECOMPOSED: Mapping[str, Callable[[Decomposer, NodeProto], None]] = {
@@ -29,8 +30,10 @@ DECOMPOSED: Mapping[str, Callable[[Decomposer, NodeProto], None]] = {
     "ConvTranspose": conv_transpose,
     "GroupNormalization": group_normalisation,
     "InstanceNormalization": instance_normalisation,
+    "LayerNormalization": row_normalisation,
     "LRN": local_response_normalisation,
     "PRelu": prelu,
+    "RMSNormalization": row_normalisation,
     "Resize": resize,
     "Upsample": resize,
 }

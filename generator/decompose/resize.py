@@ -45,6 +45,7 @@ def resize(into: Decomposer, node: NodeProto) -> None:
     Raises:
         IntarsiaError: the node crops or keeps the aspect ratio, or ONNX Runtime does not know its attributes.
     """
+    _require_whole_sizes(into, node)
     if attributes_of(node).get("mode", b"nearest") == b"nearest":
         into.keep(node)
         return
@@ -68,6 +69,23 @@ def resize(into: Decomposer, node: NodeProto) -> None:
         x = into.transpose(x, perm)
         x = into.node("MatMul", [x, into.floats(matrices[axis].T, f"axis {axis}")])
         x = into.transpose(x, [int(i) for i in np.argsort(perm)], node.output[0] if last else "")
+
+
+def _require_whole_sizes(into: Decomposer, node: NodeProto) -> None:
+    """ONNX aligns corners by the scaled size as a real number, ONNX Runtime by the size rounded down: only where they agree."""
+    index = 2 if len(node.input) > 2 else 1
+    name = node.input[index] if index < len(node.input) else ""
+    if attributes_of(node).get("coordinate_transformation_mode") != b"align_corners" or not name:
+        return
+    axes = attributes_of(node).get("axes", range(len(into.shape(node, node.input[0]))))
+    for axis, scale in zip(axes, into.weights(node, index), strict=False):
+        size = into.shape(node, node.input[0])[axis] * scale
+        if abs(size - round(size)) > _SAME:
+            raise error(
+                node,
+                f"with align_corners, scale {scale:g} makes {size:g} elements of axis {axis}, which ONNX and ONNX Runtime "
+                "take differently. Supported: whole numbers of elements. Give sizes instead of scales",
+            )
 
 
 def _matrix(

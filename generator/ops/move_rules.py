@@ -155,7 +155,12 @@ def _list(names: Mapping[str, Any]) -> str:
     return ", ".join(names)
 
 
+def _identity(node: OnnxNode, x: Indices) -> Indices:
+    return x
+
+
 RULES: Mapping[str, Callable[[OnnxNode, Indices], Indices]] = {
+    "Identity": _identity,  # only where it joins an input of the graph to an output
     "Slice": _slice,
     "Pad": _pad,
     "Expand": _expand,
