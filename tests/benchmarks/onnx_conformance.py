@@ -13,6 +13,7 @@ import json
 import sys
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -42,7 +43,7 @@ def main() -> int:
     names = [name for name in _CASES if not options.cases or name.startswith(tuple(options.cases))]
     if options.sample:
         names = names[:: max(1, len(names) // options.sample)][: options.sample]
-    with ProcessPoolExecutor(options.jobs) as pool:
+    with ProcessPoolExecutor(options.jobs, get_context("spawn")) as pool:
         outcomes = list(pool.map(run_named, names))
     print(table(outcomes))
     for one in sorted(outcomes, key=lambda one: (one.result, one.op)):
