@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from hashlib import blake2b
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +70,11 @@ class Parameter:
     values: NDArray[Any]
     format: ParameterFormat | None = None
     steps: NDArray[np.float64] | None = None
+
+    @cached_property
+    def digest(self) -> bytes:
+        """Of the values and their shape: equal for equal parameters."""
+        return blake2b(repr(self.values.shape).encode() + self.values.tobytes()).digest()
 
     @property
     def number(self) -> ParameterFormat:

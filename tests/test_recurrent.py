@@ -140,6 +140,18 @@ def test_only_what_is_read_is_joined() -> None:
     assert not sizes
 
 
+def test_steps_share_their_weights_and_tables() -> None:
+    """One copy of the recurrence in the engine, and a table for each pair of formats only."""
+    integers = quantised(check(network("LSTM", steps=6, last_only=True)))
+    machine = assert_equals_golden(integers, pure_schedule(integers, "sequential", 4, 4))
+    depths = {memory.name: memory.depth for memory in machine.parameters}
+    assert (
+        depths["engine_weights"] == 4 * 2 + 4 * 1
+    )  # outputs / 4 times words of 5 inputs, and of 4 of the state
+    tables = sum(task.operator.accumulates is False for task in integers.tasks)
+    assert depths["table_tables"] < 256 * tables / 2
+
+
 REFUSED: dict[str, tuple[onnx.ModelProto, str]] = {
     "long": (network("LSTM", steps=65), "LSTM node 'layer': its sequence has 65 steps. Supported: up to 64"),
     "lengths": (

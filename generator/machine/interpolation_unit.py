@@ -13,7 +13,7 @@ from ..board import Resources
 from ..fixed_point import Integers
 from ..interpolation import FRACTION, SECTION_BITS, SHIFT_BITS, SLOPE_BITS
 from ..schedule.plan import ScheduleError, Unit, Weights
-from ..task_graph import TaskGraph
+from ..task_graph import Task, TaskGraph
 from ..work import LinesWork
 from .builder import Builder
 from .hardware import Stage, words_of
@@ -30,11 +30,12 @@ _OFFSET_BITS = 10
 
 @dataclass(frozen=True, eq=False)
 class InterpolationHardware:
-    """An interpolation unit with the rows of its tasks, in the order of `runs`."""
+    """An interpolation unit with the rows of its tasks, in the order of `runs`, and one task for each set of lines."""
 
     unit: Unit
     runs: tuple[Run, ...]
     rows: tuple[InterpolateRow, ...]
+    different: tuple[Task, ...]
 
     @property
     def name(self) -> str:
@@ -49,7 +50,7 @@ class InterpolationHardware:
     @property
     def sections(self) -> int:
         """Sections of all tasks."""
-        return len(self.runs) << SECTION_BITS
+        return len(self.different) << SECTION_BITS
 
     @property
     def _section_bits(self) -> int:
@@ -119,7 +120,7 @@ class InterpolationHardware:
         return add(logic, *copies * ceil(lanes / 2))
 
     def _values(self, role: str) -> list[Integers]:
-        return [run.task.values[role] for run in self.runs]
+        return [task.values[role] for task in self.different]
 
 
 def build_interpolation(
@@ -131,24 +132,24 @@ def build_interpolation(
         ScheduleError: a task is of another kind.
     """
     rows = []
+    places: dict[tuple[bytes, ...], tuple[int, int]] = {}
+    different: list[Task] = []
     segment = 0
-    for index, run in enumerate(runs):
+    for run in runs:
         if not isinstance(run.task.operator.work(run.task, graph), LinesWork):
             raise ScheduleError(
                 f"task {run.task.name!r} ({run.task.operator.name}) cannot run on an interpolation unit"
             )
-        bits = int(run.task.values["bits"])
-        rows.append(
-            InterpolateRow(
-                words_of(graph, run.task.output, lanes),
-                (1 << bits) - 1,
-                bits - SECTION_BITS,
-                index << SECTION_BITS,
-                segment,
-            )
-        )
-        segment += len(run.task.values["bases"])
-    return InterpolationHardware(unit, tuple(runs), tuple(rows))
+        values = run.task.values
+        content = tuple(values[role].tobytes() for role in ("sections", "bases", "slopes"))
+        if content not in places:
+            places[content] = len(different) << SECTION_BITS, segment
+            different.append(run.task)
+            segment += len(values["bases"])
+        bits = int(values["bits"])
+        words = words_of(graph, run.task.output, lanes)
+        rows.append(InterpolateRow(words, (1 << bits) - 1, bits - SECTION_BITS, *places[content]))
+    return InterpolationHardware(unit, tuple(runs), tuple(rows), tuple(different))
 
 
 INTERPOLATION = UnitKind("interpolation", LinesWork, build_interpolation)

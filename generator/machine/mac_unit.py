@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +24,7 @@ from .resources import add, bram18
 from .rows import MacRow, Row
 from .run import Run, index_of
 from .unit_kind import UnitKind
-from .window import groups
+from .window import PatchPlan, groups
 from .window_process import WindowProcess, size_window
 
 
@@ -32,7 +32,7 @@ from .window_process import WindowProcess, size_window
 class MacHardware:
     """A mac unit with the rows of its tasks, in the order of `runs`; `made` are their output channels.
 
-    With a `form`, all weights are circulant, and the process circulant takes the place of mac.
+    Weights that several tasks have, as the steps of a recurrence, are `resident` once. With a `form`, all weights are circulant, and the process circulant takes the place of mac.
 
     Prefetched weights have two `copies` of their memory: one is filled while the other is read. They are packed only when the unit is placed: schedulers build many units to cost them.
     """
@@ -49,6 +49,7 @@ class MacHardware:
     operand_entries: int
     lanes: int
     copies: int
+    resident: bool
     form: CirculantForm | None
 
     @property
@@ -148,12 +149,14 @@ class MacHardware:
 
     def _weights(self) -> list[Integers]:
         """Weight entries of each task."""
-        blocks = []
+        blocks: list[Integers] = []
+        packed: set[int] = set()  # where blocks begin, in memory
         for run, row, made, plan in zip(self.runs, self.macs, self.made, self.window.patches, strict=True):
             task = run.task
-            if row.loads:
+            if row.loads or (self.resident and row.weights in packed):
                 blocks.append(np.zeros((0, self.unit.outputs * self.lanes), np.int64))
                 continue
+            packed.add(row.weights)
             by_position = task.operator.weights_by_position(task, self.graph)[made]
             pack = pack_weights if self.form is None else self.form.pack
             blocks.append(pack(by_position, plan.way, self.lanes, self.unit.outputs))
@@ -277,6 +280,9 @@ def build_mac(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, wei
     steps: list[int] = []
     entries = 0
     operand_entries = 0
+    places: dict[
+        tuple[Hashable, ...], int
+    ] = {}  # of weights that several tasks have, as the steps of a recurrence
     for work, plan, run in zip(works, window.patches, runs, strict=True):
         channels = _made(work, run.words, lanes)
         outputs = channels.stop - channels.start
@@ -301,9 +307,15 @@ def build_mac(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, wei
                 )
             )
             operand_entries = max(operand_entries, own)
+        elif streamed:
+            macs.append(MacRow(products, folds, plan.words, 0))
+            entries = max(entries, own)
         else:
-            macs.append(MacRow(products, folds, plan.words, 0 if streamed else entries))
-            entries = max(entries, own) if streamed else entries + own
+            content = _content(graph, run.task, channels, plan)
+            if content not in places:
+                places[content] = entries
+                entries += own
+            macs.append(MacRow(products, folds, plan.words, places[content]))
     post = size_post(graph, runs, made, steps, unit.outputs, lanes)
     form = choose_form(graph, tasks, works, window.patches, unit.outputs, lanes, post.sum_bits)
     return MacHardware(
@@ -323,6 +335,7 @@ def build_mac(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, wei
         operand_entries=operand_entries,
         lanes=lanes,
         copies=2 if weights is Weights.PREFETCHED else 1,
+        resident=not streamed,
         form=form,
     )
 
@@ -331,6 +344,14 @@ def _made(work: MacWork, share: tuple[int, int] | None, lanes: int) -> slice:
     """Output channels that the unit makes."""
     first, end = share or (0, groups(work.outputs, lanes))
     return slice(first * lanes, min(end * lanes, work.outputs))
+
+
+def _content(graph: TaskGraph, task: Task, made: slice, plan: PatchPlan) -> tuple[Hashable, ...]:
+    """Equal for tasks whose weights are the same, in the same order."""
+    digests = tuple(task.parameters[role].digest for role in task.operator.weight_roles)
+    source = graph.input_tensors(task)[0]
+    order = type(task.operator), source.shape, source.channel_axis, plan.way, plan.words
+    return *digests, *order, made.start, made.stop
 
 
 def _work(graph: TaskGraph, task: Task) -> MacWork:

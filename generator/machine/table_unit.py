@@ -28,7 +28,7 @@ from .unit_kind import UnitKind
 
 @dataclass(frozen=True, eq=False)
 class TableHardware:
-    """A table unit with the rows and tables of its tasks, in the order of `runs`."""
+    """A table unit with the rows of its tasks, in the order of `runs`, and every table that they need, once."""
 
     unit: Unit
     runs: tuple[Run, ...]
@@ -102,17 +102,18 @@ def build_table(
     Raises:
         ScheduleError: a task is of another kind.
     """
-    tables = tuple(_table(graph, run.task) for run in runs)
-    firsts = [sum(map(len, tables[:index])) for index in range(len(tables))]
-    return TableHardware(
-        unit=unit,
-        runs=tuple(runs),
-        rows=tuple(
-            TableRow(words_of(graph, run.task.output, lanes), first, len(table) - 1)
-            for run, first, table in zip(runs, firsts, tables, strict=True)
-        ),
-        tables=tables,
-    )
+    firsts: dict[bytes, int] = {}
+    tables: list[Integers] = []
+    rows = []
+    for run in runs:
+        table = _table(graph, run.task)
+        content = table.tobytes()
+        if content not in firsts:
+            firsts[content] = sum(map(len, tables))
+            tables.append(table)
+        words = words_of(graph, run.task.output, lanes)
+        rows.append(TableRow(words, firsts[content], len(table) - 1))
+    return TableHardware(unit, tuple(runs), tuple(rows), tuple(tables))
 
 
 def _table(graph: TaskGraph, task: Task) -> Integers:
