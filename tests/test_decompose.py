@@ -74,6 +74,8 @@ CASES: dict[str, Case] = {
     ),
     "linear, smaller": resized((3, 6, 5), [0.5, 1.6], mode="linear"),
     "cubic by 2": resized((3, 6, 7), [2.0, 2.0], mode="cubic"),
+    "nearest, uneven": resized((3, 4, 5), [1.6, 2.2], mode="nearest"),
+    "nearest, smaller": resized((3, 7, 5), [0.6, 1.0], mode="nearest"),
     "linear signal": resized((3, 8), [2.0], mode="linear"),
     "linear to a size": (
         node("Resize", ["x", "", "", "s"], "y", mode="linear"),
@@ -132,6 +134,12 @@ def test_whole_factors_stay_in_place() -> None:
     sixteenths = weights.values * np.reshape(weights.number.scales, (-1, 1, 1, 1)) * 16
     assert set(np.unique(sixteenths)) == {0, 1, 3, 9}
     assert all(task.operator.name != "Dense" for task in integers.tasks)
+
+
+def test_resize_to_the_same_size_goes() -> None:
+    same = node("Resize", ["x", "", "s"], "r", mode="linear")
+    graph = check(make_model([same, node("Tanh", ["r"], "y")], [1, 3, 4, 5], {"s": np.ones(4)}, opset=19))
+    assert [task.operator.name for task in graph.tasks] == ["Tanh"]
 
 
 def test_norm_without_factors_is_one_task() -> None:

@@ -3,7 +3,8 @@
 What the node does along an axis is a matrix, found by resizing the unit matrix with ONNX Runtime, so all its attributes
 count. Where an axis is a whole number of times as long, and every output q * s + r takes the inputs around q by weights that
 depend on r alone, all phases r are made at once by a depthwise convolution over the pixels and their repeated border, and
-interleaved by a move. Other matrices are multiplied, each axis in turn as the last one. Nearest only moves values.
+interleaved by a move. Other matrices are multiplied, each axis in turn as the last one. Nearest only moves values, unless no
+nest of counters walks over them: then its matrices of zeros and ones are multiplied as well.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from math import prod
 import numpy as np
 from onnx import NodeProto, helper
 
+from ..nest import factor
 from ..operator import Array
 from ..prequantised.rewriter import attributes_of, error
 from .decomposer import Decomposer
@@ -40,26 +42,38 @@ class _Phases:
 
 
 def resize(into: Decomposer, node: NodeProto) -> None:
-    """Nothing for nearest; else a depthwise convolution or products.
+    """Nothing for nearest by whole factors; else a depthwise convolution or products.
 
     Raises:
         IntarsiaError: the node crops or keeps the aspect ratio, or ONNX Runtime does not know its attributes.
     """
     _require_whole_sizes(into, node)
-    if attributes_of(node).get("mode", b"nearest") == b"nearest":
-        into.keep(node)
-        return
     given = attributes_of(node)
     if given.get("coordinate_transformation_mode") == b"tf_crop_and_resize":
         raise error(node, "coordinate_transformation_mode is 'tf_crop_and_resize'. Supported: all others")
+    nearest = given.get("mode", b"nearest") == b"nearest"
     if (policy := given.get("keep_aspect_ratio_policy", b"stretch").decode()) != "stretch":
+        if nearest:
+            into.keep(node)
+            return
         raise error(node, f"keep_aspect_ratio_policy is {policy!r}. Supported: stretch")
     shape, result = into.shape(node, node.input[0]), into.shape(node, node.output[0])
-    changed = [axis for axis in range(len(shape)) if shape[axis] != result[axis]]
+    scales = _scales(into, node, len(shape))
+    changed = [
+        axis
+        for axis in range(len(shape))
+        if shape[axis] != result[axis] or (scales is not None and scales[axis] != 1)
+    ]
     matrices = {axis: _matrix(into, node, shape, result, axis) for axis in changed}
+    if not changed:
+        into.node("Identity", node.input[:1], node.output[0])
+        return
+    if nearest and all(factor(matrix.argmax(axis=1)) is not None for matrix in matrices.values()):
+        into.keep(node)
+        return
     phases = [_phases(matrices.get(axis, np.eye(shape[axis]))) for axis in range(2, len(shape))]
     fitting = [found for found in phases if found is not None]
-    if len(shape) in (3, 4) and min(changed, default=2) > 1 and len(fitting) == len(phases):
+    if len(shape) in (3, 4) and min(changed) > 1 and len(fitting) == len(phases):
         _convolve(into, node, shape, fitting)
         return
     x = node.input[0]
