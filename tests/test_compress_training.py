@@ -155,7 +155,7 @@ def digits(path: Path, count: int = 200) -> Path:
 @pytest.mark.parametrize("gradual", [False, True])
 def test_training_learns_repeats_itself_and_stays_circulant(tmp_path: Path, gradual: bool) -> None:
     data = digits(tmp_path / "d.npz")
-    recipe = Recipe(epochs=10, batch=16, gradual=gradual)
+    recipe = Recipe(epochs=10, batch=16, gradual=gradual, distil=0)  # the dense model is not trained
     told: list[str] = []
 
     def progress(text: str, done: int, total: int) -> None:
@@ -200,6 +200,16 @@ def test_labels_from_another_file(tmp_path: Path) -> None:
         compress_model(every_operator(), 4, labels=tmp_path / "y.npy", **options)
 
 
+def test_distillation_follows_the_dense_model_whatever_the_labels(tmp_path: Path) -> None:
+    path = digits(tmp_path / "d.npz")
+    with np.load(path) as data:
+        np.savez(tmp_path / "wrong.npz", x=data["x"], y=np.roll(data["y"], 1))
+    recipe = Recipe(epochs=10, batch=16, distil=1)
+    measure = compress_model(every_operator(), 4, training=tmp_path / "wrong.npz", recipe=recipe).measure
+    assert measure is not None
+    assert measure.agreement >= 0.9
+
+
 def test_divergence_is_told(tmp_path: Path) -> None:
     np.savez(tmp_path / "d.npz", x=np.full((8, 4, 5, 6), 1e38, np.float32), y=np.zeros(8, np.int64))
     model = parsed(
@@ -213,7 +223,16 @@ def test_divergence_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"epochs": 0}, {"batch": 0}, {"learning_rate": 0.0}, {"learning_rate": 2.0}, {"shift": -1}]
+    "options",
+    [
+        {"epochs": 0},
+        {"batch": 0},
+        {"learning_rate": 0.0},
+        {"learning_rate": 2.0},
+        {"shift": -1},
+        {"distil": 1.5},
+        {"average": 1.0},
+    ],
 )
 def test_recipes_that_are_refused(options: dict[str, float]) -> None:
     with pytest.raises(IntarsiaError, match="must be"):
