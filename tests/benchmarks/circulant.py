@@ -206,7 +206,7 @@ def bit_exact() -> bool:
 def lenet(data: Path, seeds: int) -> dict[str, list[float]]:
     """LeNet-5 on MNIST: 5,000 images to train on, 500 to measure on; accuracies in percent, one per seed.
 
-    The recipe was chosen by 500 images held out of the 5,000 (docs/compression.md), never by test images.
+    How the recipe was chosen: docs/compression.md.
     """
     train, test = data / "mnist_train_5000.npz", data / "mnist_test_500.npz"
     result: dict[str, list[float]] = {}
