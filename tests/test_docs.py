@@ -1,38 +1,26 @@
-"""The documentation: links lead somewhere, options exist, and the worked examples run.
-
-A fenced block whose info string is `sh run` or `python run` is an example. Those of a page run in order, in a folder that
-holds the bundled model and images.
-"""
+"""The documentation: links lead somewhere, options exist, worked examples run and print what is shown, the reference is
+made from the code, and the pages become a web site."""
 
 from __future__ import annotations
 
-import os
+import json
 import re
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
+from doc_pages import PAGES, README, ROOT, ExampleError, blocks, run_page, tokens
+from doc_reference import REFERENCE
 from typer.main import get_command
 
+from intarsia import verify
 from intarsia.__main__ import app
 
-ROOT = Path(__file__).parents[1]
-README = ROOT / "README.md"
-PAGES = sorted([README, ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
-WITH_EXAMPLES = [page for page in PAGES if re.search(r"^```\w+ run$", page.read_text(), re.MULTILINE)]
-
-
-def tokens(page: Path) -> Iterator[Token]:
-    """All tokens of a page, also those within lines."""
-    for token in MarkdownIt("gfm-like", {"linkify": False}).parse(page.read_text(encoding="utf-8")):
-        yield token
-        yield from token.children or ()
+WITH_EXAMPLES = [page for page in PAGES if blocks(page)]
 
 
 def links(page: Path) -> list[str]:
@@ -122,27 +110,84 @@ def test_site_is_built(tmp_path: Path) -> None:
     ]
     done = subprocess.run(build, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    broken = [p.name for p in (tmp_path / "site").glob("*.html") if "```" in p.read_text(encoding="utf-8")]
+    assert not broken, "a fenced block that the site does not know"
     assert {page.stem for page in (ROOT / "docs").glob("*.md")} <= {
         p.stem for p in (tmp_path / "site").glob("*.html")
     }
 
 
 @pytest.mark.parametrize("page", WITH_EXAMPLES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_examples_run(page: Path, lenet_model: Path, lenet_images: Path, tmp_path: Path) -> None:
-    shutil.copy(lenet_model, tmp_path)
-    shutil.copy(lenet_images, tmp_path)
-    (tmp_path / "bin").mkdir()
-    command = tmp_path / "bin" / "intarsia"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m intarsia "$@"\n')
-    command.chmod(0o755)
-    environment = os.environ | {"PATH": f"{command.parent}:{os.environ['PATH']}"}
-    programs = {"sh": ["bash", "-euo", "pipefail", "-c"], "python": [sys.executable, "-c"]}
-    for token in tokens(page):
-        language, _, mode = token.info.partition(" ")
-        if token.type != "fence" or mode != "run":
-            continue
-        done = subprocess.run(
-            [*programs[language], token.content],
-            cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=300,
-        )  # fmt: skip
-        assert done.returncode == 0, f"{page.name}:\n{token.content}\n{done.stdout}{done.stderr}"
+def test_examples_run_and_print_what_is_shown(
+    page: Path, lenet_model: Path, lenet_images: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    run_page(page, folder, lenet_model, lenet_images)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("<!-- run -->\n```sh\nfalse\n```\n", "exit code 1"),
+        (
+            "<!-- run -->\n```python\nprint('3 cats')\n```\n<!-- output -->\n```text\n4 dogs\n```\n",
+            "not printed",
+        ),
+    ],
+)
+def test_wrong_examples_are_found(
+    text: str, message: str, lenet_model: Path, lenet_images: Path, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(text)
+    (tmp_path / "work").mkdir()
+    with pytest.raises(ExampleError, match=message):
+        run_page(page, tmp_path / "work", lenet_model, lenet_images)
+
+
+@pytest.mark.parametrize("name", REFERENCE)
+def test_reference_is_that_of_the_code(name: str) -> None:
+    shown = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    assert shown == REFERENCE[name](), "run: python tests/refresh_docs.py"
+
+
+def keys(value: Any, path: str, anything: Collection[str]) -> set[str]:
+    """Paths of all leaves of a JSON value; in dictionaries whose path is in `anything`, names are {}."""
+    if isinstance(value, dict) and value:
+        names = ["{}" if path in anything else name for name in value]
+        pairs = zip(names, value.values(), strict=True)
+        return set().union(*(keys(each, f"{path}.{name}".lstrip("."), anything) for name, each in pairs))
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return set().union(*(keys(each, f"{path}[]", anything) for each in value))
+    return {path}
+
+
+def documented_keys(heading: str) -> set[str]:
+    """What the first column of the table under a heading names."""
+    text = (ROOT / "docs" / "reference-files.md").read_text(encoding="utf-8")
+    section = text.split(f"## {heading}\n")[1].split("\n## ")[0]
+    return {
+        key
+        for line in re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+        for key in re.findall(r"`(.*?)`", line)
+    }
+
+
+def test_keys_of_design_json(compiled_lenet: Path) -> None:
+    design = json.loads((compiled_lenet / "design.json").read_text())
+    by_name = ("schedule.baselines", "schedule.phases[].lanes")
+    assert keys(design, "", by_name) - {"schedule.phases[].lanes"} == documented_keys("design.json")
+
+
+def test_keys_of_verify_json(lenet_project: Path, lenet_images: Path) -> None:
+    rounding = lenet_project / "src" / "intarsia" / "requantise.hpp"
+    exact = "value + half - Wide(1) + odd"
+    assert exact in rounding.read_text()
+    rounding.write_text(rounding.read_text().replace(exact, "value + half"))
+    result = verify.run(lenet_project, lenet_images, board="none", samples=8).to_json()
+    assert result.pop("first_divergence") == result["divergences"][0]
+    found = keys(result, "", ("worlds", "layers[].edges")) | {"first_divergence"}
+    elements = {key for key in found if re.search(r"\.(first|worst)\.", key)}
+    assert {key.rpartition(".")[2] for key in elements} == {"sample", "index", "expected", "got"}
+    assert found - elements == documented_keys("verify --json")

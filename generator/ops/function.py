@@ -20,7 +20,8 @@ Step = tuple[str, tuple[Any, ...], tuple[int, ...]]
 
 AFFINE, CLAMP = "Affine", "Clamp"
 _BY_NAME = {operator.name: operator for operator in FUNCTIONS}
-_COMBINE = {"Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Max": np.maximum, "Min": np.minimum}
+COMBINATIONS = {"Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Max": np.maximum, "Min": np.minimum}
+"""Operators of two tensors that may be steps, by name."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,8 @@ def _apply(name: str, numbers: tuple[Any, ...], operands: list[Floats]) -> Float
     if name == CLAMP:
         low, high = numbers
         return np.clip(operands[0], -np.inf if low is None else low, np.inf if high is None else high)
-    if name in _COMBINE:
-        return np.asarray(_COMBINE[name](*operands))
+    if name in COMBINATIONS:
+        return np.asarray(COMBINATIONS[name](*operands))
     return _BY_NAME[name](*numbers).function(operands[0])
 
 
@@ -98,6 +99,6 @@ def _append(builder: QdqBuilder, name: str, numbers: tuple[Any, ...], operands: 
             for bound, what in zip(numbers, ("min", "max"), strict=True)
         ]
         return builder.node("Clip", [operands[0], *bounds])
-    if name in _COMBINE:
+    if name in COMBINATIONS:
         return builder.node(name, operands)
     return _BY_NAME[name](*numbers).nodes(builder, operands[0])

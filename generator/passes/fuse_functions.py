@@ -16,7 +16,7 @@ from ..ops.clamp import Clamp
 from ..ops.combine import Combine
 from ..ops.conv import Conv
 from ..ops.dense import Dense
-from ..ops.function import Function, Step, affine, call, clamp, combination, inlined
+from ..ops.function import COMBINATIONS, Function, Step, affine, call, clamp, combination, inlined
 from ..ops.reshape import Reshape
 from ..ops.table import Table
 from ..ops.transpose import Transpose
@@ -53,7 +53,7 @@ def _is_elementwise(task: Task) -> bool:
     """True if each result depends on one element of each operand, in the same way for all elements."""
     if isinstance(task.operator, Affine):
         return all(np.unique(task.values[role]).size == 1 for role in ("scale", "shift"))
-    return isinstance(task.operator, Table | Clamp | Combine)
+    return isinstance(task.operator, Table | Clamp) or task.operator.name in COMBINATIONS
 
 
 def _is_last(draft: Draft, task: Task, roots: dict[str, str]) -> bool:
