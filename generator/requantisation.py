@@ -123,14 +123,15 @@ def requantisation(graph: TaskGraph, task: Task) -> Requantisation:
 def fixed_multiplier(ratio: float, bits: int) -> tuple[int, int]:
     """(multiplier, shift) with ratio = multiplier / 2**shift, as exactly as `bits` bits allow; the smallest such.
 
-    A ratio of 2**bits or more has a negative shift, which range analysis refuses.
+    A ratio of 2**bits or more has a negative shift, which range analysis refuses. One far below 2**-60 is 0: whatever the
+    accumulator holds is then less than half a step.
     """
     half, exponent = math.frexp(ratio)
     shift = bits - exponent
     bits -= max(0, shift - _MOST_SHIFT)
     shift = min(shift, _MOST_SHIFT)
     multiplier = round(math.ldexp(half, bits))
-    if multiplier >> bits > 0 and bits > 0:
+    if bits > 0 and multiplier >> bits > 0:
         multiplier >>= 1
         shift -= 1
     twos = min((multiplier & -multiplier).bit_length() - 1, shift) if multiplier else shift

@@ -142,7 +142,7 @@ def test_graph_file_keeps_formats(tmp_path) -> None:  # type: ignore[no-untyped-
         }
 
 
-@given(st.floats(1e-12, 1e6), st.integers(8, 31))
+@given(st.floats(1e-30, 1e6), st.integers(8, 31))
 def test_multiplier_is_as_exact_as_its_bits(ratio: float, bits: int) -> None:
     multiplier, shift = fixed_multiplier(ratio, bits)
     assert 0 <= multiplier < 1 << bits
