@@ -3,7 +3,8 @@
 A comment before a fenced block says what the block is; readers do not see it. The blocks of a page work in order:
 
     <!-- run -->         a program in sh or python, which has to succeed
-    <!-- output -->      what the program before printed; digits may differ, and a line of `...` stands for any others
+    <!-- output -->      what the program before printed; figures and kinds of schedules may
+                         differ, and a line of `...` stands for any others
     <!-- file PATH -->   a file of this content is written
     <!-- patch -->       a patch (patch -p1) is applied
 
@@ -137,14 +138,14 @@ def _run(command: list[str], folder: Path, environment: dict[str, str], page: Pa
 
 
 def _as_printed(content: str, printed: str, page: Path) -> list[str]:
-    """The lines of an output as the program printed them, where only digits and spaces may differ."""
+    """The lines of an output as the program printed them, where only figures and spaces may differ."""
     rest = iter([line.rstrip() for line in printed.splitlines() if line.strip()])
     result = []
     for line in content.splitlines():
         if line.strip() in ("", "..."):
             result.append(line)
             continue
-        found = next((other for other in rest if _without_digits(other) == _without_digits(line)), None)
+        found = next((other for other in rest if _without_figures(other) == _without_figures(line)), None)
         if found is None:
             raise ExampleError(
                 f"{page.name}: not printed (any more), or not in this order:\n{line}\n---\n{printed}"
@@ -153,5 +154,12 @@ def _as_printed(content: str, printed: str, page: Path) -> list[str]:
     return result
 
 
-def _without_digits(line: str) -> str:
-    return " ".join(re.sub(r"-?\d[\d,.]*", "#", line).split())
+def _without_figures(line: str) -> str:
+    """The line without what a better schedule changes: numbers, and the kind of schedule."""
+    for pattern, shown in (
+        (r"-?\d[\d,.]*", "#"),
+        (r"\b(dataflow|sequential|mixed)\b", "kind"),
+        (r"\bphases\b", "phase"),
+    ):
+        line = re.sub(pattern, shown, line)
+    return " ".join(line.split())

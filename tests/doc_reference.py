@@ -13,7 +13,7 @@ from typer.main import get_command
 
 from intarsia.__main__ import app
 from intarsia.board import board_names, load_board
-from intarsia.frontend import HOST_TAIL
+from intarsia.normalise import REPLACED
 from intarsia.ops import OPERATORS
 
 _MADE = "<!-- made from the code by tests/refresh_docs.py; a test compares it -->\n"
@@ -100,18 +100,18 @@ def operators_page() -> str:
                 ("operator", "ONNX nodes", "computes", "may stand"),
                 ((*_operator(operator), operator.transient) for operator in removed),
             ),
-            "## Before any of this\n",
+            "## Replaced by others\n",
+            _table(
+                ("ONNX node", "becomes"), ((name, _escaped(meaning)) for name, meaning in REPLACED.items())
+            ),
             (
-                "Identity, Dropout and Cast to the same type vanish. Constants are folded, whatever computes them. Split and Concat "
-                "become slices and moves, ReduceMean over height and width becomes GlobalAveragePool, and normalisations that an "
-                "exporter has written out in parts are put together again. QuantizeLinear, DequantizeLinear, the QLinear family and "
-                "QONNX's quantisers become [number formats](numbers.md#models-that-come-quantised).\n"
+                "Identity, Dropout and Cast to the same type vanish. Constants are folded, whatever computes them. Normalisations "
+                "and functions that an exporter has written out in parts are put together again. QuantizeLinear, "
+                "DequantizeLinear, the QLinear family and QONNX's quantisers become "
+                "[number formats](numbers.md#models-that-come-quantised).\n"
             ),
             "## On the host\n",
-            (
-                f"Where they come last in a model, {', '.join(HOST_TAIL)} are left to the host: the summary names them, the driver "
-                "gives the values before them, and the comparisons end there.\n"
-            ),
+            "First and last nodes that have no hardware may run on the host: [host-ops.md](host-ops.md).\n",
         ]
     )
 
