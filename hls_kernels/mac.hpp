@@ -148,7 +148,7 @@ Mac:
             }
             vec<sum_t, Config::kOutputs> products;
 #pragma HLS ARRAY_PARTITION variable = products.data type = complete
-            dot<Config::kPaired>::products(x, factors, products);
+            engine_dot<Config::kPaired>::products(x, factors, products);
             for (int p = 0; p < Config::kOutputs; ++p) {
 #pragma HLS UNROLL
                 sum[p] = (word == 0 ? sum_t(0) : sum[p]) + products[p];

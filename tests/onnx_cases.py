@@ -213,7 +213,7 @@ def tolerances(
     for draw in range(_DRAWS):
         other = moved.run(arrays, np.random.default_rng(draw))
         for name, largest in effect.items():
-            effect[name] = max(largest, float(np.abs(other[name] - exact[name]).max(initial=0)))
+            effect[name] = max(float(np.abs(other[name] - exact[name]).max(initial=0)), largest)  # NaN stays
     stated = sum(task.operator.tolerance(task.values) for task in graph.tasks)
     return exact, {
         name: (0.5 + stated) * graph.tensors[name].number.scale + 2 * effect[name] for name in graph.outputs
@@ -269,7 +269,8 @@ class _MovedModel:
         for sample in range(len(next(iter(arrays.values())))):
             feeds = {name: values[sample] for name, values in arrays.items()}
             for name, values in self.weights.items():
-                step = np.abs(values).max(initial=0) * 2.0 ** (2 - _BITS)
+                finite = values[np.isfinite(values)]  # masks hold minus infinity
+                step = np.abs(finite).max(initial=0) * 2.0 ** (2 - _BITS)
                 feeds[name] = (values + _half(values.shape, step, random)).astype(np.float32)
             for name, tensor in self.tensors.items():
                 feeds[f"{name}, by"] = _half(tensor.shape, tensor.number.scale, random).astype(np.float32)
