@@ -19,6 +19,10 @@ SPILLS = -2
 """Store of tensors that wait in DRAM between phases."""
 
 
+_MANY = 100
+"""Tensors beyond which a colouring in linear time has to do."""
+
+
 @dataclass(frozen=True)
 class Place:
     """Where a tensor is, in words."""
@@ -71,7 +75,8 @@ def plan_memory(graph: TaskGraph, schedule: Schedule, wiring: Wiring) -> MemoryP
         kept = [name for name in touched if name not in schedule.spilled]
         conflicts.add_nodes_from(kept)
         conflicts.add_edges_from((a, b) for a in kept for b in kept if a < b)
-    stores: dict[str, int] = nx.greedy_color(conflicts, strategy="DSATUR") if conflicts else {}
+    strategy = "DSATUR" if len(conflicts) <= _MANY else "smallest_last"
+    stores: dict[str, int] = nx.greedy_color(conflicts, strategy=strategy) if conflicts else {}
     banks = max(stores.values(), default=-1) + 1
     stores |= dict.fromkeys(schedule.spilled, SPILLS)
     sizes: dict[int, int] = {}

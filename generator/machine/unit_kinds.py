@@ -6,6 +6,8 @@ line in `KINDS`, and its pipeline depth in cost.py.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from ..schedule.plan import Phase, Schedule, Unit
 from ..task_graph import Task, TaskGraph
 from ..work import DepthwiseWork, MacWork, MoveWork, PoolWork
@@ -39,6 +41,7 @@ KINDS: tuple[UnitKind, ...] = (
 )
 
 
+@lru_cache(maxsize=1 << 14)
 def kind_of(graph: TaskGraph, task: Task) -> UnitKind:
     """The kind of unit that can run a task."""
     work = task.operator.work(task, graph)

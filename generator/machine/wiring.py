@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from ..schedule.plan import Assignment, Phase, Schedule, ScheduleError
 from ..task_graph import Task, TaskGraph
@@ -64,7 +65,7 @@ class Wiring:
     reads: tuple[tuple[Read, ...], ...]
     stored: tuple[str, ...]
 
-    @property
+    @cached_property
     def fed(self) -> tuple[tuple[str, ...], ...]:
         """By phase: the tensor that each feed reads from memory, or an empty name."""
         return tuple(tuple(read.tensor for read in phase) for phase in self.reads)

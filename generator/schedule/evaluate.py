@@ -51,6 +51,11 @@ class Evaluation:
         return not self.excess
 
     @property
+    def short_of_memory(self) -> bool:
+        """True if memory is all that the board has too little of, or if nothing is."""
+        return all(text.startswith(("BRAM18", "URAM")) for text in self.excess)
+
+    @property
     def rank(self) -> tuple[int, ...]:
         """Objective: cycles, then memory, then DSP, then logic."""
         need = self.resources
@@ -94,7 +99,7 @@ def evaluate_spilled(graph: TaskGraph, schedule: Schedule, board: Board) -> Iter
     """
     resident = evaluate(graph, schedule, board)
     yield resident
-    if resident.fits or not all(text.startswith(("BRAM18", "URAM")) for text in resident.excess):
+    if resident.fits or not resident.short_of_memory:
         return
     wiring = wire(graph, schedule)
     words = {

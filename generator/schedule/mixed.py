@@ -64,7 +64,7 @@ def mixed(
         raise ScheduleError(f"tensors between phases do not fit {capacity_words} on-chip words")
     chosen = tuple(phases[candidate.tasks, candidate.label] for candidate in solution.phases)
     used = {assignment.unit for phase in chosen for assignment in phase.assignments}
-    units = tuple(unit for unit in engines.units() if unit.name in used)
+    units = tuple(unit for unit in engines.units if unit.name in used)
     patterns = {phase.pattern.value for phase in chosen}
     kind = patterns.pop() if len(patterns) == 1 else "mixed"
     return Schedule(kind, engines.lanes, units, chosen)
@@ -77,7 +77,7 @@ def phase_cycles(graph: TaskGraph, engines: Engines, phase: Phase) -> int:
         ScheduleError: the datapath cannot run it.
     """
     used = {assignment.unit for assignment in phase.assignments}
-    units = tuple(unit for unit in engines.units() if unit.name in used)
+    units = tuple(unit for unit in engines.units if unit.name in used)
     alone = Schedule("candidate", engines.lanes, units, (phase,))
     wiring = wire(graph, alone)
     return phase_cost(alone, 0, build_hardware(graph, alone), wiring).cycles
@@ -86,7 +86,7 @@ def phase_cycles(graph: TaskGraph, engines: Engines, phase: Phase) -> int:
 def _key(engines: Engines, phase: Phase) -> tuple[object, ...]:
     """What the cost of a phase depends on: tasks, shares, and the units' sizes and order, but not which units they are."""
     used = {assignment.unit for assignment in phase.assignments}
-    in_order = [unit for unit in engines.units() if unit.name in used]
+    in_order = [unit for unit in engines.units if unit.name in used]
     about = {unit.name: (place, unit.kind, unit.outputs) for place, unit in enumerate(in_order)}
     return (engines.lanes, *((a.task, a.words, about[a.unit]) for a in phase.assignments))
 

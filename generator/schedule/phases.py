@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from itertools import combinations
 
 import networkx as nx
@@ -38,6 +39,7 @@ class Engines:
     outputs: tuple[int, ...]
     lanes: int
 
+    @cached_property
     def units(self) -> tuple[Unit, ...]:
         """All units that phases may use, in datapath order; constants and moves come first, as no unit feeds them."""
         leading = (
@@ -63,6 +65,7 @@ def candidate_phases(graph: TaskGraph, engines: Engines) -> Iterator[Phase]:
         yield from _allocations(graph, engines, tasks)
 
 
+@lru_cache(maxsize=8)
 def connected_sets(graph: TaskGraph, most_macs: int) -> list[tuple[str, ...]]:
     """Convex, connected sets of bundles with at most `most_macs` mac tasks, in topological order, each once.
 

@@ -33,6 +33,12 @@ _ENGINE_WORDS = (2, 3, 4, 6, 8, 12, 16, 24, 32)
 _ENOUGH = 0.65
 """Multipliers of a mixed schedule's engines, at least, as a share of the board's DSPs."""
 
+_EFFORT = 2500
+"""Sets of engines times tasks that are tried for each width of words; a schedule for each is a search of its own."""
+
+_FEWEST = 6
+"""Sets of engines that are tried whatever the number of tasks."""
+
 _UNLIMITED = 1 << 30
 """Words between phases: `evaluate` tells afterwards whether the banks fit the board."""
 
@@ -210,7 +216,7 @@ def _sequentials(
                         evaluate_spilled(graph, sequential(graph, lanes, outputs, apart=apart), board)
                     )
                     yield from tried
-                    if not tried[0].fits:
+                    if not tried[0].fits and tried[0].short_of_memory:
                         yield from _streamed(graph, board, lanes, outputs, apart)
 
 
@@ -305,11 +311,23 @@ def _mixed(
             for size in _output_choices(lanes, widest)
             if _fits_word(graph, lanes, size) and (size <= lanes or size // lanes in _ENGINE_WORDS)
         ]
-        for count in range(2, min(_MOST_ENGINES, len(macs)) + 1):
-            for outputs in product(sizes, repeat=count):
-                if enough <= sum(outputs) <= most:
-                    schedule = mixed(graph, Engines(outputs, lanes), _UNLIMITED, costs)
-                    yield from evaluate_spilled(graph, schedule, board)
+        engines = [
+            outputs
+            for count in range(2, min(_MOST_ENGINES, len(macs)) + 1)
+            for outputs in product(sizes, repeat=count)
+            if enough <= sum(outputs) <= most
+        ]
+        for outputs in _sampled(engines, max(_FEWEST, _EFFORT // len(graph.tasks))):
+            schedule = mixed(graph, Engines(outputs, lanes), _UNLIMITED, costs)
+            yield from evaluate_spilled(graph, schedule, board)
+
+
+def _sampled(engines: list[tuple[int, ...]], most: int) -> list[tuple[int, ...]]:
+    """So many of them at most: those with the most multipliers, as far apart in their order as the number allows."""
+    if len(engines) <= most:
+        return engines
+    ranked = sorted(engines, key=lambda outputs: (-sum(outputs), outputs))
+    return [ranked[number * len(ranked) // most] for number in range(most)]
 
 
 def _trips(work: MacWork, lanes: int, outputs: int) -> int:

@@ -220,7 +220,7 @@ def intar_schedule(graph: TaskGraph, kernel: Kernel) -> Schedule | None:
         several = len({a.task for a in assignments if a.task in groups}) > 1
         phases.append(Phase(Pattern.DATAFLOW if several else Pattern.SEQUENTIAL, assignments))
     used = {assignment.unit for phase in phases for assignment in phase.assignments}
-    units = tuple(unit for unit in kernel.engines.units() if unit.name in used)
+    units = tuple(unit for unit in kernel.engines.units if unit.name in used)
     return Schedule("intar", kernel.engines.lanes, units, tuple(phases))
 
 
