@@ -93,7 +93,7 @@ def evaluate(graph: TaskGraph, schedule: Schedule, board: Board) -> Evaluation:
 
 
 def evaluate_spilled(graph: TaskGraph, schedule: Schedule, board: Board) -> Iterator[Evaluation]:
-    """The schedule as it is; if only memory is short, also with tensors in DRAM between phases: ever more, until it fits.
+    """The schedule as it is; if only memory is short, also with tensors in DRAM between phases: as few as let it fit.
 
     Banks are as large as the largest tensors in them, so that tensors go to DRAM by size.
     """
@@ -105,12 +105,14 @@ def evaluate_spilled(graph: TaskGraph, schedule: Schedule, board: Board) -> Iter
     words = {
         name: words_of(graph, name, schedule.lanes) for name in wiring.stored if name not in graph.outputs
     }
-    for size in sorted({*words.values(), 0}, reverse=True)[1:]:
-        spilled = tuple(sorted(name for name, count in words.items() if count > size))
+    sizes = sorted({*words.values(), 0}, reverse=True)[1:]
+    low, high = 0, len(sizes) - 1
+    while low <= high:  # the more tensors are in DRAM, the less memory
+        middle = (low + high) // 2
+        spilled = tuple(sorted(name for name, count in words.items() if count > sizes[middle]))
         found = evaluate(graph, replace(schedule, spilled=spilled), board)
         yield found
-        if found.fits:
-            return
+        low, high = (low, middle - 1) if found.fits else (middle + 1, high)
 
 
 def _spill_ports(memory: MemoryPlan, wiring: Wiring) -> int:

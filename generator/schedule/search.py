@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -35,6 +35,9 @@ _ENOUGH = 0.65
 
 _EFFORT = 2500
 """Sets of engines times tasks that are tried for each width of words; a schedule for each is a search of its own."""
+
+_MANY = 100
+"""Tasks beyond which fewer depths of streamed weights are tried."""
 
 _FEWEST = 6
 """Sets of engines that are tried whatever the number of tasks."""
@@ -162,6 +165,19 @@ def _output_choices(lanes: int, channels: int) -> list[int]:
     return sorted({*small, *large})
 
 
+def _fewer_passes(works: Iterable[MacWork], choices: Sequence[int]) -> list[int]:
+    """Of these outputs per pass, those with which some task needs fewer passes than with the choice before."""
+    kept: list[int] = []
+    best: list[int] | None = None
+    channels = [work.outputs for work in works]
+    for outputs in choices:
+        passes = [-(-count // outputs) for count in channels]
+        if best is None or any(now < before for now, before in zip(passes, best, strict=True)):
+            kept.append(outputs)
+            best = passes
+    return kept
+
+
 def _most_products(graph: TaskGraph, board: Board) -> int:
     """Products per cycle that the board's DSPs make, if all of them do nothing else."""
     elements = max(tensor.number.bits for tensor in graph.tensors.values())
@@ -207,7 +223,7 @@ def _sequentials(
     if spectra > 1:
         ways = (True,)
     for lanes in choices:
-        for outputs in _output_choices(lanes, widest):
+        for outputs in _fewer_passes(_mac_works(graph).values(), _output_choices(lanes, widest)):
             if outputs % spectra:
                 continue
             if lanes * outputs <= max(most, lanes) and _fits_word(graph, lanes, outputs):
@@ -241,7 +257,7 @@ def _weight_bytes(graph: TaskGraph, board: Board, lanes: int) -> int:
 
 def _streamed(graph: TaskGraph, board: Board, lanes: int, outputs: int, apart: bool) -> Iterator[Evaluation]:
     """Sequential schedules with weights from DRAM, for memories of one to sixteen BRAMs' depth."""
-    for entries in (512, 1024, 2048, 4096, 8192):
+    for entries in (512, 1024, 2048, 4096, 8192) if len(graph.tasks) <= _MANY else (1024, 8192):
         try:
             prefetched = replace(
                 sequential(graph, lanes, outputs, entries, apart),
