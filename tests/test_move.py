@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from graphs import chain, conv, quantised
@@ -16,6 +18,7 @@ from intarsia.ops.move import Move, move
 from intarsia.quantise import QuantiseOptions
 from intarsia.schedule.mixed import mixed
 from intarsia.schedule.phases import Engines
+from intarsia.schedule.plan import Weights
 from intarsia.schedule.pure import sequential
 from intarsia.task_graph import UNBOUNDED, Task, TaskGraph, Tensor
 
@@ -136,6 +139,12 @@ def attention(tokens: int, keys: int, heads: int, depth: int) -> TaskGraph:
     joined = add("joined", moved(back.reshape(1, tokens, width), 2), mixed)
     add("y", Dense(2), joined, weight=rng.normal(0, 0.4, (width, width)))
     return TaskGraph("attention", ("x",), ("y",), tensors, tuple(tasks))
+
+
+@pytest.mark.parametrize("weights", [Weights.PREFETCHED, Weights.LOADED])
+def test_phases_without_weights_among_those_with_streamed_ones(weights: Weights) -> None:
+    integers = quantised(attention(6, 6, 2, 4))
+    assert_equals_golden(integers, replace(sequential(integers, 4, 4, 64), weights=weights))
 
 
 @pytest.mark.parametrize("outputs", [(4, 4), (4, 8), (8, 4, 4)])

@@ -46,6 +46,6 @@ def test_large_tensors_go_to_dram_until_the_rest_fits() -> None:
     small = replace(board, resources=replace(board.resources, bram18=need.bram18, lut=10**6))
     tried = list(evaluate_spilled(graph, schedule, small))
     assert not tried[0].fits
-    assert tried[-1].fits
-    assert tried[-1].schedule.spilled
-    assert_equals_golden(graph, tried[-1].schedule)
+    fitting = next(evaluation for evaluation in tried if evaluation.fits)
+    assert fitting.schedule.spilled
+    assert_equals_golden(graph, fitting.schedule)

@@ -47,7 +47,8 @@ def pack_biases(columns: Sequence[Integers], lanes: int) -> Integers:
 
 def to_bytes(entries: Integers, element_bytes: int, word_bytes: int) -> bytes:
     """Little-endian bytes of memory entries, each padded to whole DRAM words (hls_kernels/load.hpp)."""
-    rows = np.ascontiguousarray(entries, dtype=f"<i{element_bytes}").view(np.uint8).reshape(len(entries), -1)
+    size = entries.shape[1] * element_bytes
+    rows = np.ascontiguousarray(entries, dtype=f"<i{element_bytes}").view(np.uint8).reshape(-1, size)
     return _pad(rows, 1, word_bytes).tobytes()
 
 
