@@ -14,10 +14,10 @@
 // outputs at once, or in kSteps parts one after the other, while the next pass goes on, with as many times
 // less hardware for the way back. A patch then has at least kSteps words.
 //
-// Config: kOutputs, kLanes, kBlock, kSteps, kPatchWords (longest patch), kWeightEntries, form, input_t, weight_t,
-// sum_t, row(phase). Weights: entry (address of the task + fold * words + word) holds, for every block of
-// outputs, a row in a memory of its own: for every block of lanes, a column. Cycles: iterations = pixels *
-// folds * words, and kSteps - 1 more; II = 1.
+// Config: kOutputs, kLanes, kBlock, kSteps, kPatchWords (longest patch), kWeightEntries, form, input_t,
+// weight_t, sum_t, row(phase). Weights: entry (address of the task + fold * words + word) holds, for every
+// block of outputs, a row in a memory of its own: for every block of lanes, a column. Cycles: iterations =
+// pixels * folds * words, and kSteps - 1 more; II = 1.
 #pragma once
 
 #include "circulant_direct.hpp"
@@ -58,8 +58,8 @@ void circulant(int phase, stream<vec<typename Config::input_t, Config::kLanes>>&
 #pragma HLS AGGREGATE variable = patch compact = bit
     vec<total_t, kRows * form::kTotals> total;
 #pragma HLS ARRAY_PARTITION variable = total.data type = complete
-    constexpr int kPart = kRows / Config::kSteps;      // blocks of outputs that are turned back at once
-    vec<total_t, kRows * form::kTotals> left;          // of the pass before, what is not turned back yet
+    constexpr int kPart = kRows / Config::kSteps;       // blocks of outputs that are turned back at once
+    vec<total_t, kRows * form::kTotals> left;           // of the pass before, what is not turned back yet
     vec<typename Config::sum_t, Config::kOutputs> sum;  // what is
 #pragma HLS ARRAY_PARTITION variable = left.data type = complete
 #pragma HLS ARRAY_PARTITION variable = sum.data type = complete

@@ -6,8 +6,8 @@
 
 namespace intarsia {
 
-/// A form of circulant.hpp: element (a, b) of a block is column[(a - b) mod kBlock]. kPaired: two products per
-/// DSP.
+/// A form of circulant.hpp: element (a, b) of a block is column[(a - b) mod kBlock]. kPaired: two products
+/// per DSP.
 template <int kBlock, bool kPaired, class Input, class Weight, class Sum>
 struct circulant_direct {
     using operand_t = Input;
