@@ -143,11 +143,6 @@ def test_a_model_of_others() -> None:
 
 
 REFUSED: dict[str, tuple[list[onnx.NodeProto], dict[str, Any], str]] = {
-    "two axes": (
-        [node("LayerNormalization", ["x", "g"], "y", axis=1)],
-        {"g": random(5, 6)},
-        "over all axes from 1 on",
-    ),
     "further result": (
         [
             onnx.helper.make_node("LayerNormalization", ["x", "g"], ["y", "mean"], name="n_y"),
