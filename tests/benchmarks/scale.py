@@ -60,6 +60,7 @@ def run_model(name: str, board_name: str, schedule: str, count: int) -> None:
     model = MODELS[name]()
     import intarsia.compiler as steps
     from intarsia import verify
+    from intarsia.schedule.search import decide
     from intarsia.simulation.build import build
     from intarsia.verify.csim_runner import CsimRunner
 
@@ -69,7 +70,8 @@ def run_model(name: str, board_name: str, schedule: str, count: int) -> None:
 
     def read() -> tuple[Any, Any]:
         imported = steps.import_model(model)
-        return imported.model, steps.passes.run(imported.graph)
+        graph = steps.passes.run(imported.graph)
+        return steps.add_moved_tensors(imported.model, graph), graph
 
     float_model, float_graph = run_step("import", read)
     graph = run_step(
@@ -78,7 +80,7 @@ def run_model(name: str, board_name: str, schedule: str, count: int) -> None:
     )
     macs = sum(task.operator.macs(task, graph) for task in graph.tasks)
     print(json.dumps({"tasks": len(graph.tasks), "macs": macs}), flush=True)
-    decision = run_step("schedule", lambda: steps.decide(graph, board, schedule))
+    decision = run_step("schedule", lambda: decide(graph, board, schedule))
     counted = run_step(
         "count", lambda: steps.count_best(graph, decision.found, steps.identifier(name), board)
     )
