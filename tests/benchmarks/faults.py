@@ -24,8 +24,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from campaign import EDGES, Campaign, Outcome
 
 import intarsia
+from intarsia import host_samples
+from intarsia.boards.host_part import HostPart
+from intarsia.design import HOST_BEFORE
 from intarsia.errors import IntarsiaError
-from intarsia.samples import Preprocess, Samples
+from intarsia.samples import Preprocess
 from intarsia.verify.source import batches
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -65,10 +68,10 @@ def measure(case: Case, worlds: Sequence[str], samples: int, folder: Path) -> di
     design = intarsia.compile(
         case.model, board="kv260", calibration=folder / "images.npz", preprocess=preprocess
     )
-    from intarsia.samples import load_samples
-
     inputs = tuple(design.graph.tensors[name] for name in design.graph.inputs)
-    loaded: Samples = load_samples(folder / "images.npz", inputs, preprocess)
+    before = design.host_before
+    host = HostPart(before.SerializeToString(), HOST_BEFORE) if before else None
+    loaded, _ = host_samples.load(folder / "images.npz", inputs, host, design.preprocess)
     campaign = Campaign(design, loaded, folder)
     try:
         outcomes = []
