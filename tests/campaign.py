@@ -229,6 +229,10 @@ class Campaign:
         if not self._wanted(fault):
             return
         about = about or self._manifest()
+        about["weights"]["bytes"] = len(weights)  # a fault may part tables that two tasks shared
+        for argument in about["arguments"]:
+            if argument["name"] == about["weights"]["argument"]:
+                argument["bytes"] = len(weights)
         if world == "csim":
             csim = HardwareRunner(CsimRunner(about, library, weights), self.graph)
             yield self.outcome(fault, world, layer, csim=csim)
