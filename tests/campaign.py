@@ -328,8 +328,8 @@ class Campaign:
         return None
 
     def _weighted(self) -> str:
-        """The first task with weights."""
-        return next(task.name for task in self.graph.tasks if task.operator.weight_roles)
+        """The first task of which something is in weights.bin."""
+        return next(task.name for task in self.graph.tasks if task.parameters)
 
     def _csim(self) -> Iterator[Outcome]:
         yield from self._kernel_faults("csim")
