@@ -222,18 +222,27 @@ def _sequentials(
     spectra = max((_spectra(graph, task.name) for task in graph.tasks), default=1)
     if spectra > 1:
         ways = (True,)
-    for lanes in choices:
-        for outputs in _fewer_passes(_mac_works(graph).values(), _output_choices(lanes, widest)):
-            if outputs % spectra:
-                continue
-            if lanes * outputs <= max(most, lanes) and _fits_word(graph, lanes, outputs):
-                for apart in ways:
-                    tried = list(
-                        evaluate_spilled(graph, sequential(graph, lanes, outputs, apart=apart), board)
-                    )
-                    yield from tried
-                    if not tried[0].fits and tried[0].short_of_memory:
-                        yield from _streamed(graph, board, lanes, outputs, apart)
+    sizes = [
+        (lanes, outputs)
+        for lanes in choices
+        for outputs in _fewer_passes(_mac_works(graph).values(), _output_choices(lanes, widest))
+        if outputs % spectra == 0
+        and lanes * outputs <= max(most, lanes)
+        and _fits_word(graph, lanes, outputs)
+    ]
+    macs = sum(graph.task(name).operator.macs(graph.task(name), graph) for name in _mac_works(graph))
+    fastest: int | None = None
+    for lanes, outputs in sorted(sizes, key=lambda size: -size[0] * size[1]):
+        if fastest is not None and macs >= fastest * lanes * outputs:
+            break  # no smaller engine can be faster
+        for apart in ways:
+            tried = list(evaluate_spilled(graph, sequential(graph, lanes, outputs, apart=apart), board))
+            if not tried[0].fits and tried[0].short_of_memory:
+                tried += _streamed(graph, board, lanes, outputs, apart)
+            yield from tried
+            found = best(tried)
+            if found is not None:
+                fastest = found.cycles if fastest is None else min(fastest, found.cycles)
 
 
 def _spectra(graph: TaskGraph, name: str) -> int:
