@@ -301,11 +301,16 @@ def _weight_bytes(graph: TaskGraph, task: str) -> int:
     return sum(2 * graph.task(task).parameters[role].values.size for role in roles)
 
 
+def _reused(graph: TaskGraph, task: str) -> bool:
+    """True if weights serve several pixels, so that a module keeps them; else they stream through it while it works."""
+    return graph.output_tensor(graph.task(task)).pixels > 1
+
+
 def paper_dataflow(graph: TaskGraph, kernel: Kernel, macs: dict[str, int]) -> int:
-    """A module for each layer with an equal share of the multipliers; weights are loaded, then used."""
+    """A module for each layer with an equal share of the multipliers; weights that it keeps are loaded before."""
     share = kernel.lanes / kernel.modules
     own = {
-        name: count / share + _weight_bytes(graph, name) / PORT_BYTES * (kernel.modules > 2)
+        name: count / share + _weight_bytes(graph, name) / PORT_BYTES * _reused(graph, name)
         for name, count in macs.items()
     }
     if kernel.pipelined:
