@@ -10,7 +10,10 @@ from graphs import chain, conv, quantised
 from hypothesis import given
 from hypothesis import strategies as st
 from machines import assert_equals_golden
+from onnx_models import make_model, node, random
 
+from intarsia import passes
+from intarsia.frontend import import_model
 from intarsia.nest import FILL, factor
 from intarsia.ops.functions import Sigmoid
 from intarsia.ops.matmul import MatMul
@@ -153,6 +156,19 @@ def test_mixed_schedules_share_computed_operands(outputs: tuple[int, ...]) -> No
     schedule = mixed(integers, Engines(outputs, 4), 1 << 20)
     assert any(a.words for phase in schedule.phases for a in phase.assignments)  # some task is shared
     assert_equals_golden(integers, schedule)
+
+
+def test_a_clamp_behind_a_move_is_no_part_of_it() -> None:
+    """Moves have no clamp: it would be in the golden only."""
+    nodes = [
+        node("Conv", ["x", "w"], "c"),
+        node("Slice", ["c", "first", "end", "axis"], "s"),
+        node("Relu", ["s"], "y"),
+    ]
+    constants = {"w": random(4, 3, 1, 1), "first": [1], "end": [3], "axis": [2]}
+    integers = quantised(passes.run(import_model(make_model(nodes, (1, 3, 8, 8), constants)).graph))
+    assert [task.clamp for task in integers.tasks if task.operator.name == "Move"] == [UNBOUNDED]
+    assert_equals_golden(integers, sequential(integers, 4, 4))
 
 
 def test_lanes_behind_the_last_channel_do_not_count() -> None:

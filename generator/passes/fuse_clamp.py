@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..ops.clamp import Clamp
+from ..ops.move import Move
 from ..ops.reshape import Reshape
 from ..ops.transpose import Transpose
 from ..task_graph import TaskGraph
@@ -19,7 +20,7 @@ def apply(graph: TaskGraph) -> TaskGraph:
         if task is None or not isinstance(task.operator, Clamp):
             continue
         producer = draft.exclusive_producer(task)
-        if producer is not None and not isinstance(producer.operator, Reshape | Transpose):
+        if producer is not None and not isinstance(producer.operator, Move | Reshape | Transpose):
             clamp = clamped(producer.clamp, task.clamp)
             draft.merge_into_producer(producer, task, replace(producer, clamp=clamp))
     return draft.graph()
