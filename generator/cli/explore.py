@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import IntarsiaError
+from .choices import InputScale
 
 if TYPE_CHECKING:
-    from .grid import Grid
-    from .sweep import Sweep
+    from ..explore.grid import Grid
+    from ..explore.sweep import Sweep
 
 WIDTH = 110
 SHOWN = 12
@@ -45,9 +46,7 @@ def explore(
     calibration: Annotated[
         Path | None, typer.Option(help="Samples for number ranges; those of --samples if not given.")
     ] = None,
-    input_scale: Annotated[
-        float | None, typer.Option(help="Factor for uint8 samples; 1/255 if not given.")
-    ] = None,
+    input_scale: InputScale = None,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Processes on this machine; one for each core if not given.")
     ] = None,
@@ -63,9 +62,9 @@ def explore(
         raise IntarsiaError("--labels needs --samples: the labels belong to them")
     if cluster and jobs:
         raise IntarsiaError("--jobs is for this machine and --cluster for a Dask cluster: give one of them")
+    from ..explore.sweep import explore_model
     from ..samples import Preprocess
     from ..terminal import progress_bars
-    from .sweep import explore_model
 
     grid = _grid(board, bits, circulant, lanes, clock_mhz, schedule, budget)
     with progress_bars() as progress:
@@ -87,7 +86,7 @@ def explore(
 def _grid(
     board: str, bits: str, circulant: str, lanes: str, clock_mhz: str | None, schedule: str, budget: str
 ) -> Grid:
-    from .grid import Grid, bits_from, boards_from, integers_from, numbers_from, schedules_from
+    from ..explore.grid import Grid, bits_from, boards_from, integers_from, numbers_from, schedules_from
 
     return Grid(
         boards=boards_from(board),
@@ -104,7 +103,7 @@ def _print(sweep: Sweep) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from .words import board_name, micro
+    from ..explore.words import board_name, micro
 
     front = sorted(sweep.front, key=lambda point: (point.choice.board, point.merits))
     table = Table(

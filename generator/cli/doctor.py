@@ -1,0 +1,19 @@
+"""`intarsia doctor`."""
+
+from __future__ import annotations
+
+import typer
+
+from .exit_codes import COULD_NOT_RUN
+
+
+def doctor() -> None:
+    """Check what this machine has: compiler, board client, packages, vendor tools. Exit code 2 if one is missing."""
+    from ..doctor import State, checks
+
+    missing = 0
+    for check in checks():
+        typer.echo(f"{check.state.value:8}{check.what:14}{check.detail}")
+        missing += check.state is State.MISSING
+    if missing:
+        raise typer.Exit(COULD_NOT_RUN)
