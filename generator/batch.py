@@ -71,7 +71,10 @@ def free_batch(model: onnx.ModelProto, shapes: Shapes) -> None:
         before, after = shapes.get(node.input[0], ()), shapes.get(node.output[0], ())
         if node.op_type == "Reshape" and before[:1] == after[:1] == (1,) and 0 not in after:
             node.input[1] = f"shape of {node.output[0]}, any batch"
-            graph.initializer.append(numpy_helper.from_array(np.array((0, *after[1:])), node.input[1]))
+            if all(
+                known.name != node.input[1] for known in graph.initializer
+            ):  # of an import before this one
+                graph.initializer.append(numpy_helper.from_array(np.array((0, *after[1:])), node.input[1]))
             del node.attribute[:]  # allowzero
     del graph.value_info[:]
     for value in graph.input:

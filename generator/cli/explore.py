@@ -31,7 +31,12 @@ def explore(
     bits: Annotated[
         str, typer.Option(help="Bits of weights and activations; 4x8 is 4-bit weights, 8-bit activations.")
     ] = "4x8,8,16",
-    circulant: Annotated[str, typer.Option(help="Block sizes of block-circulant weights; 1 is none.")] = "1",
+    circulant: Annotated[
+        str,
+        typer.Option(
+            help="Sizes of circulant blocks of weights: 2, 4, .. 64; 1 leaves the weights as they are."
+        ),
+    ] = "1",
     lanes: Annotated[str, typer.Option(help="Elements per word.")] = "4,8,16,32",
     clock_mhz: Annotated[str | None, typer.Option(help="Clocks; each board's own if not given.")] = None,
     schedule: Annotated[str, typer.Option(help="Kinds: mixed, dataflow, sequential; auto is all.")] = "auto",
@@ -46,6 +51,11 @@ def explore(
     calibration: Annotated[
         Path | None, typer.Option(help="Samples for number ranges; those of --samples if not given.")
     ] = None,
+    train: Annotated[
+        Path | None,
+        typer.Option(help="Samples to fine-tune circulant weights on (.npz, .npy), labels in the same file."),
+    ] = None,
+    epochs: Annotated[int, typer.Option(help="Passes over the samples of --train.")] = 40,
     input_scale: InputScale = None,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Processes on this machine; one for each core if not given.")
@@ -62,11 +72,16 @@ def explore(
         raise IntarsiaError("--labels needs --samples: the labels belong to them")
     if cluster and jobs:
         raise IntarsiaError("--jobs is for this machine and --cluster for a Dask cluster: give one of them")
+    from ..explore.circulant import Training
     from ..explore.sweep import explore_model
     from ..samples import Preprocess
     from ..terminal import progress_bars
 
     grid = _grid(board, bits, circulant, lanes, clock_mhz, schedule, budget)
+    if train and set(grid.circulant) == {1}:
+        raise IntarsiaError(
+            "--train fine-tunes circulant weights: give sizes of blocks, as in --circulant 1,4"
+        )
     with progress_bars() as progress:
         sweep = explore_model(
             model,
@@ -75,6 +90,7 @@ def explore(
             samples=samples,
             labels=labels,
             calibration=calibration,
+            training=Training(train, epochs),
             preprocess=Preprocess() if input_scale is None else Preprocess(input_scale),
             jobs=jobs or len(os.sched_getaffinity(0)),
             address=cluster,

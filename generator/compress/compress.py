@@ -21,7 +21,7 @@ from ..samples import DEFAULT_PREPROCESS, Preprocess, Samples, load_samples
 from . import metadata
 from .fold_batch_norm import fold_batch_norm
 from .layers import find_layers, initializer_values, with_initializers
-from .rules import Choice, choose
+from .rules import Choice, choose, fewer
 from .training import DEFAULT_RECIPE, Recipe, first_step, require_torch, train
 
 _HELD_OUT = 10
@@ -68,7 +68,7 @@ class Compression:
     @property
     def ratio(self) -> float:
         """Weights of the dense model over stored ones, all layers together."""
-        return sum(c.layer.index.size for c in self.choices) / sum(c.weights for c in self.choices)
+        return fewer(self.choices)
 
     def write(self, path: Path) -> None:
         """Write the model, whole or not at all.

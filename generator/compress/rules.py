@@ -19,6 +19,10 @@ _LANES = 16
 """Of the word of weights whose BRAMs `auto` compares: 16 weights of 8 bits are read side by side."""
 
 
+class NoLayerError(IntarsiaError):
+    """No layer of the model can have such blocks."""
+
+
 @dataclass(frozen=True)
 class Choice:
     """What happens to a layer: `block` is 1 for one that stays dense, and `reason` says why."""
@@ -44,6 +48,11 @@ def stored(layer: Layer, block: int) -> int:
     return -(-layer.outputs // block) * -(-layer.inputs // block) * block * positions
 
 
+def fewer(choices: Sequence[Choice]) -> float:
+    """Weights of the dense layers over stored ones, all layers together."""
+    return sum(choice.layer.index.size for choice in choices) / sum(choice.weights for choice in choices)
+
+
 def choose(
     layers: Sequence[Layer], block: int | str, wanted: Mapping[str, int | None] | None = None
 ) -> tuple[Choice, ...]:
@@ -59,7 +68,8 @@ def choose(
         wanted: only these layers, by name, each with a size of its own or None; all layers if None.
 
     Raises:
-        IntarsiaError: the size is none, a named layer is unknown or cannot have its size, or no layer is left.
+        IntarsiaError: the size is none, or a named layer is unknown or cannot have its size.
+        NoLayerError: no layer is left.
     """
     size = block if block == "auto" else check_block(_integer(block))
     names = [layer.name for layer in layers]
@@ -80,7 +90,7 @@ def choose(
             choices.append(_by_rule(layer, size))
     if not any(choice.circulant for choice in choices):
         reasons = "; ".join(f"{choice.layer.name}: {choice.reason}" for choice in choices)
-        raise IntarsiaError(f"no layer can be circulant with --block {block}: {reasons}")
+        raise NoLayerError(f"no layer can be circulant with --block {block}: {reasons}")
     return tuple(choices)
 
 

@@ -15,7 +15,7 @@ class Numeric:
     Attributes:
         weight_bits: bits of weights.
         activation_bits: bits of activations.
-        circulant: block size of block-circulant weights; 1 leaves them as they are.
+        circulant: size of circulant blocks of weights; 1 leaves them as they are.
     """
 
     weight_bits: int

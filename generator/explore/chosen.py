@@ -43,15 +43,17 @@ def compile_options(reference: str) -> dict[str, Any]:
     point = points[int(number)]
     if not point["feasible"]:
         raise IntarsiaError(f"point #{number} of {path} is infeasible: {point['reason']}")
-    for what in ("model", "calibration"):
-        if content[what] and not Path(content[what]).is_file():
-            raise IntarsiaError(
-                f"the {what} of {path} has gone: {content[what]}. Put it back, or explore again"
-            )
+    files = {what: Path(content[what]) for what in ("model", "calibration") if content[what]}
+    if point["circulant"] > 1:
+        files["circulant model"] = path.parent / content["circulant"][str(point["circulant"])]
+    for what, file in files.items():
+        if not file.is_file():
+            raise IntarsiaError(f"the {what} of {path} has gone: {file}. Put it back, or explore again")
     return {
-        "model": Path(content["model"]),
+        "model": files.get("circulant model", files["model"]),
+        "dense": files["model"] if "circulant model" in files else None,
         "board": point["board"],
-        "calibration": Path(content["calibration"]) if content["calibration"] else None,
+        "calibration": files.get("calibration"),
         "schedule": point["schedule"],
         "weight_bits": point["weight_bits"],
         "activation_bits": point["activation_bits"],

@@ -21,13 +21,17 @@ from .page import page
 from .scatter import scatter
 from .words import board_name, explanations, surprises, title
 
-FORMAT = 1
+FORMAT = 2
 """Version of points.json."""
 
 
 @dataclass(frozen=True)
 class About:
-    """What all points have in common."""
+    """What all points have in common.
+
+    `circulant` are the names of the model's files with circulant weights, by size of blocks, in the directory of the
+    sweep, and `words` say of each what was done to its weights.
+    """
 
     model: Path
     samples: Path | None
@@ -35,6 +39,8 @@ class About:
     preprocess: Preprocess
     digest: str
     boards: Mapping[str, Board]
+    circulant: Mapping[int, str]
+    words: Mapping[int, str]
     notes: tuple[str, ...]
 
 
@@ -46,7 +52,7 @@ def write_files(
     Raises:
         IntarsiaError: one cannot be written.
     """
-    rows = _rows(about, points, standing)
+    rows = _rows(directory, about, points, standing)
     content = {
         "format": FORMAT,
         "model": str(about.model),
@@ -54,6 +60,7 @@ def write_files(
         "samples": str(about.samples) if about.samples else None,
         "calibration": str(about.calibration) if about.calibration else None,
         "preprocess": asdict(about.preprocess),
+        "circulant": {str(block): name for block, name in about.circulant.items()},
         "notes": list(about.notes),
         "boards": {board_name(name): asdict(board.resources) for name, board in about.boards.items()},
         "surprises": [{"number": s.number, "text": s.text} for s in surprises(points, standing)],
@@ -69,8 +76,10 @@ def write_files(
         _replace(directory / name, text)
 
 
-def _rows(about: About, points: Sequence[Point], standing: Mapping[int, Standing]) -> list[dict[str, Any]]:
-    words = explanations(points, standing)
+def _rows(
+    directory: Path, about: About, points: Sequence[Point], standing: Mapping[int, Standing]
+) -> list[dict[str, Any]]:
+    words = explanations(points, standing, about.words)
     rows = []
     for point in points:
         cost, quality, choice = point.cost, point.quality, point.choice
@@ -97,16 +106,18 @@ def _rows(about: About, points: Sequence[Point], standing: Mapping[int, Standing
                 "quality": asdict(quality) if quality else None,
                 "reason": point.reason,
                 "explanation": words[point.number],
-                "command": _command(about, choice, point.number),
+                "command": _command(directory, about, choice, point.number),
             }
         )
     return rows
 
 
-def _command(about: About, choice: Choice, number: int) -> str:
+def _command(directory: Path, about: About, choice: Choice, number: int) -> str:
     """The `intarsia compile` that makes the point."""
     numeric = choice.numeric
-    parts = ["intarsia", "compile", str(about.model), "--board", choice.board, "--schedule", choice.schedule]
+    name = about.circulant.get(numeric.circulant)
+    model = [str(directory.absolute() / name), "--dense", str(about.model)] if name else [str(about.model)]
+    parts = ["intarsia", "compile", *model, "--board", choice.board, "--schedule", choice.schedule]
     parts += ["--weight-bits", str(numeric.weight_bits), "--activation-bits", str(numeric.activation_bits)]
     parts += ["--lanes", str(choice.lanes), "--budget", f"{choice.budget:g}"]
     if choice.clock_mhz is not None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..board import at_clock, load_board, part_of
+from ..circulant import BLOCKS
 from ..errors import IntarsiaError
 from ..quantise import QuantiseOptions
 from ..schedule.search import KINDS, LANES
@@ -20,9 +21,6 @@ SCHEDULES = tuple(kind for kind in KINDS if kind != "auto")
 """Kinds that can be points: `auto` is the best of them."""
 
 BITS = ((4, 8), (8, 8), (16, 16))
-CIRCULANT = (1,)
-"""Block sizes: dense weights only, so far."""
-
 BUDGETS = (25.0, 50.0, 100.0)
 
 
@@ -32,7 +30,10 @@ class GridError(IntarsiaError):
 
 @dataclass(frozen=True)
 class Grid:
-    """Values by axis; `bits` are of weights and of activations; a clock of None is each board's own.
+    """Values by axis.
+
+    `bits` are of weights and of activations; `circulant` are sizes of blocks, 1 for weights as they are; a clock of None
+    is each board's own.
 
     Raises:
         GridError: an axis is empty, or a value is not allowed.
@@ -63,7 +64,7 @@ class Grid:
                 QuantiseOptions(weights, activations)
             except IntarsiaError as error:
                 raise GridError(f"--bits {weights}x{activations}: {error}") from error
-        _require_of("--circulant", self.circulant, CIRCULANT)
+        _require_of("--circulant", self.circulant, (1, *BLOCKS))
         _require_of("--lanes", self.lanes, LANES)
         _require_of("--schedule", self.schedules, SCHEDULES)
         boards = [load_board(name) for name in self.boards]

@@ -21,7 +21,7 @@ from ..task_graph import TaskGraph
 from .choice import Choice, Numeric
 from .cost import cost
 from .quality import measure
-from .sources import Sources, model_of
+from .sources import Sources
 
 KEPT = 8
 """Numeric choices whose graphs a process keeps."""
@@ -29,27 +29,29 @@ KEPT = 8
 
 @dataclass(frozen=True)
 class Measure:
-    """Find the quality of a numeric choice."""
+    """Find the quality of a numeric choice; `model` is the digest of the network that it belongs to."""
 
     numeric: Numeric
+    model: str
 
     @property
     def key(self) -> str:
-        """Unique in a sweep."""
-        return f"quality {self.numeric.label}"
+        """Unique in a sweep, whatever training has made of circulant weights."""
+        return f"quality {self.model} {self.numeric.label}"
 
 
 @dataclass(frozen=True)
 class CostPoint:
-    """Schedule and cost a point."""
+    """Schedule and cost a point; `model` is the digest of the network that it belongs to."""
 
     choice: Choice
     board: Board
+    model: str
 
     @property
     def key(self) -> str:
-        """Unique in a sweep."""
-        return f"cost {self.choice.key(self.board)}"
+        """Unique in a sweep, whatever training has made of circulant weights."""
+        return f"cost {self.model} {self.choice.key(self.board)}"
 
 
 Job = Measure | CostPoint
@@ -95,8 +97,11 @@ def quantised_graph(sources: Sources, numeric: Numeric) -> TaskGraph:
     Raises:
         IntarsiaError: the model cannot be quantised so.
     """
-    graph = passes.run(import_model(model_of(sources)).graph)
-    return quantise(graph, sources.statistics, QuantiseOptions(numeric.weight_bits, numeric.activation_bits))
+    network = sources.networks[numeric.circulant]
+    if network.obstacle:
+        raise IntarsiaError(network.obstacle)
+    graph = passes.run(import_model(network.proto).graph)
+    return quantise(graph, network.statistics, QuantiseOptions(numeric.weight_bits, numeric.activation_bits))
 
 
 @lru_cache(maxsize=KEPT)

@@ -14,15 +14,40 @@ from numpy.typing import NDArray
 from intarsia.boards.host_part import HostPart
 
 from .. import host_samples, passes
-from ..frontend import import_model
+from ..frontend import ImportedModel, import_model
 from ..onnx_model import load
 from ..operator import Array
 from ..progress import Progress, silent
 from ..quantise import Statistics, calibrate
 from ..quantise.calibrate import run_batches
 from ..samples import Preprocess, Samples, SamplesError, synthetic_samples
+from .choice import digest
 
 Labels = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Network:
+    """A float model that points are made of: the user's own, or one with circulant weights.
+
+    Attributes:
+        model: the ONNX model, as bytes.
+        digest: of the model; it names the results that depend on it.
+        statistics: number ranges of every tensor of the float graph.
+        obstacle: why there is no such model; the rest is empty then.
+        words: what was done to the weights, in a sentence; empty for the user's own.
+    """
+
+    model: bytes
+    digest: str
+    statistics: Statistics = field(repr=False)
+    obstacle: str = ""
+    words: str = ""
+
+    @property
+    def proto(self) -> onnx.ModelProto:
+        """The model."""
+        return onnx.load_from_string(self.model)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,21 +56,17 @@ class Sources:
 
     Attributes:
         digest: SHA-256 of the content, in hexadecimal.
-        model: the ONNX model, as bytes.
-        statistics: number ranges of every tensor of the float graph.
+        networks: by size of circulant blocks; 1 is the user's own model.
         samples: inputs that accuracy is measured on, by graph input.
         labels: a class for each sample, if known.
-        float_outputs: what the float model makes of the samples, by graph output.
-        notes: what a user should know, one line each.
+        float_outputs: what the user's float model makes of the samples, by graph output.
     """
 
     digest: str
-    model: bytes
-    statistics: Statistics = field(repr=False)
+    networks: Mapping[int, Network]
     samples: Mapping[str, Array] = field(repr=False)
     labels: Labels | None
     float_outputs: Mapping[str, Array] = field(repr=False)
-    notes: tuple[str, ...]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sources) and other.digest == self.digest
@@ -54,15 +75,39 @@ class Sources:
         return hash(self.digest)
 
 
-def collect(
+@dataclass(frozen=True, eq=False)
+class Material:
+    """What the user gave, read and checked: a model, and samples for accuracy and for number ranges.
+
+    Attributes:
+        digest: SHA-256 of the content, in hexadecimal.
+        proto: the model as it was given.
+        imported: the same, imported.
+        preprocess: how sample files become its inputs.
+        judged: samples that accuracy is measured on.
+        calibrating: samples for number ranges.
+        labels: a class for each of `judged`, if known.
+        notes: what the user should know, one line each.
+    """
+
+    digest: str
+    proto: onnx.ModelProto
+    imported: ImportedModel
+    preprocess: Preprocess
+    judged: Samples
+    calibrating: Samples
+    labels: Labels | None
+    notes: tuple[str, ...]
+
+
+def read(
     model: str | Path,
     samples: str | Path | None,
     labels: str | Path | None,
     calibration: str | Path | None,
     preprocess: Preprocess,
-    progress: Progress = silent,
-) -> Sources:
-    """Import and calibrate a model, and run it in ONNX Runtime on the samples.
+) -> Material:
+    """Import a model and read the samples.
 
     Args:
         model: path of a float ONNX model.
@@ -70,7 +115,6 @@ def collect(
         labels: file of the samples' classes, if they are not in the sample file.
         calibration: sample file for number ranges; `samples` if None, as in `intarsia compile`.
         preprocess: how sample files become model inputs.
-        progress: told what is done.
 
     Raises:
         IntarsiaError: the model or a file is not right.
@@ -97,26 +141,58 @@ def collect(
             f"{labels or samples}: labels go from {classes.min()} to {classes.max()}, but the model has {size} "
             "outputs, which are numbered from 0"
         )
-    statistics = calibrate(imported.model, graph, calibrating.arrays, progress)
-    outputs: dict[str, list[Array]] = {name: [] for name in graph.outputs}
-    for _, tensors in run_batches(imported.model, graph, judged.arrays):
-        for name, parts in outputs.items():
-            parts.append(tensors[name])
-    content = proto.SerializeToString(deterministic=True)
-    return Sources(
-        digest=_digest(content, calibrating, judged, classes),
-        model=content,
-        statistics=statistics,
-        samples=judged.arrays,
+    return Material(
+        digest=_digest(proto.SerializeToString(deterministic=True), calibrating, judged, classes),
+        proto=proto,
+        imported=imported,
+        preprocess=preprocess,
+        judged=judged,
+        calibrating=calibrating,
         labels=classes,
-        float_outputs={name: np.concatenate(parts) for name, parts in outputs.items()},
         notes=tuple(dict.fromkeys((*imported.notes, *calibrating.notes, *judged.notes))),
     )
 
 
-def model_of(sources: Sources) -> onnx.ModelProto:
-    """The model."""
-    return onnx.load_from_string(sources.model)
+def collect(
+    material: Material,
+    circulant: Mapping[int, tuple[onnx.ModelProto | None, str]],
+    progress: Progress = silent,
+) -> Sources:
+    """Calibrate the models, and run the user's in ONNX Runtime on the samples.
+
+    Args:
+        material: what the user gave.
+        circulant: by size of blocks, the same model with circulant weights, and what was done to them in words; None
+            and the reason if there is no such model.
+        progress: told what is done.
+    """
+    own = _network(material, material.proto, progress)
+    networks = {1: own} | {
+        block: _network(material, proto, progress, words) if proto else Network(b"", "", {}, obstacle=words)
+        for block, (proto, words) in circulant.items()
+    }
+    graph = passes.run(material.imported.graph)
+    outputs: dict[str, list[Array]] = {name: [] for name in graph.outputs}
+    for _, tensors in run_batches(material.imported.model, graph, material.judged.arrays):
+        for name, parts in outputs.items():
+            parts.append(tensors[name])
+    whole = hashlib.sha256(material.digest.encode())
+    for network in networks.values():
+        whole.update(network.model)
+    return Sources(
+        digest=whole.hexdigest(),
+        networks=networks,
+        samples=material.judged.arrays,
+        labels=material.labels,
+        float_outputs={name: np.concatenate(parts) for name, parts in outputs.items()},
+    )
+
+
+def _network(material: Material, proto: onnx.ModelProto, progress: Progress, words: str = "") -> Network:
+    imported = import_model(proto)
+    statistics = calibrate(imported.model, passes.run(imported.graph), material.calibrating.arrays, progress)
+    content = proto.SerializeToString(deterministic=True)
+    return Network(content, digest(content), statistics, words=words)
 
 
 def _labels(path: str | Path, samples: Samples) -> Labels:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +14,8 @@ from ..parallel import cluster, processes
 from ..progress import Progress, silent
 from ..samples import DEFAULT_PREPROCESS, Preprocess
 from .choice import Choice, digest
+from .circulant import UNTUNED, Training, circulant_models
+from .circulant import notes as circulant_notes
 from .cost import Cost, PhaseOf
 from .files import About, write_files
 from .front import Point, Standing, standings
@@ -21,7 +23,7 @@ from .grid import Grid
 from .jobs import CostPoint, Job, Measure, Result, do
 from .journal import Journal
 from .quality import Quality
-from .sources import Sources, collect
+from .sources import Network, Sources, collect, read
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ def explore_model(
     samples: str | Path | None = None,
     labels: str | Path | None = None,
     calibration: str | Path | None = None,
+    training: Training = UNTUNED,
     preprocess: Preprocess = DEFAULT_PREPROCESS,
     jobs: int = 1,
     address: str | None = None,
@@ -76,6 +79,7 @@ def explore_model(
         samples: sample file to measure accuracy on; without it the noise on synthetic samples serves, and the notes say so.
         labels: file of the samples' classes, if they are not in the sample file.
         calibration: sample file for number ranges; `samples` if None.
+        training: how circulant weights are fine-tuned, once for each size of blocks, in this process.
         preprocess: how sample files become model inputs.
         jobs: processes on this machine; more than one needs the caller's script to be importable.
         address: of a Dask scheduler that does the work in their place.
@@ -87,13 +91,16 @@ def explore_model(
     begin = time.monotonic()
     grid = grid or Grid()
     directory = Path(directory)
-    sources = collect(model, samples, labels, calibration, preprocess, progress)
+    material = read(model, samples, labels, calibration, preprocess)
     boards = {name: load_board(name) for name in grid.boards}
     choices = grid.choices()
-    work = _jobs(choices, boards)
     with Journal(
-        directory, {"version of intarsia": _version(), "model or samples": sources.digest}
+        directory, {"version of intarsia": _version(), "model or samples": material.digest}
     ) as journal:
+        circulant = circulant_models(material, grid.circulant, training, directory, samples, progress)
+        sources = collect(material, {k: (made.model, made.words) for k, made in circulant.items()}, progress)
+        networks = sources.networks
+        work = _jobs(choices, boards, networks)
         missing = [job for job in work if job.key not in journal.results]
         resumed = len(work) - len(missing)
         progress("Exploring", resumed, len(work))
@@ -103,16 +110,18 @@ def explore_model(
             done += 1
             progress("Exploring", done, len(work))
         results = journal.results
-    points = tuple(_point(number, choice, boards, results) for number, choice in enumerate(choices))
+    points = tuple(_point(number, choice, boards, networks, results) for number, choice in enumerate(choices))
     standing = standings(points)
     about = About(
         model=Path(model).absolute(),
         samples=_absolute(samples),
         calibration=_absolute(calibration or samples),
         preprocess=preprocess,
-        digest=sources.digest,
+        digest=material.digest,
         boards=boards,
-        notes=sources.notes,
+        circulant={k: made.path.name for k, made in circulant.items() if made.path},
+        words={k: network.words for k, network in networks.items()},
+        notes=(*material.notes, *circulant_notes(circulant, training)),
     )
     write_files(directory, about, points, standing)
     if not standing:
@@ -120,7 +129,7 @@ def explore_model(
             f"no point is feasible. The last: {points[-1].reason}. {directory / 'points.csv'} has the reason of each"
         )
     cpu = sum(results[job.key].cpu_seconds for job in work)
-    return Sweep(directory, points, standing, sources.notes, resumed, cpu, time.monotonic() - begin)
+    return Sweep(directory, points, standing, about.notes, resumed, cpu, time.monotonic() - begin)
 
 
 def _version() -> str:
@@ -130,11 +139,21 @@ def _version() -> str:
     return f"{version('intarsia')} {digest(code)}"
 
 
-def _jobs(choices: Sequence[Choice], boards: dict[str, Board]) -> list[Job]:
+def _jobs(
+    choices: Sequence[Choice], boards: Mapping[str, Board], networks: Mapping[int, Network]
+) -> list[Job]:
     """What is to be done, each once; the longest of the kinds first, so that the end is even."""
-    measures = [Measure(numeric) for numeric in dict.fromkeys(choice.numeric for choice in choices)]
-    costs = {job.key: job for job in (CostPoint(choice, boards[choice.board]) for choice in choices)}
-    return [*measures, *costs.values()]
+    jobs: list[Job] = [_measure(choice, networks) for choice in choices]
+    jobs += [_cost(choice, boards, networks) for choice in choices]
+    return list({job.key: job for job in jobs}.values())
+
+
+def _measure(choice: Choice, networks: Mapping[int, Network]) -> Measure:
+    return Measure(choice.numeric, networks[choice.numeric.circulant].digest)
+
+
+def _cost(choice: Choice, boards: Mapping[str, Board], networks: Mapping[int, Network]) -> CostPoint:
+    return CostPoint(choice, boards[choice.board], networks[choice.numeric.circulant].digest)
 
 
 def _run(sources: Sources, jobs: Sequence[Job], count: int, address: str | None) -> Iterator[Result]:
@@ -145,9 +164,15 @@ def _run(sources: Sources, jobs: Sequence[Job], count: int, address: str | None)
     return processes.run(do, sources, jobs, count)
 
 
-def _point(number: int, choice: Choice, boards: dict[str, Board], results: dict[str, Result]) -> Point:
-    costed = results[CostPoint(choice, boards[choice.board]).key]
-    measured = results[Measure(choice.numeric).key]
+def _point(
+    number: int,
+    choice: Choice,
+    boards: Mapping[str, Board],
+    networks: Mapping[int, Network],
+    results: Mapping[str, Result],
+) -> Point:
+    costed = results[_cost(choice, boards, networks).key]
+    measured = results[_measure(choice, networks).key]
     cost = quality = None
     if costed.value is not None:
         phases = tuple(PhaseOf(p["pattern"], tuple(p["tasks"]), p["cycles"]) for p in costed.value["phases"])

@@ -9,9 +9,14 @@ from pathlib import Path
 from .choice import Choice
 from .cost import Cost
 from .front import OBJECTIVES, Point, Standing
+from .quality import Quality
 
 NOTABLE = 1.02
 """Ratio from which a gain is worth a word."""
+
+MOST_LOST = 0.05
+"""Share of right answers, and LEAST_DB without labels, beyond which a point is too bad to be worth a word."""
+LEAST_DB = 10.0
 
 
 def title(choice: Choice) -> str:
@@ -31,8 +36,16 @@ def board_name(board: str) -> str:
     return Path(board).stem if board.endswith(".toml") else board
 
 
-def explanations(points: Sequence[Point], standing: Mapping[int, Standing]) -> dict[int, str]:
-    """By number, a few sentences on every point."""
+def explanations(
+    points: Sequence[Point], standing: Mapping[int, Standing], weights: Mapping[int, str]
+) -> dict[int, str]:
+    """By number, a few sentences on every point.
+
+    Args:
+        points: in the order of the grid.
+        standing: of feasible points, by number.
+        weights: by size of circulant blocks, what was done to the model's weights.
+    """
     fronts = {
         board: [p for p in points if p.choice.board == board and _on_front(p, standing)]
         for board in dict.fromkeys(point.choice.board for point in points)
@@ -43,6 +56,7 @@ def explanations(points: Sequence[Point], standing: Mapping[int, Standing]) -> d
             result[point.number] = f"Infeasible: {point.reason}"
             continue
         sentences = [
+            weights[point.choice.numeric.circulant],
             _design(point.cost),
             _time(point.cost),
             _needs(point.cost),
@@ -63,14 +77,22 @@ class Surprise:
 
 
 def surprises(points: Sequence[Point], standing: Mapping[int, Standing]) -> list[Surprise]:
-    """On each board, the largest surprise of each kind."""
+    """On each board, the largest surprise of each kind, among points that lose little accuracy."""
     found: list[Surprise] = []
     for board in dict.fromkeys(point.choice.board for point in points):
         mine = [point for point in points if point.choice.board == board]
-        front = [point for point in mine if _on_front(point, standing)]
+        front = [point for point in mine if _on_front(point, standing) and _usable(point)]
         for kind in (_mixed, _circulant, _fewer_lanes, _fewer_bits):
             found += kind(mine, front)
     return found
+
+
+def _usable(point: Point) -> bool:
+    quality = point.quality
+    assert quality is not None
+    if quality.accuracy is None or quality.float_accuracy is None:
+        return quality.sqnr_db >= LEAST_DB
+    return quality.accuracy >= quality.float_accuracy - MOST_LOST
 
 
 def _on_front(point: Point, standing: Mapping[int, Standing]) -> bool:
@@ -249,7 +271,8 @@ def _fewer_bits(points: Sequence[Point], front: Sequence[Point]) -> list[Surpris
             mine, theirs = point.choice.numeric, other.choice.numeric
             fewer = mine.weight_bits + mine.activation_bits < theirs.weight_bits + theirs.activation_bits
             gain = point.quality.merit - other.quality.merit
-            if fewer and gain > 0 and replace(other.choice, numeric=mine) == point.choice:
+            alike = mine.circulant == theirs.circulant and replace(other.choice, numeric=mine) == point.choice
+            if fewer and gain > 0 and alike:
                 text = (
                     f"Fewer bits, more accurate: {mine.label} beats {theirs.label} (#{other.number}) by {100 * gain:.1f} points "
                     f"on these {point.quality.samples} samples, by luck of rounding more than by merit."
@@ -290,10 +313,12 @@ def _circulant(points: Sequence[Point], front: Sequence[Point]) -> list[Surprise
         dense = by_choice.get(replace(point.choice, numeric=replace(numeric, circulant=1)))
         if numeric.circulant == 1 or dense is None or dense.cost is None or point.cost is None:
             continue
+        assert dense.quality is not None and point.quality is not None
         gain = dense.cost.cycles / point.cost.cycles
         text = (
             f"Circulant blocks of {numeric.circulant}, on {_where(point)}: {gain:.2f} times as fast as dense weights "
-            f"(#{dense.number}), with {point.cost.bram18:,} BRAM18 in place of {dense.cost.bram18:,}."
+            f"(#{dense.number}), with {point.cost.bram18:,} BRAM18 in place of {dense.cost.bram18:,}, and {_merit(point.quality)} "
+            f"in place of {_merit(dense.quality)}."
         )
         found.append(Surprise(gain, point.number, text))
     return _largest(found)
@@ -301,6 +326,12 @@ def _circulant(points: Sequence[Point], front: Sequence[Point]) -> list[Surprise
 
 def _where(point: Point) -> str:
     return f"{point.choice.budget:g} % of {board_name(point.choice.board)} with {point.choice.numeric.label}"
+
+
+def _merit(quality: Quality) -> str:
+    return (
+        f"{quality.sqnr_db:.1f} dB" if quality.accuracy is None else f"an accuracy of {quality.accuracy:.1%}"
+    )
 
 
 def _largest(found: list[Surprise]) -> list[Surprise]:
