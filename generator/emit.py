@@ -14,6 +14,8 @@ import jinja2
 from .machine.machine import Config, Constant, Machine
 from .machine.rows import Row
 
+_STEPS_PER_LINE = 16
+
 
 @cache
 def environment() -> jinja2.Environment:
@@ -83,12 +85,15 @@ def _config(config: Config) -> dict[str, Any]:
         "rows": rows,
         "by_tap": config.by_tap,
         "taps": len(config.rows[0]),
+        "steps": [
+            config.steps[at : at + _STEPS_PER_LINE] for at in range(0, len(config.steps), _STEPS_PER_LINE)
+        ],
     }
 
 
 def _row_type(row: Row) -> str:
     """C++ type of a row; those that hold lists say how long they are."""
-    return row.struct if row.size is None else f"{row.struct}<{row.size}>"
+    return row.struct if row.argument is None else f"{row.struct}<{row.argument}>"
 
 
 def _constant(constant: Constant) -> dict[str, Any]:

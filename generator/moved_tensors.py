@@ -40,7 +40,10 @@ def add_moved_tensors(model: onnx.ModelProto, graph: TaskGraph) -> onnx.ModelPro
         _add(result, "Reshape", [x, _constant(result, f"{name}/flat", (-1, size))], f"{name}/flattened")
         flat = f"{name}/flattened"
         if (index == FILL).any():
-            _add(result, "Pad", [flat, _constant(result, f"{name}/one_zero", (0, 0, 0, 1))], f"{name}/padded")
+            pads = _constant(result, f"{name}/one_more", (0, 0, 0, 1))
+            fill = numpy_helper.from_array(np.array(task.operator.fill, np.float32), f"{name}/fill")
+            result.graph.initializer.append(fill)
+            _add(result, "Pad", [flat, pads, fill.name], f"{name}/padded")
             flat = f"{name}/padded"
             index = np.where(index == FILL, size, index)
         _add(

@@ -2,7 +2,8 @@
 
 What Transpose, Slice, Pad, DepthToSpace, Expand and all their compositions do to the values of a tensor is an array that
 says, for every element of the result, which element of the source it is. `factor` turns such an array into a few nested
-counters, which is what hardware can walk over with an addition per step; `indices` turns them back.
+counters, which is what hardware can walk over with an addition per step; `indices` turns them back. Where the steps of a
+counter differ (a reflected border, a Gather in any order), a table holds them.
 """
 
 from __future__ import annotations
@@ -16,15 +17,21 @@ from numpy.typing import NDArray
 Indices = NDArray[np.int64]
 
 FILL = -1
-"""Index of an element that comes from nowhere: it is zero."""
+"""Index of an element that comes from nowhere: it is a constant."""
 
-Digit = tuple[int, int, int, int]
-"""A counter: its extent, the stride of the source index per step, and the range [low, high) in which there is a source."""
+LONGEST_TABLE = 4096
+"""Most steps of one counter that a table holds."""
+
+Stride = int | tuple[int, ...]
+"""What a counter adds to the source index: so much for each step, or, where steps differ, these for each of its values."""
+
+Digit = tuple[int, Stride, int, int]
+"""A counter: its extent, its stride, and the range [low, high) in which there is a source."""
 
 
 @dataclass(frozen=True)
 class Nest:
-    """Source index = offset + sum over digits of counter * stride, where every counter is within its range.
+    """Source index = offset + sum over digits of what each counter adds, where every counter is within its range.
 
     `digits` are outermost first; the product of their extents is the number of elements.
     """
@@ -38,6 +45,11 @@ class Nest:
         return prod(extent for extent, *_ in self.digits)
 
     @property
+    def table_entries(self) -> int:
+        """Steps that tables hold."""
+        return sum(len(stride) for _, stride, *_ in self.digits if not isinstance(stride, int))
+
+    @property
     def sourced(self) -> int:
         """Elements that have a source."""
         return prod(high - low for _, _, low, high in self.digits)
@@ -48,7 +60,8 @@ class Nest:
         valid = np.array([True])
         for extent, stride, low, high in self.digits:
             counter = np.arange(extent, dtype=np.int64)
-            found = (found[:, np.newaxis] + counter * stride).reshape(-1)
+            added = counter * stride if isinstance(stride, int) else np.array(stride, dtype=np.int64)
+            found = (found[:, np.newaxis] + added).reshape(-1)
             valid = (valid[:, np.newaxis] & (counter >= low) & (counter < high)).reshape(-1)
         return np.where(valid, found, FILL)
 
@@ -75,15 +88,18 @@ def factor(indices: Indices) -> Nest | None:
             stride = _stride(core)
             if stride is None:
                 return None
+            if isinstance(stride, int):
+                shift += low * stride
+            else:  # what counters add where there is no source does not matter
+                stride = (0,) * low + stride + (stride[-1],) * (size - high)
             digits.append((size, stride, low, high))
-            shift += low * stride
             core = core[..., 0]
             continue
         while axis > 0 and not partial[axis - 1]:
             axis -= 1
         core = core.reshape(*core.shape[:axis], -1)
         while core.shape[-1] > 1:
-            found = _innermost(core)
+            found = _innermost(core) or _innermost_table(core)
             if found is None:
                 return None
             extent, stride = found
@@ -105,16 +121,33 @@ def _box(valid: NDArray[np.bool_]) -> list[tuple[int, int]] | None:
     return ranges if inside.all() and int(valid.sum()) == inside.size else None
 
 
-def _stride(values: Indices) -> int | None:
-    """The common difference along the last axis; None if there is none."""
-    if values.shape[-1] == 1:
+def _stride(values: Indices) -> Stride | None:
+    """The stride along the last axis; None if it is not the same everywhere, or too long for a table."""
+    size = values.shape[-1]
+    if size == 1:
         return 0
     steps = np.diff(values, axis=-1)
     first = int(steps.flat[0])
-    return first if (steps == first).all() else None
+    if (steps == first).all():
+        return first
+    if size > LONGEST_TABLE or not (steps == steps.reshape(-1, size - 1)[0]).all():
+        return None
+    row = values.reshape(-1, size)[0]
+    return tuple((row - row[0]).tolist())
 
 
-def _innermost(values: Indices) -> tuple[int, int] | None:
+def _innermost_table(values: Indices) -> tuple[int, Stride] | None:
+    """Extent and stride of the shortest innermost counter along the last axis, whatever its steps."""
+    size = values.shape[-1]
+    for extent in range(2, min(size, LONGEST_TABLE) + 1):
+        if size % extent == 0:
+            stride = _stride(values.reshape(*values.shape[:-1], -1, extent))
+            if stride is not None:
+                return extent, stride
+    return None
+
+
+def _innermost(values: Indices) -> tuple[int, Stride] | None:
     """Extent and stride of the longest innermost counter along the last axis."""
     size = values.shape[-1]
     first = values.reshape(-1, size)[0]

@@ -76,6 +76,11 @@ class QdqBuilder:
         operands = [self._raw[tensor], *self._scale_and_zero(f"{tensor}_plain", number)]
         return self.node("DequantizeLinear", operands)
 
+    def scale(self, tensor: str) -> float:
+        """Scale of a tensor, as the current task reads it."""
+        number = self._graph.tensors[tensor].number
+        return replace(number, mantissa=1.0).scale if self._plain else number.scale
+
     def parameters(self, task: Task, *roles: str) -> list[str]:
         """Names of the task's dequantised parameters, without the roles that it does not have."""
         names = []

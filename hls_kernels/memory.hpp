@@ -72,21 +72,21 @@ void write_words(stream<Word>& in, const transfer_row& row, Word* memory) {
 
 /// A transfer in one piece, or, where there are iterations, the words that a nest of counters walks over: its
 /// addresses count elements. Steps without a source send nothing.
-template <int kDims>
+template <class Nest>
 struct view_row {
     transfer_row piece;
     int iterations;
-    nest_row<kDims> nest;
+    Nest nest;
 };
 
-/// Config: kLanes (a power of two), row(phase).
-template <class Config, class Word, int kDims>
-void read_view(const Word* memory, const view_row<kDims>& row, stream<Word>& out) {
+/// Config: kLanes (a power of two), row(phase), and what nest.hpp needs.
+template <class Config, class Word, class Nest>
+void read_view(const Word* memory, const view_row<Nest>& row, stream<Word>& out) {
     if (row.iterations == 0) {
         read_words(memory, row.piece, out);
         return;
     }
-    nest<kDims> from(row.nest);
+    nest<Config, Nest> from(row.nest);
 ReadView:
     for (int i = 0; i < row.iterations; ++i) {
 #pragma HLS PIPELINE II = 1 style = flp
@@ -99,14 +99,14 @@ ReadView:
 // A process is connected to one or several memories: DRAM through m_axi, or an on-chip bank. A row names one
 // by its number among the arguments; each has a loop of its own.
 
-template <class Config, class Word, int kDims>
-void read_from(int, const view_row<kDims>& row, stream<Word>& out, const Word* last) {
+template <class Config, class Word, class Nest>
+void read_from(int, const view_row<Nest>& row, stream<Word>& out, const Word* last) {
 #pragma HLS INLINE
     read_view<Config>(last, row, out);
 }
 
-template <class Config, class Word, int kDims, class... Rest>
-void read_from(int memory, const view_row<kDims>& row, stream<Word>& out, const Word* first, Rest... rest) {
+template <class Config, class Word, class Nest, class... Rest>
+void read_from(int memory, const view_row<Nest>& row, stream<Word>& out, const Word* first, Rest... rest) {
 #pragma HLS INLINE
     if (memory == 0) {
         read_view<Config>(first, row, out);

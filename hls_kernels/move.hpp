@@ -2,8 +2,8 @@
 // process takes the piece out of it and puts it at its place in the result.
 //
 // A piece is 1 to kLanes elements that lie side by side in one word of the source and in one word of the
-// result. Pieces without a source hold the zero point; what a pixel's last word has beyond its channels is 0.
-// Config: kLanes (a power of two), input_t, row(phase).
+// result. Pieces without a source hold the fill; what a pixel's last word has beyond its channels is 0.
+// Config: kLanes (a power of two), kClamps (results have bounds), input_t, row(phase); step(i) for nest.hpp.
 // Cycles: iterations = pixels * pieces, II = 1.
 #pragma once
 
@@ -13,21 +13,23 @@
 
 namespace intarsia {
 
-template <int kDims>
+template <class Nest>
 struct move_row {
     int iterations;
     int pieces;  // of a pixel
     int piece;   // elements of a piece
     int last;    // elements of the last piece of a pixel
-    int fill;    // what pieces without a source hold: the zero point
-    nest_row<kDims> from;
+    int fill;    // what pieces without a source hold
+    int low;     // bounds of the results
+    int high;
+    Nest from;
 };
 
-template <class Config, int kDims>
-void move_pieces(const move_row<kDims>& row, stream<vec<typename Config::input_t, Config::kLanes>>& in,
+template <class Config, class Nest>
+void move_pieces(const move_row<Nest>& row, stream<vec<typename Config::input_t, Config::kLanes>>& in,
                  stream<vec<typename Config::input_t, Config::kLanes>>& out) {
     using word_t = vec<typename Config::input_t, Config::kLanes>;
-    nest<kDims> from(row.from);
+    nest<Config, Nest> from(row.from);
     word_t result = {};
 #pragma HLS ARRAY_PARTITION variable = result.data type = complete
     int piece = 0;  // of the pixel
@@ -45,10 +47,9 @@ Move:
         for (int v = 0; v < Config::kLanes; ++v) {
 #pragma HLS UNROLL
             if (v >= slot) {
-                const typename Config::input_t value = sourced
-                                                           ? word[(v - slot + lane) & (Config::kLanes - 1)]
-                                                           : typename Config::input_t(row.fill);
-                result[v] = v < behind ? value : typename Config::input_t(0);
+                int value = sourced ? int(word[(v - slot + lane) & (Config::kLanes - 1)]) : row.fill;
+                if (Config::kClamps) value = value < row.low ? row.low : value > row.high ? row.high : value;
+                result[v] = typename Config::input_t(v < behind ? value : 0);
             }
         }
         slot += row.piece;

@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from graphs import chain, conv, quantised
+from graphs import chain, conv, quantised, stress_inputs
 from hypothesis import given
 from hypothesis import strategies as st
 from machines import assert_equals_golden
+from onnx_models import check as check_import
 from onnx_models import make_model, node, random
+from test_qdq import assert_exact
 
-from intarsia import passes
-from intarsia.frontend import import_model
-from intarsia.nest import FILL, factor
+from intarsia.nest import FILL, LONGEST_TABLE, factor
 from intarsia.ops.functions import Sigmoid
 from intarsia.ops.matmul import MatMul
 from intarsia.ops.move import Move, move
@@ -58,16 +58,31 @@ def test_factor_gives_back_the_indices(indices: np.ndarray) -> None:
     np.testing.assert_array_equal(nest.indices(), indices.reshape(-1))
 
 
-def test_no_nest_for_a_random_permutation() -> None:
-    assert factor(np.random.default_rng(0).permutation(24)) is None
+@given(st.integers(1, 4), st.integers(1, 4), st.permutations(range(7)), st.integers(2, 4), st.booleans())
+def test_irregular_steps_are_a_table(
+    outer: int, inner: int, order: list[int], times: int, pads: bool
+) -> None:
+    """Any order along an axis, whatever stands around it."""
+    x = np.arange(outer * 7 * inner).reshape(outer, 7, inner)
+    indices = np.repeat(np.take(x, order[:5], axis=1), times, axis=0)
+    if pads:
+        indices = np.pad(indices, ((0, 0), (1, 2), (0, 0)), constant_values=FILL)
+    nest = factor(indices)
+    assert nest is not None
+    assert nest.table_entries <= 8
+    np.testing.assert_array_equal(nest.indices(), indices.reshape(-1))
+
+
+def test_no_nest_for_a_long_random_permutation() -> None:
+    assert factor(np.random.default_rng(0).permutation(LONGEST_TABLE + 1)) is None
 
 
 def test_no_nest_for_holes() -> None:
     assert factor(np.array([[0, FILL], [FILL, 3]])) is None
 
 
-def moved(indices: np.ndarray, axis: int) -> Move:
-    result = move(indices, axis)
+def moved(indices: np.ndarray, axis: int, fill: float = 0.0) -> Move:
+    result = move(indices, axis, fill)
     assert result is not None
     return result
 
@@ -87,17 +102,69 @@ CASES = {
     ),
     "flat": moved(X.reshape(1, 120), 1),
     "rows": moved(X.reshape(1, 30, 4), 2),
+    "reflected": moved(np.pad(X, ((0, 0), (0, 0), (2, 3), (1, 2)), mode="reflect"), 1),
+    "edges": moved(np.pad(X, ((0, 0), (0, 0), (2, 3), (1, 2)), mode="edge"), 1),
+    "channels in any order": moved(X[:, [3, 0, 1, 5, 4, 1]], 1),
+    "rows in any order": moved(X[:, :, [3, 0, 0, 4]], 1),
+    "rows in any order, padded": moved(
+        np.pad(X[:, :, [3, 0, 4]], ((0, 0), (0, 0), (1, 1), (0, 0)), constant_values=FILL), 1, 0.375
+    ),
+    "filled": moved(np.pad(X, ((0, 0), (1, 2), (0, 1), (1, 0)), constant_values=FILL), 1, -0.75),
 }
 
 
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("lanes", [4, 8])
 def test_simulation_moves_as_the_golden(name: str, lanes: int) -> None:
-    operator = CASES[name]
-    rng = np.random.default_rng(0)
-    graph = chain((3, 5, 4), [conv(rng, 3, 6, kernel=(1, 1)), (operator, {}, UNBOUNDED)], name="moved")
-    integers = quantised(graph)
+    integers = quantised(graph_of(name))
     assert_equals_golden(integers, sequential(integers, lanes, 4))
+
+
+def graph_of(name: str, clamp: tuple[float, float] = UNBOUNDED) -> TaskGraph:
+    """A case behind a convolution."""
+    rng = np.random.default_rng(0)
+    return chain((3, 5, 4), [conv(rng, 3, 6, kernel=(1, 1)), (CASES[name], {}, clamp)], name="moved")
+
+
+@pytest.mark.parametrize("name", ["filled", "reflected", "transposed"])
+def test_simulation_clamps_what_it_moves(name: str) -> None:
+    integers = quantised(graph_of(name, (-0.25, 0.5)))
+    assert_equals_golden(integers, sequential(integers, 4, 4))
+
+
+@pytest.mark.parametrize("name", ["filled", "reflected", "rows in any order, padded"])
+def test_qdq_model_moves_as_the_golden(name: str) -> None:
+    integers = quantised(graph_of(name, (-0.5, 2.0)))
+    assert_exact(integers, stress_inputs(integers))
+
+
+def test_formats_hold_what_is_filled_in() -> None:
+    """The input's samples alone would give it a format that ends far below."""
+    rng = np.random.default_rng(0)
+    filled = moved(np.pad(X, ((0, 0), (0, 0), (0, 1), (0, 0)), constant_values=FILL), 1, 40.0)
+    integers = quantised(chain((3, 5, 4), [conv(rng, 3, 6, kernel=(1, 1)), (filled, {}, UNBOUNDED)]))
+    (task,) = (task for task in integers.tasks if isinstance(task.operator, Move))
+    assert task.operator.fill * integers.tensors[task.output].number.scale == 40
+
+
+def test_moves_become_one_only_if_they_fill_with_the_same() -> None:
+    def moves(first: float, second: float) -> int:
+        nodes = [
+            node("Conv", ["x", "w"], "c"),
+            node("Pad", ["c", "above", "first"], "p"),
+            node("Pad", ["p", "left", "second"], "y"),
+        ]
+        constants = {
+            "w": random(4, 3, 1, 1),
+            "above": [0, 0, 1, 0, 0, 0, 0, 0],
+            "left": [0, 0, 0, 1, 0, 0, 0, 0],
+            "first": np.float32(first),
+            "second": np.float32(second),
+        }
+        graph = check_import(make_model(nodes, (1, 3, 8, 8), constants))
+        return sum(isinstance(task.operator, Move) for task in graph.tasks)
+
+    assert (moves(0.5, 0.5), moves(0.5, 0.25), moves(0.0, 0.0)) == (1, 2, 1)
 
 
 @pytest.mark.parametrize("bits", [8, 16])
@@ -158,16 +225,21 @@ def test_mixed_schedules_share_computed_operands(outputs: tuple[int, ...]) -> No
     assert_equals_golden(integers, schedule)
 
 
-def test_a_clamp_behind_a_move_is_no_part_of_it() -> None:
-    """Moves have no clamp: it would be in the golden only."""
+@pytest.mark.parametrize("kind", ["Slice", "Transpose", "Reshape"])
+def test_a_clamp_behind_a_move_is_part_of_it(kind: str) -> None:
+    operands = {"Slice": ["c", "first", "end", "axis"], "Transpose": ["c"], "Reshape": ["c", "shape"]}
+    attributes = {"perm": [0, 2, 3, 1]} if kind == "Transpose" else {}
     nodes = [
         node("Conv", ["x", "w"], "c"),
-        node("Slice", ["c", "first", "end", "axis"], "s"),
+        node(kind, operands[kind], "s", **attributes),
         node("Relu", ["s"], "y"),
+        node("Sigmoid", ["s"], "z"),
     ]
-    constants = {"w": random(4, 3, 1, 1), "first": [1], "end": [3], "axis": [2]}
-    integers = quantised(passes.run(import_model(make_model(nodes, (1, 3, 8, 8), constants)).graph))
-    assert [task.clamp for task in integers.tasks if task.operator.name == "Move"] == [UNBOUNDED]
+    constants = {"w": random(4, 3, 1, 1), "first": [1], "end": [3], "axis": [2], "shape": [1, 8, 4, 8]}
+    graph = check_import(make_model(nodes, (1, 3, 8, 8), constants, output=("y", "z")))
+    assert {task.operator.name for task in graph.tasks} == {"Conv", "Move", "Sigmoid"}
+    assert (0, np.inf) in [task.clamp for task in graph.tasks if isinstance(task.operator, Move)]
+    integers = quantised(graph)
     assert_equals_golden(integers, sequential(integers, 4, 4))
 
 

@@ -57,11 +57,12 @@ class Builder:
         rows: Sequence[Row],
         comment: Callable[[int], str],
         constants: Sequence[Constant] = (),
+        steps: tuple[int, ...] = (),
     ) -> None:
-        """Adds the config struct of a process, with its program of one row per phase."""
+        """Adds the config struct of a process, with its program of one row per phase, and a table of steps of its nests."""
         table = tuple((row,) for row in rows)
         comments = tuple(comment(phase) for phase in range(len(table)))
-        self.configs.append(Config(name, purpose, tuple(constants), table, comments))
+        self.configs.append(Config(name, purpose, tuple(constants), table, comments, steps=steps))
 
     def parameter(
         self,

@@ -15,7 +15,7 @@ from .machine import Config, Constant, Machine, Stream, TensorPlace
 from .memory import BANKS as BANK_STORES
 from .memory import DRAM, SPILLS, MemoryPlan, Place, feeds_of, plan_memory
 from .move_plan import MovePlan, plan_move
-from .move_unit import idle_nest, nest_dims, nest_row
+from .nest_rows import IDLE, nest_rows
 from .rows import MergeRow, PrefetchRow, Row, SwitchRow, TapRow, TransferRow, ViewRow
 from .unit_kinds import build_hardware
 from .wiring import COLLECT, Edge, Wiring, share_range, share_traffic, wire
@@ -120,14 +120,13 @@ class _Datapath:
             for p in places
         ]
         views = [self._view(read.view) for read in reads]
-        dims = nest_dims([view for view in views if view])
         rows: list[Row] = list(transfers)
+        steps: tuple[int, ...] = ()
         if any(views):
+            nests, steps = nest_rows([view.nest if view else IDLE for view in views])
             rows = [
-                ViewRow(transfer, view.nest.steps, nest_row(view.nest, dims))
-                if view
-                else ViewRow(transfer, 0, idle_nest(dims))
-                for transfer, view in zip(transfers, views, strict=True)
+                ViewRow(transfer, view.nest.steps if view else 0, nest)
+                for transfer, view, nest in zip(transfers, views, nests, strict=True)
             ]
         constants = [Constant("kLanes", "kWordLanes")] if any(views) else []
 
@@ -135,7 +134,7 @@ class _Datapath:
             read = reads[phase]
             return f"{read.tensor} for {read.view}" if read.view else read.tensor or "idle"
 
-        self.builder.config(struct, "reads from memory", rows, comment, constants)
+        self.builder.config(struct, "reads from memory", rows, comment, constants, steps)
         out = self.builder.stream(self._output_name(feed), "what the phase reads from memory")
         sources = (argument for _, argument in memories.values())
         self.builder.process("fetch_view" if any(views) else "fetch", struct, out, *sources)

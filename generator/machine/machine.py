@@ -21,7 +21,8 @@ class Constant:
 class Config:
     """The config struct of one process: constants, and its static program (one row per phase).
 
-    `rows[phase]` is one row, or one per value of the register `tap` where `by_tap` is set.
+    `rows[phase]` is one row, or one per value of the register `tap` where `by_tap` is set. `steps` are those of the counters
+    of its nests that are not constant.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Config:
     rows: tuple[tuple[Row, ...], ...]
     comments: tuple[str, ...]
     by_tap: bool = False
+    steps: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

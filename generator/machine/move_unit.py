@@ -6,28 +6,39 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..board import Resources
-from ..nest import Nest
+from ..ops.move import Move
+from ..requantisation import requantisation
 from ..schedule.plan import ScheduleError, Unit, Weights
-from ..task_graph import Task, TaskGraph
+from ..task_graph import UNBOUNDED, Task, TaskGraph
 from ..work import MoveWork
 from .builder import Builder
 from .hardware import Stage
 from .identifiers import camel_case
 from .machine import Constant
 from .move_plan import MovePlan, plan_move
-from .rows import MoveRow, NestRow
+from .nest_rows import IDLE, nest_dims, nest_rows
+from .resources import add, memory
+from .rows import MoveRow
 from .run import Run, index_of
 from .unit_kind import UnitKind
+
+_STEP_BITS = 24
+"""Of an entry of a table of steps: addresses of elements are below 2**23."""
 
 
 @dataclass(frozen=True)
 class MoveHardware:
-    """A move unit with the plans of its tasks, in the order of `runs`; `fills` stand where a result has no source."""
+    """A move unit with the plans of its tasks, in the order of `runs`.
+
+    `fills` stand where a result has no source, and `bounds` are those of the results, both raw.
+    """
 
     unit: Unit
     runs: tuple[Run, ...]
     plans: tuple[MovePlan, ...]
     fills: tuple[int, ...]
+    bounds: tuple[tuple[int, int], ...]
+    clamps: bool
 
     @property
     def name(self) -> str:
@@ -37,20 +48,22 @@ class MoveHardware:
     def place(self, builder: Builder, inputs: tuple[str, ...], output: str) -> None:
         """Adds the one process."""
         struct = f"{camel_case(builder.ids[self.name])}Move"
-        dims = nest_dims(self.plans)
+        (*nests, idle), steps = nest_rows([*(plan.nest for plan in self.plans), IDLE])
         rows = [
-            MoveRow(plan.nest.steps, plan.pieces, plan.piece, plan.last, fill, nest_row(plan.nest, dims))
-            for plan, fill in zip(self.plans, self.fills, strict=True)
+            MoveRow(plan.nest.steps, plan.pieces, plan.piece, plan.last, fill, low, high, nest)
+            for plan, fill, (low, high), nest in zip(self.plans, self.fills, self.bounds, nests, strict=True)
         ]
         builder.config(
             struct,
             "values in another order",
-            builder.by_phase(self.runs, rows, MoveRow(0, 0, 0, 0, 0, idle_nest(dims))),
+            builder.by_phase(self.runs, rows, MoveRow(0, 0, 0, 0, 0, 0, 0, idle)),
             builder.comment(self.runs),
             (
                 Constant("kLanes", "kWordLanes"),
+                Constant("kClamps", str(self.clamps).lower()),
                 Constant("input_t", "element_t", is_type=True),
             ),
+            steps,
         )
         builder.process("move", struct, *inputs, output)
 
@@ -64,33 +77,20 @@ class MoveHardware:
         return 0
 
     def resources(self, lanes: int, element_bits: int) -> Resources:
-        """A rotation by any number of lanes, a word of registers, and counters."""
+        """A rotation by any number of lanes, a word of registers, and counters.
+
+        Its feed has a table of steps as well.
+        """
         word = lanes * element_bits
         rotation = word * max(lanes.bit_length() - 1, 1)
-        counters = 70 * nest_dims(self.plans)
-        return Resources(dsp=0, bram18=0, uram=0, lut=rotation + 2 * word + counters, ff=3 * word + counters)
-
-
-def nest_dims(plans: Sequence[MovePlan]) -> int:
-    """Counters that the longest of the nests needs."""
-    return max((len(plan.nest.digits) for plan in plans), default=1) or 1
-
-
-def nest_row(nest: Nest, dims: int) -> NestRow:
-    """The nest for so many counters, innermost first, with the address step of each instead of its stride."""
-    digits = [*reversed(nest.digits), *[(1, 0, 0, 1)] * (dims - len(nest.digits))]
-    steps = []
-    rewind = 0  # of all counters inside, when they start again
-    for extent, stride, _, _ in digits:
-        steps.append(stride - rewind)
-        rewind += stride * (extent - 1)
-    extents, _, lows, highs = zip(*digits, strict=True)
-    return NestRow(nest.offset, extents, tuple(steps), lows, highs)
-
-
-def idle_nest(dims: int) -> NestRow:
-    """A nest of no steps."""
-    return nest_row(Nest(0, ()), dims)
+        nests = [plan.nest for plan in self.plans]
+        counters = 70 * nest_dims(nests)
+        bounds = word if self.clamps else 0
+        logic = Resources(
+            dsp=0, bram18=0, uram=0, lut=rotation + 2 * word + bounds + counters, ff=3 * word + counters
+        )
+        entries = sum(nest.table_entries for nest in nests)
+        return add(logic, *[memory(_STEP_BITS, entries)] * 2) if entries else logic
 
 
 def build_move(
@@ -101,12 +101,20 @@ def build_move(
     Raises:
         ScheduleError: a task is of another kind, or its values follow no nest of counters.
     """
+    tasks = [run.task for run in runs]
     return MoveHardware(
         unit,
         tuple(runs),
-        tuple(plan_move(_work(graph, run.task), lanes) for run in runs),
-        tuple(graph.input_tensors(run.task)[0].number.zero for run in runs),
+        tuple(plan_move(_work(graph, task), lanes) for task in tasks),
+        tuple(_fill(graph, task) for task in tasks),
+        tuple((found.low, found.high) for found in (requantisation(graph, task) for task in tasks)),
+        any(task.clamp != UNBOUNDED for task in tasks),
     )
+
+
+def _fill(graph: TaskGraph, task: Task) -> int:
+    assert isinstance(task.operator, Move)
+    return int(task.operator.fill) + graph.input_tensors(task)[0].number.zero
 
 
 def _work(graph: TaskGraph, task: Task) -> MoveWork:

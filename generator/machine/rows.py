@@ -14,8 +14,8 @@ class Row:
     header: ClassVar[str]
 
     @property
-    def size(self) -> int | None:
-        """The number that the C++ type is a template of, if it is one."""
+    def argument(self) -> int | str | None:
+        """What the C++ type is a template of, if it is one."""
         return None
 
     @property
@@ -55,9 +55,25 @@ class NestRow(Row):
     highs: tuple[int, ...]
 
     @property
-    def size(self) -> int:
+    def argument(self) -> int:
         """Counters."""
         return len(self.extents)
+
+
+@dataclass(frozen=True)
+class IrregularNestRow(Row):
+    """nest.hpp: a nest of which some counters find their steps in a table, from entry `tables` on; the others have -1."""
+
+    struct: ClassVar[str] = "irregular_nest_row"
+    header: ClassVar[str] = "nest.hpp"
+
+    counters: NestRow
+    tables: tuple[int, ...]
+
+    @property
+    def argument(self) -> int:
+        """Counters."""
+        return self.counters.argument
 
 
 @dataclass(frozen=True)
@@ -69,7 +85,7 @@ class ViewRow(Row):
 
     piece: TransferRow
     iterations: int
-    nest: NestRow
+    nest: NestRow | IrregularNestRow
 
     @property
     def trips(self) -> int:
@@ -77,9 +93,9 @@ class ViewRow(Row):
         return self.iterations or self.piece.words
 
     @property
-    def size(self) -> int:
-        """Counters."""
-        return self.nest.size
+    def argument(self) -> str:
+        """The kind of nest."""
+        return f"{self.nest.struct}<{self.nest.argument}>"
 
 
 @dataclass(frozen=True)
@@ -105,12 +121,14 @@ class MoveRow(Row):
     piece: int
     last: int
     fill: int
-    source: NestRow
+    low: int
+    high: int
+    source: NestRow | IrregularNestRow
 
     @property
-    def size(self) -> int:
-        """Counters."""
-        return self.source.size
+    def argument(self) -> str:
+        """The kind of nest."""
+        return f"{self.source.struct}<{self.source.argument}>"
 
 
 @dataclass(frozen=True)
@@ -135,7 +153,7 @@ class MergeRow(Row):
     runs: tuple[int, ...]
 
     @property
-    def size(self) -> int:
+    def argument(self) -> int:
         """Inputs."""
         return len(self.runs)
 
@@ -153,9 +171,9 @@ class TapRow(Row):
     source: MergeRow
 
     @property
-    def size(self) -> int:
+    def argument(self) -> int:
         """Units that make tapped results."""
-        return self.source.size
+        return self.source.argument
 
 
 @dataclass(frozen=True)
@@ -288,7 +306,7 @@ class PrefetchRow(Row):
     entries: tuple[int, ...]
 
     @property
-    def size(self) -> int:
+    def argument(self) -> int:
         """Memories."""
         return len(self.entries)
 

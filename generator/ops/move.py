@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
-from ..nest import FILL, Digit, Indices, Nest, factor
+from ..nest import FILL, LONGEST_TABLE, Digit, Indices, Nest, factor
 from ..operator import Array, Operator
 from ..work import MoveWork
-from .move_rules import RULES, moved_indices
+from .move_rules import RULES, fill_value, moved_indices
 
 if TYPE_CHECKING:
+    from ..fixed_point import FixedPoint
     from ..onnx_node import OnnxNode
     from ..qdq import QdqBuilder
     from ..task_graph import Task, TaskGraph, Tensor
@@ -22,15 +23,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Move(Operator):
-    """Y[i] = X[n(i)], for the nest n over the elements of both in C order; 0 where the nest has no source.
+    """Y[i] = X[n(i)], for the nest n over the elements of both in C order; `fill` where the nest has no source.
 
     `offset` and `digits` are the nest's (nest.py). The channels of the result may be on any axis, whatever those of X.
+    In a quantised graph `fill` is a raw integer, less the zero point.
     """
 
     shape: tuple[int, ...]
     channel_axis: int
     offset: int
     digits: tuple[Digit, ...]
+    fill: float = 0.0
 
     name: ClassVar[str] = "Move"
     homogeneous: ClassVar[bool] = True
@@ -41,11 +44,11 @@ class Move(Operator):
         """Any operator that only moves values, by the rule of its type."""
         x = node.tensor()
         axis = x.channel_axis + len(node.output_shape) - len(x.shape)
-        result = move(moved_indices(node), max(axis, 0))
+        result = move(moved_indices(node), max(axis, 0), fill_value(node))
         if result is None:
             raise node.error(
                 "it takes values in an order that no nest of counters walks. Supported: slices, repetitions, "
-                "permutations of axes and paddings"
+                f"permutations of axes, paddings, and any order of up to {LONGEST_TABLE} indices along one axis"
             )
         return node.task(result)
 
@@ -68,13 +71,18 @@ class Move(Operator):
         values = inputs[0].reshape(len(inputs[0]), -1)
         index = self.nest.indices()
         found = values[:, np.maximum(index, 0)]
-        return np.where(index == FILL, 0, found).reshape(-1, *self.shape)
+        return np.where(index == FILL, found.dtype.type(self.fill), found).reshape(-1, *self.shape)
+
+    def aligned(self, inputs: Sequence[FixedPoint], output: FixedPoint) -> Self:
+        """With the raw fill of the input's format."""
+        raw = int(inputs[0].quantise(np.asarray(self.fill))) - inputs[0].zero
+        return replace(self, fill=raw)
 
     def accumulator_bound(
         self, magnitudes: Sequence[int], parameters: Mapping[str, Array], inputs: Sequence[Tensor]
     ) -> int:
-        """No value is larger than in the input."""
-        return magnitudes[0]
+        """No value is larger than in the input, but for the fill."""
+        return max(magnitudes[0], abs(int(self.fill)))
 
     def keeps_format(self) -> bool:
         """Values stay as they are."""
@@ -94,23 +102,24 @@ class Move(Operator):
         )
 
     def to_qdq(self, builder: QdqBuilder, task: Task, graph: TaskGraph) -> str:
-        """Gather from the flattened sample, with a zero behind it where there are elements without source."""
+        """Gather from the flattened sample, with the fill behind it where there are elements without source."""
         x = builder.activation(task.inputs[0])
         index = self.nest.indices()
         size = prod(graph.input_tensors(task)[0].shape[1:])
         flat = builder.node("Reshape", [x, builder.constant(np.array((-1, size)), f"{task.name}/flat")])
         if (index == FILL).any():
-            pads = builder.constant(np.array((0, 0, 0, 1)), f"{task.name}/one_zero")
-            flat = builder.node("Pad", [flat, pads])
+            pads = builder.constant(np.array((0, 0, 0, 1)), f"{task.name}/one_more")
+            value = self.fill * builder.scale(task.inputs[0])
+            flat = builder.node("Pad", [flat, pads, *([builder.number(value, "fill")] if value else [])])
             index = np.where(index == FILL, size, index)
         gathered = builder.node("Gather", [flat, builder.constant(index, f"{task.name}/indices")], axis=1)
         shape = builder.constant(np.array((-1, *self.shape[1:])), f"{task.name}/shape")
         return builder.node("Reshape", [gathered, shape])
 
 
-def move(indices: Indices, channel_axis: int) -> Move | None:
+def move(indices: Indices, channel_axis: int, fill: float = 0.0) -> Move | None:
     """The move whose result takes these elements of the source in C order; None if no nest gives them."""
     found = factor(indices)
     if found is None:
         return None
-    return Move(indices.shape, channel_axis, found.offset, found.digits)
+    return Move(indices.shape, channel_axis, found.offset, found.digits, fill)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def moved_indices(node: OnnxNode) -> Indices:
-    """Index into input 0, in C order, of every element of the node's result; FILL where a zero is put.
+    """Index into input 0, in C order, of every element of the node's result; FILL where a constant is put.
 
     Raises:
         IntarsiaError: the node asks for something else than moving values by a constant rule.
@@ -23,6 +23,14 @@ def moved_indices(node: OnnxNode) -> Indices:
     shape = node.tensor().shape
     result = RULES[node.op_type](node, np.arange(prod(shape), dtype=np.int64).reshape(shape))
     return result.reshape(node.output_shape)
+
+
+def fill_value(node: OnnxNode) -> float:
+    """What the elements without source are."""
+    if node.op_type != "Pad" or node.attributes.get("mode", "constant") != "constant":
+        return 0.0
+    value = node.attributes.get("value", 0.0) if node.opset < 11 else node.numbers(2)
+    return float(np.ravel(value)[0]) if value is not None and np.size(value) else 0.0
 
 
 def _slice(node: OnnxNode, x: Indices) -> Indices:
@@ -45,11 +53,6 @@ def _pad(node: OnnxNode, x: Indices) -> Indices:
     mode = node.attributes.get("mode", "constant")
     pads = node.attributes["pads"] if node.opset < 11 else _integers(node, 1)
     axes = None if node.opset < 11 else _integers(node, 3)
-    value = node.attributes.get("value", 0.0) if node.opset < 11 else node.numbers(2)
-    node.require(
-        mode != "constant" or value is None or not np.any(value),
-        f"it pads with {np.ravel(value if value is not None else 0)[0]}. Supported: zeros",
-    )
     assert pads is not None
     axes = list(range(x.ndim)) if axes is None else [axis % x.ndim for axis in axes]
     widths = [(0, 0)] * x.ndim

@@ -6,12 +6,12 @@ from . import (
     affine_to_product,
     check_hardware,
     clamp_before_reshape,
-    clamp_to_pool,
     constant_operands,
     fold_affine_back,
     fold_affine_forward,
     fuse_clamp,
     fuse_functions,
+    lower_clamps,
     lower_moves,
     mask_softmax,
     place_channels,
@@ -38,7 +38,7 @@ PIPELINE = (
     fold_affine_forward,
     # Lower
     affine_to_product,  # after both folds: only for what is left
-    clamp_to_pool,  # after fuse_clamp: only for what is left
+    lower_clamps,  # after fuse_clamp: only for what is left
     constant_operands,
     place_channels,  # before lower_moves, which takes its Moves together with those before them
     lower_moves,

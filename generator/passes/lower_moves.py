@@ -13,6 +13,7 @@ from ..ops.move import Move, move
 from ..ops.reshape import Reshape
 from ..ops.transpose import Transpose
 from ..task_graph import UNBOUNDED, Task, TaskGraph, Tensor
+from .fuse_clamp import clamped
 
 
 def apply(graph: TaskGraph) -> TaskGraph:
@@ -64,14 +65,25 @@ def _merged(task: Task, made: Mapping[str, Task]) -> Task | None:
     if not isinstance(outer, Move):
         return None
     before = made.get(task.inputs[0])
-    if before is None or not isinstance(before.operator, Move) or before.clamp != UNBOUNDED:
+    if before is None or not isinstance(before.operator, Move):
         return None
     inner = before.operator.nest.indices()
-    composed = np.where(outer.indices == FILL, FILL, inner[np.maximum(outer.indices, 0)])
-    both = move(composed, outer.channel_axis)
+    found = inner[np.maximum(outer.indices, 0)]
+    put, put_before = outer.indices == FILL, found == FILL
+    fill = outer.fill if put.any() else before.operator.fill
+    low, high = before.clamp
+    if put.any() and not (low <= fill <= high and (fill == before.operator.fill or not put_before.any())):
+        return None
+    both = move(np.where(put, FILL, found), outer.channel_axis, fill)
     if both is None:
         return None
-    return replace(task, operator=both, inputs=before.inputs, onnx_nodes=before.onnx_nodes + task.onnx_nodes)
+    return replace(
+        task,
+        operator=both,
+        inputs=before.inputs,
+        clamp=clamped(before.clamp, task.clamp),
+        onnx_nodes=before.onnx_nodes + task.onnx_nodes,
+    )
 
 
 def _changes_nothing(task: Task, tensors: Mapping[str, Tensor]) -> bool:
@@ -81,5 +93,6 @@ def _changes_nothing(task: Task, tensors: Mapping[str, Tensor]) -> bool:
     return (
         (x.shape, x.channel_axis) == (y.shape, y.channel_axis)
         and y.format in (None, x.format)
+        and task.clamp == UNBOUNDED
         and np.array_equal(task.operator.nest.indices(), np.arange(prod(x.shape)))
     )

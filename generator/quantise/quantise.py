@@ -68,7 +68,8 @@ def quantise(
         for name in graph.tensors
     }
     activations = {
-        name: tensor.format or _chosen_format(graph.producers.get(name), statistics[name], widths[name])
+        name: tensor.format
+        or _chosen_format(graph.producers.get(name), _widest(graph, statistics, name), widths[name])
         for name, tensor in graph.tensors.items()
     }
     formats: dict[str, FixedPoint] = {name: activations[name] for name in graph.inputs}
@@ -110,6 +111,13 @@ def quantise(
     result = replace(graph, tensors=tensors, tasks=tuple(tasks))
     accumulator_ranges(result)
     return result
+
+
+def _widest(graph: TaskGraph, statistics: Statistics, name: str) -> Histogram:
+    """Statistics of a tensor, or of one of larger values that takes its format: a padded one, say."""
+    same = [task.output for task in graph.consumers[name] if task.operator.keeps_format()]
+    found = [statistics[name], *(_widest(graph, statistics, output) for output in same)]
+    return max(found, key=lambda one: one.magnitude)
 
 
 def _chosen_format(task: Task | None, found: Histogram, bits: int) -> FixedPoint:
