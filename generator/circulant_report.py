@@ -35,10 +35,8 @@ def _chosen(unit: MacHardware, lanes: int) -> str:
     """The form of a unit, its figures, and those of the forms that it was preferred to."""
     form, outputs = unit.form, unit.unit.outputs
     assert form is not None
-    width, entries, memories = unit.weight_memory
-    stored = (
-        f"weights in {memories} memories of {entries} x {width} bits, {form.block} times fewer than dense"
-    )
+    weights = unit.memories[0]
+    stored = f"weights in {weights.copies} memories of {weights.entries} x {weights.bits} bits, {form.block} times fewer than dense"
     text = f"{form.name}: {unit.multipliers} multipliers, {_figures(form, outputs, lanes)}; {stored}"
     if form.name == FFT:
         return f"{text}; as told, since it rounds"

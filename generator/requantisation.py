@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,22 +45,22 @@ class Requantisation:
     zero: int = 0
     rounding: Rounding = Rounding.HALF_EVEN
 
-    @property
+    @cached_property
     def per_channel(self) -> bool:
         """True if channels differ in their shifts or multipliers."""
         return len(self.shifts) > 1
 
-    @property
+    @cached_property
     def scaled(self) -> bool:
         """True if there is more to do than to shift or to divide."""
         return any(multiplier != 1 for multiplier in self.multipliers)
 
-    @property
+    @cached_property
     def left(self) -> int:
         """Largest left shift of an accumulator before the division."""
         return max(0, -min(self.shifts))
 
-    @property
+    @cached_property
     def right(self) -> int:
         """Largest right shift."""
         return max(0, *self.shifts)

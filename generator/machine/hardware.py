@@ -32,6 +32,19 @@ class Stage:
     tail_trips: int = 1
 
 
+@dataclass(frozen=True)
+class UnitMemory:
+    """A memory of a unit that may be in block RAM or in UltraRAM: `copies` of `entries` of so many `bits`.
+
+    `role` ends its name in the emitted code, after the unit's.
+    """
+
+    role: str
+    bits: int
+    entries: int
+    copies: int = 1
+
+
 class Hardware(Protocol):
     """A unit sized for all the runs that the schedule gives it."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from ..schedule.plan import BANKS, Schedule, Weights
+from ..schedule.plan import BANKS, Schedule, Weights, memory_name
 from ..task_graph import TaskGraph
 from ..work import MoveWork
 from .builder import CHAIN_DEPTH, Builder
@@ -51,7 +51,12 @@ def lower(graph: TaskGraph, schedule: Schedule, name: str) -> Machine:
     taps = path.taps()
     first, loaded_words = path.prefetch()
     ports, bindings, binding = _bind(builder, wiring, memory)
-    in_uram = {f"{builder.ids[unit]}_weights" for unit in schedule.uram if unit != BANKS}
+    in_uram = {
+        f"{builder.ids[unit]}_{role}"
+        for unit in hardware
+        for role in ("weights", "biases", "gammas", "betas")
+        if memory_name(unit, role) in schedule.uram
+    }
     return Machine(
         name=name,
         lanes=schedule.lanes,

@@ -15,7 +15,7 @@ from ..work import MacWork
 from .builder import CHAIN_DEPTH, Builder
 from .circulant_form import CirculantRow, choose_form, circulant_row, possible_forms
 from .circulant_forms import CirculantForm
-from .hardware import Stage, words_of
+from .hardware import Stage, UnitMemory, words_of
 from .identifiers import camel_case
 from .machine import Constant
 from .pack import pack_weights
@@ -169,11 +169,10 @@ class MacHardware:
 
     def loaded_bytes(self, phase: int) -> int:
         """Bytes of the weights of a phase."""
-        entries = sum(
-            row.folds * row.words
-            for run, row in zip(self.runs, self.macs, strict=True)
-            if run.phase == phase and not row.loads
-        )
+        index = index_of(self.runs, phase)
+        if index == len(self.runs) or self.runs[index].phase != phase or self.macs[index].loads:
+            return 0
+        entries = self.macs[index].folds * self.macs[index].words
         return entries * self.entry_weights * self.weight_bytes
 
     @property
@@ -218,10 +217,13 @@ class MacHardware:
         return products_per_dsp(element_bits, self.weight_bits) == 2 and self.unit.outputs % 2 == 0
 
     @property
-    def weight_memory(self) -> tuple[int, int, int]:
-        """Bits of a row of an entry, entries, and memories of that size: one for each row and copy."""
+    def memories(self) -> tuple[UnitMemory, ...]:
+        """Weights, a memory for each row of an entry and each copy, and biases."""
         rows = self.entry_weights // self.lanes
-        return self.lanes * self.weight_bits, self.weight_entries, rows * self.copies
+        return (
+            UnitMemory("weights", self.lanes * self.weight_bits, self.weight_entries, rows * self.copies),
+            UnitMemory("biases", *self.post.bias_memory),
+        )
 
     def resources(self, lanes: int, element_bits: int) -> Resources:
         """A DSP for one or two multipliers; adders, and what packs and parts pairs (25 LUTs), in LUTs."""
@@ -229,10 +231,10 @@ class MacHardware:
         kept_bits = lanes * element_bits if form is None else form.operand_bits(lanes)
         dense = dense_dsps(outputs, lanes, element_bits, self.weight_bits)
         pairs = self.multipliers - dense
-        width, entries, memories = self.weight_memory
+        weights = self.memories[0]
         own = Resources(
             dsp=dense if form is None else form.dsps(outputs, lanes),
-            bram18=memories * bram18(width, entries)
+            bram18=weights.copies * bram18(weights.bits, weights.entries)
             + self.unit.outputs * bram18(lanes * element_bits, self.operand_entries)
             + bram18(kept_bits, self.patch_words),
             uram=0,

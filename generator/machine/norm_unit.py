@@ -13,7 +13,7 @@ from ..schedule.plan import ScheduleError, Unit, Weights
 from ..task_graph import Task, TaskGraph
 from ..work import NormWork
 from .builder import CHAIN_DEPTH, Builder
-from .hardware import Stage
+from .hardware import Stage, UnitMemory
 from .identifiers import camel_case
 from .machine import Constant
 from .pack import pack_biases
@@ -157,11 +157,15 @@ class NormHardware:
             + 4 * root
             + 900,
         )
-        return add(
-            logic,
-            memory(lanes * element_bits, self._held),
-            memory(lanes * GAMMA_BITS, self._entries),
-            memory(lanes * BETA_BITS, self._entries),
+        parameters = (memory(one.bits, one.entries) for one in self.memories)
+        return add(logic, memory(lanes * element_bits, self._held), *parameters)
+
+    @property
+    def memories(self) -> tuple[UnitMemory, ...]:
+        """Gamma and beta."""
+        return (
+            UnitMemory("gammas", self.lanes * GAMMA_BITS, self._entries),
+            UnitMemory("betas", self.lanes * BETA_BITS, self._entries),
         )
 
     @property

@@ -85,11 +85,16 @@ class PostProcess:
         """The process as the cost model times it for one task, which brings so many words of sums."""
         return Stage("post", self.rows[index].iterations, sums)
 
+    @property
+    def bias_memory(self) -> tuple[int, int]:
+        """Bits of an entry, and entries."""
+        return self.sections * self.lanes * self.sum_bits, self.entries
+
     def resources(self) -> Resources:
         """Rounding shifters and the bias memory."""
         return Resources(
             dsp=4 * min(self.lanes, self.outputs) if self.sections == _SCALED else 0,
-            bram18=bram18(self.sections * self.lanes * self.sum_bits, self.entries),
+            bram18=bram18(*self.bias_memory),
             uram=0,
             lut=self.lanes * self.wide_bits * 8 + 600,
             ff=(self.lanes + self.outputs) * self.wide_bits * 3 + 800,

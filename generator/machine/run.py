@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,5 +28,5 @@ class Run:
 
 
 def index_of(runs: Sequence[Run], phase: int) -> int:
-    """Number of the run that a unit has in a phase."""
-    return next(index for index, run in enumerate(runs) if run.phase == phase)
+    """Number of the run that a unit has in a phase; runs are in the order of phases."""
+    return bisect_left(runs, phase, key=lambda run: run.phase)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from ..board import Resources
 from ..work import DepthwiseWork, MacWork, PoolWork
@@ -33,7 +34,7 @@ class WindowProcess:
     input_words: tuple[int, ...]
     packed_shape: tuple[int, int, int]
 
-    @property
+    @cached_property
     def ways(self) -> tuple[Way, ...]:
         """Ways that occur."""
         return tuple(sorted({plan.way for plan in self.patches}))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from ..schedule.plan import Assignment, Phase, Schedule, ScheduleError
 from ..task_graph import Task, TaskGraph
@@ -159,6 +159,7 @@ def leads(graph: TaskGraph, task: Task) -> bool:
     return isinstance(task.operator.work(task, graph), MoveWork | ConstantWork)
 
 
+@lru_cache(maxsize=1 << 14)
 def is_move(graph: TaskGraph, task: Task) -> bool:
     """True if a task reads its input in an order of its own, for which it has to be in memory."""
     return isinstance(task.operator.work(task, graph), MoveWork)

@@ -11,12 +11,13 @@ from ..cost import PHASE_OVERHEAD, SHARED, costs, pipeline
 from ..machine.hardware import Hardware, words_of
 from ..machine.mac_unit import MacHardware
 from ..machine.memory import SPILLS, MemoryPlan, feeds_of, plan_memory
+from ..machine.norm_unit import NormHardware
 from ..machine.resources import add, bram18, scaled, shared_resources, uram
 from ..machine.unit_kinds import build_hardware
 from ..machine.wiring import Wiring, wire
 from ..task_graph import TaskGraph
-from .plan import BANKS, Schedule, Weights
-from .stages import PhaseCost, phase_cost
+from .plan import BANKS, Schedule, Weights, memory_name
+from .stages import PhaseCost, phase_costs
 from .storage import LargeMemory, move_to_uram
 
 PORTS = 4
@@ -68,14 +69,34 @@ def evaluate(graph: TaskGraph, schedule: Schedule, board: Board) -> Evaluation:
     Raises:
         ScheduleError: the datapath cannot run it.
     """
+    return _placed(graph, schedule, board, _datapath(graph, schedule, board))
+
+
+@dataclass(frozen=True)
+class _Datapath:
+    """What of a schedule does not depend on where tensors wait between phases."""
+
+    wiring: Wiring
+    hardware: dict[str, Hardware]
+    phases: tuple[PhaseCost, ...]
+    bits: int  # of an element of a word
+
+
+def _datapath(graph: TaskGraph, schedule: Schedule, board: Board) -> _Datapath:
     wiring = wire(graph, schedule)
     hardware = build_hardware(graph, schedule)
-    phases = tuple(phase_cost(schedule, index, hardware, wiring) for index in range(len(schedule.phases)))
+    phases = phase_costs(schedule, hardware, wiring)
     bits = 8 if max(tensor.number.bits for tensor in graph.tensors.values()) <= 8 else 16
     if schedule.streamed:
         phases = _with_loads(
             phases, hardware, schedule, schedule.weight_bytes or schedule.lanes * bits // 8, board
         )
+    return _Datapath(wiring, hardware, phases, bits)
+
+
+def _placed(graph: TaskGraph, schedule: Schedule, board: Board, path: _Datapath) -> Evaluation:
+    """The evaluation of a datapath with tensors in banks, or in DRAM where the schedule says so."""
+    wiring, hardware, bits = path.wiring, path.hardware, path.bits
     memory = plan_memory(graph, schedule, wiring)
     factors = costs().factors
     parts = {
@@ -89,7 +110,9 @@ def evaluate(graph: TaskGraph, schedule: Schedule, board: Board) -> Evaluation:
     moved, parts = move_to_uram(
         parts, large, *(USABLE[n] * getattr(board.resources, n) for n in ("bram18", "uram"))
     )
-    return Evaluation(replace(schedule, uram=moved), phases, parts, exceeded(add(*parts.values()), board))
+    return Evaluation(
+        replace(schedule, uram=moved), path.phases, parts, exceeded(add(*parts.values()), board)
+    )
 
 
 def evaluate_spilled(graph: TaskGraph, schedule: Schedule, board: Board) -> Iterator[Evaluation]:
@@ -97,20 +120,22 @@ def evaluate_spilled(graph: TaskGraph, schedule: Schedule, board: Board) -> Iter
 
     Banks are as large as the largest tensors in them, so that tensors go to DRAM by size.
     """
-    resident = evaluate(graph, schedule, board)
+    path = _datapath(graph, schedule, board)
+    resident = _placed(graph, schedule, board, path)
     yield resident
     if resident.fits or not resident.short_of_memory:
         return
-    wiring = wire(graph, schedule)
     words = {
-        name: words_of(graph, name, schedule.lanes) for name in wiring.stored if name not in graph.outputs
+        name: words_of(graph, name, schedule.lanes)
+        for name in path.wiring.stored
+        if name not in graph.outputs
     }
     sizes = sorted({*words.values(), 0}, reverse=True)[1:]
     low, high = 0, len(sizes) - 1
     while low <= high:  # the more tensors are in DRAM, the less memory
         middle = (low + high) // 2
         spilled = tuple(sorted(name for name, count in words.items() if count > sizes[middle]))
-        found = evaluate(graph, replace(schedule, spilled=spilled), board)
+        found = _placed(graph, replace(schedule, spilled=spilled), board, path)
         yield found
         low, high = (low, middle - 1) if found.fits else (middle + 1, high)
 
@@ -123,7 +148,7 @@ def _spill_ports(memory: MemoryPlan, wiring: Wiring) -> int:
 def _large_memories(
     hardware: Mapping[str, Hardware], schedule: Schedule, memory: MemoryPlan, word_bits: int
 ) -> list[LargeMemory]:
-    """Weights of engines, and the banks of activations, which go to UltraRAM together."""
+    """Weights and biases of engines, parameters of norms, and the banks of activations, which go to UltraRAM together."""
     factors = costs().factors
 
     def large(name: str, part: str, kind: str, width: int, depth: int, copies: int) -> LargeMemory:
@@ -133,12 +158,13 @@ def _large_memories(
         blocks = scaled(blocks, factors.get(kind, {}))
         return LargeMemory(name, part, blocks.bram18, blocks.uram)
 
-    weights = [
-        large(name, name, schedule.unit(name).kind, *unit.weight_memory)
+    of_units = [
+        large(memory_name(name, one.role), name, schedule.unit(name).kind, one.bits, one.entries, one.copies)
         for name, unit in hardware.items()
-        if isinstance(unit, MacHardware)
+        if isinstance(unit, MacHardware | NormHardware)
+        for one in unit.memories
     ]
-    return [*weights, large(BANKS, SHARED, SHARED, word_bits, memory.bank_words, memory.banks)]
+    return [*of_units, large(BANKS, SHARED, SHARED, word_bits, memory.bank_words, memory.banks)]
 
 
 def dram_words_per_cycle(board: Board, word_bytes: int) -> float:

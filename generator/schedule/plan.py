@@ -17,6 +17,11 @@ BANKS = "banks"
 """In `Schedule.uram`: the banks of activations."""
 
 
+def memory_name(unit: str, role: str) -> str:
+    """What `Schedule.uram` calls a memory of a unit: its weights, which are most, by the unit's name alone."""
+    return unit if role == "weights" else f"{unit} {role}"
+
+
 class ScheduleError(IntarsiaError):
     """No schedule of the asked kind exists for this model and board."""
 
@@ -108,9 +113,8 @@ class Schedule:
 
     `lanes` is the width of every word: elements per stream word, and multipliers per output of a mac unit. `weights`
     says where engines have their weights from, in DRAM words of `weight_bytes` if not 0, else of `lanes` elements. `uram`
-    names
-    what lies in UltraRAM instead of block RAM: units, for their weights, and `BANKS`. `spilled` names tensors that wait in
-    DRAM between phases, where the banks would be too large.
+    names what lies in UltraRAM instead of block RAM: memories of units (`memory_name`), and `BANKS`. `spilled` names
+    tensors that wait in DRAM between phases, where the banks would be too large.
     """
 
     kind: str

@@ -36,9 +36,6 @@ _ENOUGH = 0.65
 _EFFORT = 2500
 """Sets of engines times tasks that are tried for each width of words; a schedule for each is a search of its own."""
 
-_MANY = 100
-"""Tasks beyond which fewer depths of streamed weights are tried."""
-
 _FEWEST = 6
 """Sets of engines that are tried whatever the number of tasks."""
 
@@ -222,23 +219,27 @@ def _sequentials(
     spectra = max((_spectra(graph, task.name) for task in graph.tasks), default=1)
     if spectra > 1:
         ways = (True,)
+    works = _mac_works(graph)
     sizes = [
-        (lanes, outputs)
+        (sum(_trips(work, lanes, outputs) for work in works.values()), -lanes * outputs, lanes, outputs)
         for lanes in choices
-        for outputs in _fewer_passes(_mac_works(graph).values(), _output_choices(lanes, widest))
+        for outputs in _fewer_passes(works.values(), _output_choices(lanes, min(widest, most // lanes)))
         if outputs % spectra == 0
         and lanes * outputs <= max(most, lanes)
         and _fits_word(graph, lanes, outputs)
     ]
-    macs = sum(graph.task(name).operator.macs(graph.task(name), graph) for name in _mac_works(graph))
+    may_reside = _weights_fit(graph, board)
     fastest: int | None = None
-    for lanes, outputs in sorted(sizes, key=lambda size: -size[0] * size[1]):
-        if fastest is not None and macs >= fastest * lanes * outputs:
-            break  # no smaller engine can be faster
+    for trips, _, lanes, outputs in sorted(sizes):
+        if fastest is not None and trips >= fastest:
+            break  # engines run one task after the other: no size that is left can be faster
         for apart in ways:
-            tried = list(evaluate_spilled(graph, sequential(graph, lanes, outputs, apart=apart), board))
-            if not tried[0].fits and tried[0].short_of_memory:
+            resident = sequential(graph, lanes, outputs, apart=apart)
+            tried = list(evaluate_spilled(graph, resident, board)) if may_reside else []
+            if not tried or (not tried[0].fits and tried[0].short_of_memory):
                 tried += _streamed(graph, board, lanes, outputs, apart)
+            if not tried:
+                tried = [evaluate(graph, resident, board)]
             yield from tried
             found = best(tried)
             if found is not None:
@@ -265,17 +266,20 @@ def _weight_bytes(graph: TaskGraph, board: Board, lanes: int) -> int:
 
 
 def _streamed(graph: TaskGraph, board: Board, lanes: int, outputs: int, apart: bool) -> Iterator[Evaluation]:
-    """Sequential schedules with weights from DRAM, for memories of one to sixteen BRAMs' depth."""
-    for entries in (512, 1024, 2048, 4096, 8192) if len(graph.tasks) <= _MANY else (1024, 8192):
+    """Sequential schedules with weights from DRAM, for memories of one to sixteen BRAMs' depth, while they fit."""
+    for entries in (512, 1024, 2048, 4096, 8192):
         try:
             prefetched = replace(
                 sequential(graph, lanes, outputs, entries, apart),
                 weight_bytes=_weight_bytes(graph, board, lanes),
             )
-            for weights in (Weights.PREFETCHED, Weights.LOADED):
-                yield from evaluate_spilled(graph, replace(prefetched, weights=weights), board)
+            loaded = list(evaluate_spilled(graph, replace(prefetched, weights=Weights.LOADED), board))
         except ScheduleError:  # one pass of a task needs more
             continue
+        yield from loaded
+        if best(loaded) is None:
+            break  # a deeper memory, or a second one to fill meanwhile, does not fit either
+        yield from evaluate_spilled(graph, prefetched, board)
 
 
 def _dataflows(

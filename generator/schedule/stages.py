@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from math import ceil
 
@@ -17,6 +18,23 @@ class PhaseCost:
 
     cycles: int
     tasks: dict[str, int]
+
+
+def phase_costs(schedule: Schedule, hardware: dict[str, Hardware], wiring: Wiring) -> tuple[PhaseCost, ...]:
+    """Cost of every phase; phases whose units do the same, on the same traffic, are costed once."""
+    known: dict[Hashable, PhaseCost] = {}
+    result = []
+    for index, phase in enumerate(schedule.phases):
+        units = tuple(
+            (one.unit, phase.tasks.index(one.task), tuple(hardware[one.unit].stages(index)))
+            for one in phase.assignments
+        )
+        alike = units, frozenset(wiring.traffic[index].items())
+        if alike not in known:
+            known[alike] = phase_cost(schedule, index, hardware, wiring)
+        cost = known[alike]
+        result.append(PhaseCost(cost.cycles, dict(zip(phase.tasks, cost.tasks.values(), strict=True))))
+    return tuple(result)
 
 
 def phase_cost(schedule: Schedule, index: int, hardware: dict[str, Hardware], wiring: Wiring) -> PhaseCost:
