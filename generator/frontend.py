@@ -75,7 +75,7 @@ def import_model(source: Source, host_ops: HostOps = None) -> ImportedModel:
     unpacked = unpack(model) if is_prequantised(model) else None
     if unpacked is not None:
         model = unpacked.model
-    notes = normalise(model)
+    notes, kinds = normalise(model, host_ops)
     shapes = shapes_of(model.graph)
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     where = _split(model, constants, shapes, host_ops)
@@ -96,7 +96,7 @@ def import_model(source: Source, host_ops: HostOps = None) -> ImportedModel:
     nodes, members = fuse_norms(where.hardware, constants, shapes, outputs)
     tail = tuple(f"{node.op_type} {node.name}" for node in where.after)
     notes += tuple(f"{node} is left to the host" for node in tail)
-    graph, remarks = _task_graph(model, nodes, outputs, constants, shapes, unpacked)
+    graph, remarks = _task_graph(model, nodes, outputs, constants, shapes, kinds, unpacked)
     tasks = tuple(replace(task, onnx_nodes=members.get(task.output, task.onnx_nodes)) for task in graph.tasks)
     graph = graph.with_tasks(tasks)
     free_batch(model, shapes_of(model.graph))
@@ -148,6 +148,7 @@ def _task_graph(
     outputs: tuple[str, ...],
     constants: dict[str, Array],
     shapes: dict[str, tuple[int, ...]],
+    kinds: dict[str, str],
     unpacked: Unpacked | None,
 ) -> tuple[TaskGraph, tuple[str, ...]]:
     """One task per node, with shapes checked against ONNX's, and remarks for the report."""
@@ -155,7 +156,7 @@ def _task_graph(
     inputs = tuple(value.name for value in graph.input)
     formats = unpacked.formats if unpacked else {}
     tensors = {
-        name: Tensor(name, shapes[name], _input_axis(name, shapes, nodes), formats.get(name))
+        name: Tensor(name, shapes[name], _input_axis(name, shapes, nodes), formats.get(name), kinds.get(name, ""))
         for name in inputs
     }
     tasks: list[Task] = []
@@ -165,7 +166,10 @@ def _task_graph(
         task = BY_ONNX_TYPE[node.op_type].from_onnx(view)
         if unpacked:
             task = with_steps(view, task, unpacked.steps)
-        tensors[task.output] = replace(_output(view, task, tensors), format=formats.get(task.output))
+        made_by_task = _output(view, task, tensors)
+        tensors[task.output] = replace(
+            made_by_task, format=formats.get(task.output), kind=kinds.get(task.output, "")
+        )
         tasks.append(task)
         remarks += filter(None, [grouped_note(view, task)])
     made = {task.output for task in tasks}

@@ -100,6 +100,7 @@ def _tensor(tensor: Tensor) -> dict[str, Any]:
         "shape": tensor.shape,
         "channel_axis": tensor.channel_axis,
         "format": _format(tensor.format),
+        "kind": tensor.kind,
     }
 
 
@@ -176,7 +177,7 @@ def _read_parameter_format(text: list[Any] | None) -> ParameterFormat | None:
 def _read_graph(header: Mapping[str, Any], arrays: Mapping[str, Array]) -> TaskGraph:
     tensors = {
         text["name"]: Tensor(
-            text["name"], tuple(text["shape"]), text["channel_axis"], _read_format(text["format"])
+            text["name"], tuple(text["shape"]), text["channel_axis"], _read_format(text["format"]), text["kind"]
         )
         for text in header["tensors"]
     }

@@ -16,14 +16,16 @@ from . import (
     lower_nodes,
     lower_operands,
     lower_reductions,
+    older_opset,
     onnx_checks,
     sample_axis,
+    whole_numbers,
 )
 from .batch import set_batch
 from .decomposed_norm import norm_members
 from .errors import IntarsiaError
 from .float32 import to_float32
-from .host_split import not_of_floats
+from .host_split import HostOps, not_of_floats
 from .node_order import name_nodes, sort_nodes
 from .simplify import (
     drop_unused_inputs,
@@ -34,8 +36,6 @@ from .simplify import (
 
 IR_VERSION = 10
 """Written into every model we make: newer ones are unknown to older ONNX Runtimes."""
-COMMON_OPSET = 17
-"""No need to name an older one."""
 
 
 REPLACED = {
@@ -47,11 +47,15 @@ REPLACED = {
 """ONNX operators that are replaced by others, and what takes their place."""
 
 
-def normalise(model: onnx.ModelProto) -> tuple[str, ...]:
+def normalise(model: onnx.ModelProto, host_ops: HostOps = None) -> tuple[tuple[str, ...], dict[str, str]]:
     """Normalise in place.
 
+    Args:
+        model: valid or not.
+        host_ops: nodes that the user leaves to the host, whose integers stay integers.
+
     Returns:
-        Remarks for the report.
+        Remarks for the report, and the types of tensors that were integers or booleans and are now of floats.
 
     Raises:
         IntarsiaError: the model is not valid, or not for this hardware.
@@ -62,7 +66,7 @@ def normalise(model: onnx.ModelProto) -> tuple[str, ...]:
     notes = []
     sort_nodes(model.graph)
     name_nodes(model.graph)
-    lower_opset(model)
+    older_opset.apply(model)
     drop_constant_inputs(model)
     remove_dead_nodes(model.graph)
     check_valid(model)
@@ -86,6 +90,10 @@ def normalise(model: onnx.ModelProto) -> tuple[str, ...]:
     remove_dead_nodes(model.graph)
     if gone := nodes - len(model.graph.node):
         notes.append(f"{gone} of {nodes} nodes were constant or did nothing, and were folded")
+    whole = whole_numbers.take(model, host_ops)  # before all that makes other nodes of float ones
+    if whole:
+        constant_folding.infer_shapes(model)
+        remove_identities(model.graph)
     decompose.apply(model)  # before all others, which lower what it makes further
     for lower in (lower_reductions.apply, lower_operands.apply):
         lower(model, norm_members(model.graph) | not_of_floats(model.graph))
@@ -96,7 +104,7 @@ def normalise(model: onnx.ModelProto) -> tuple[str, ...]:
     notes += reshape_inputs(model.graph)
     notes += drop_unused_inputs(model.graph)
     constant_folding.infer_shapes(model)
-    return tuple(notes)
+    return tuple(notes), whole
 
 
 def take_whole_inputs(model: onnx.ModelProto) -> list[str]:
@@ -124,18 +132,6 @@ def drop_constant_inputs(model: onnx.ModelProto) -> None:
     del model.graph.input[:]
     model.graph.input.extend(inputs)
     model.ir_version = IR_VERSION
-
-
-def lower_opset(model: onnx.ModelProto) -> None:
-    """Name an older opset, if no node's operator has changed since: ONNX Runtime lags behind ONNX."""
-    for entry in model.opset_import:
-        if entry.domain in onnx_checks.STANDARD_DOMAINS and entry.version > COMMON_OPSET:
-            since = [
-                onnx.defs.get_schema(node.op_type, entry.version, "").since_version
-                for node in model.graph.node
-                if onnx.defs.has(node.op_type, "")
-            ]
-            entry.version = max(COMMON_OPSET, *since)
 
 
 def check_valid(model: onnx.ModelProto) -> None:

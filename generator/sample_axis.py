@@ -154,6 +154,8 @@ def _keeps_samples(node: NodeProto, known: _Known) -> bool:
             return known.axis(node) == 0
         case kind if kind in _WITH_AXIS:
             return known.axis(node) != 0
+        case "Trilu":
+            return len(result) > 2
         case kind if kind in (*_REDUCING, "Slice"):
             return 0 not in known.axes(node)
         case "Transpose":

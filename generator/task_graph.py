@@ -33,13 +33,15 @@ class Tensor:
 
     `shape` is the ONNX shape with the batch axis (axis 0) equal to 1. `channel_axis` is the axis whose
     elements lie side by side in hardware words; the remaining axes, in order, are the pixels. In a float graph a
-    `format` is one that the model itself gives the tensor, and that quantisation keeps.
+    `format` is one that the model itself gives the tensor, and that quantisation keeps. `kind` is NumPy's name of the
+    type that a tensor of whole numbers has in the model (int64, uint8, bool, ...), and empty for real numbers.
     """
 
     name: str
     shape: tuple[int, ...]
     channel_axis: int
     format: FixedPoint | None = None
+    kind: str = ""
 
     @property
     def channels(self) -> int:

@@ -19,11 +19,14 @@ from . import (
     separate_inputs,
     short_names,
     spread_formats,
+    spread_whole,
 )
 
 PIPELINE = (
     # Models that come quantised
     spread_formats,  # before all others: they move and remove tasks between tensors that share a format
+    # Models of integers
+    spread_whole,  # before all others, which lose the integers between what they join
     # Clean
     remove_no_ops,
     mask_softmax,  # before fuse_functions, which would make a table of the factor

@@ -110,6 +110,8 @@ class Draft:
             operands = [self.tensors[operand] for operand in task.inputs]
             shape, channel_axis = task.operator.infer(operands, task.values)
             if known is None or (known.shape, known.channel_axis) != (shape, channel_axis):
-                self.tensors[name] = Tensor(name, shape, channel_axis, known.format if known else None)
+                self.tensors[name] = Tensor(
+                    name, shape, channel_axis, known.format if known else None, known.kind if known else ""
+                )
                 for reader in self._readers[name]:
                     heappush(waiting, (self._places[reader], reader))

@@ -67,6 +67,8 @@ def _is_last(draft: Draft, task: Task, roots: dict[str, str]) -> bool:
 
 def _fuse(draft: Draft, last: Task, roots: dict[str, str]) -> None:
     """Make `last` a function of its root, or of a tensor as near to the root as is worth it."""
+    if draft.tensors[last.output].kind:
+        return  # whole numbers are exact without a table
     members = _members(draft, last, roots[last.output])
     source = roots[last.output]
     while len(members) > 1 and _stays_out(draft, members[0], source):

@@ -42,7 +42,7 @@ def apply(graph: TaskGraph) -> TaskGraph:
             elif swapped or tensor.channel_axis != axis:
                 step = _moved(tensor, task, number, axis, swapped=swapped)
                 shape, channels = step.operator.infer([tensor], {})
-                tensors[step.output] = Tensor(step.output, shape, channels, tensor.format)
+                tensors[step.output] = Tensor(step.output, shape, channels, tensor.format, tensor.kind)
                 tasks.append(step)
                 names[number] = step.output
         tasks.append(replace(task, inputs=tuple(names)))

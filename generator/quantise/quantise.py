@@ -12,13 +12,14 @@ from ..fixed_point import FixedPoint
 from ..ops.constant import ConstantTensor
 from ..ops.matmul import MatMul
 from ..requantisation import accumulator_units
-from ..task_graph import Task, TaskGraph
+from ..task_graph import Task, TaskGraph, Tensor
 from .accumulators import accumulator_ranges
 from .calibrate import Statistics
 from .exponents import choose_activation_format, choose_constant_format
 from .histogram import Histogram
 from .parameters import quantise_parameters
 from .precision import NARROWEST, WIDEST, Precision
+from .whole import bits_of_whole, whole_format
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,13 @@ def quantise(
     }
     activations = {
         name: tensor.format
-        or _chosen_format(graph.producers.get(name), _widest(graph, statistics, name), widths[name])
+        or _chosen_format(
+            tensor,
+            graph.producers.get(name),
+            _widest(graph, statistics, name),
+            widths[name],
+            told=name in precision.tensors,
+        )
         for name, tensor in graph.tensors.items()
     }
     formats: dict[str, FixedPoint] = {name: activations[name] for name in graph.inputs}
@@ -88,7 +95,7 @@ def quantise(
             task,
             operands,
             wanted,
-            precision.weight_bits(task, options.weight_bits),
+            _weight_bits(graph, task, precision.weight_bits(task, options.weight_bits)),
             options.per_channel,
             block,
         )
@@ -102,7 +109,7 @@ def quantise(
                     f"{operands[0]}. Supported: the same scale and zero point, as a maximum changes no value"
                 )
             formats[task.output] = operands[0]
-        elif graph.output_tensor(task).format is not None:
+        elif graph.output_tensor(task).format is not None or graph.output_tensor(task).kind and wanted.exponent == 0:
             formats[task.output] = wanted
         else:
             finest = finest_exponent(quantised, [number.scale for number in operands])
@@ -120,13 +127,24 @@ def _widest(graph: TaskGraph, statistics: Statistics, name: str) -> Histogram:
     return max(found, key=lambda one: one.magnitude)
 
 
-def _chosen_format(task: Task | None, found: Histogram, bits: int) -> FixedPoint:
-    """The format of what a task makes, by its constant values or by statistics."""
+def _chosen_format(
+    tensor: Tensor, task: Task | None, found: Histogram, bits: int, *, told: bool
+) -> FixedPoint:
+    """The format of what a task makes, by its type, its constant values or statistics."""
+    if tensor.kind and (whole := whole_format(tensor, found, bits, told=told)) is not None:
+        return whole
     if task is not None and isinstance(task.operator, ConstantTensor):
         parameter = task.parameters["values"]
         step = None if parameter.steps is None else float(parameter.steps[0])
         return choose_constant_format(parameter.values, bits, step)
     return choose_activation_format(found, bits)
+
+
+def _weight_bits(graph: TaskGraph, task: Task, bits: int) -> int:
+    """As told, or as many as are needed where whole numbers are made of whole numbers."""
+    if not graph.output_tensor(task).kind:
+        return bits
+    return max(bits, *(min(bits_of_whole(task.values[role]), WIDEST) for role in task.operator.weight_roles), 0)
 
 
 def _require_no_zero_points(task: Task, operands: Sequence[FixedPoint]) -> None:
