@@ -83,6 +83,34 @@ def quantise(values: Any, number: dict[str, Any]) -> np.ndarray[Any, Any]:
     return raw
 
 
+def to_raw(values: Any, spec: dict[str, Any]) -> np.ndarray[Any, Any]:
+    """Returns the raw integers of samples of an input: reals are rounded and saturate, whole numbers must be within the format.
+
+    Raises:
+        AcceleratorError: If the model takes integers, and these are none, or beyond what the design was made for.
+    """
+    if "type" not in spec:
+        return quantise(values, spec["format"])
+    number, given = spec["format"], np.asarray(values)
+    low, high = (bound - number.get("zero", 0) for bound in limits(number))
+    low = max(low, 0) if spec["type"] == "bool" else low
+    if given.size and (given.dtype.kind not in "iufb" or not np.array_equal(given, np.rint(given))):
+        raise AcceleratorError(f"input '{spec['tensor']}' takes {spec['type']}, but was given {given.dtype}")
+    if given.size and not (low <= given.min() and given.max() <= high):
+        raise AcceleratorError(
+            f"input '{spec['tensor']}' was given values from {given.min()} to {given.max()}; this design takes {low} to {high}. "
+            f"Compile it again with calibration samples that have them, or with more bits for this tensor (--precision)"
+        )
+    raw: np.ndarray[Any, Any] = (given.astype(np.int64) + number.get("zero", 0)).astype(element_type(number))
+    return raw
+
+
+def to_values(raw: Any, spec: dict[str, Any]) -> np.ndarray[Any, Any]:
+    """Returns the values of raw outputs: reals, or integers of the model's type."""
+    values = dequantise(raw, spec["format"])
+    return values.astype(spec["type"]) if "type" in spec else values
+
+
 def scale(number: dict[str, Any]) -> float:
     """Returns the value of one step of a number format."""
     return float(number.get("mantissa", 1.0) * 2.0 ** number["exponent"])
@@ -343,21 +371,17 @@ class Accelerator:
                 first nodes run on the host, its own inputs, or the real tensors that these nodes make of them.
 
         Returns:
-            The real results; for a model with several outputs, a dict by name. If the host's nodes cannot be run because
+            The results, real or of the model's integer type; for a model with several outputs, a dict by name. If the host's nodes cannot be run because
             there is no onnxruntime, a warning says so, and the results are those before them.
         """
         values = self._real_inputs(x)
-        raw = {
-            spec["tensor"]: quantise(values[spec["tensor"]], spec["format"])
-            for spec in self.manifest["inputs"]
-        }
+        raw = {spec["tensor"]: to_raw(values[spec["tensor"]], spec) for spec in self.manifest["inputs"]}
         results = self.run(raw)
-        floats = {
-            spec["tensor"]: dequantise(results[spec["tensor"]], spec["format"])
-            for spec in self.manifest["outputs"]
+        found = {
+            spec["tensor"]: to_values(results[spec["tensor"]], spec) for spec in self.manifest["outputs"]
         }
-        floats = self._after(floats)
-        return floats if len(floats) > 1 else next(iter(floats.values()))
+        found = self._after(found)
+        return found if len(found) > 1 else next(iter(found.values()))
 
     def run(self, raw: Any) -> dict[str, np.ndarray[Any, Any]]:
         """Runs raw integer samples.

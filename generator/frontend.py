@@ -9,7 +9,7 @@ from typing import Any
 import onnx
 from onnx import NodeProto, numpy_helper
 
-from . import onnx_checks
+from . import onnx_checks, whole_numbers
 from .batch import free_batch
 from .constant_folding import shapes_of
 from .decomposed_norm import fuse_norms
@@ -81,6 +81,8 @@ def import_model(source: Source, host_ops: HostOps = None) -> ImportedModel:
     where = _split(model, constants, shapes, host_ops)
     host_before = part(model, where.before, (*where.hardware, *where.after))
     host_after = part(model, where.after, where.hardware)
+    if host_after is not None:
+        whole_numbers.restore_outputs(host_after, kinds)
     if host_before is not None:
         if unpacked is not None:
             first = where.before[0]
@@ -156,7 +158,9 @@ def _task_graph(
     inputs = tuple(value.name for value in graph.input)
     formats = unpacked.formats if unpacked else {}
     tensors = {
-        name: Tensor(name, shapes[name], _input_axis(name, shapes, nodes), formats.get(name), kinds.get(name, ""))
+        name: Tensor(
+            name, shapes[name], _input_axis(name, shapes, nodes), formats.get(name), kinds.get(name, "")
+        )
         for name in inputs
     }
     tasks: list[Task] = []

@@ -177,7 +177,11 @@ def _read_parameter_format(text: list[Any] | None) -> ParameterFormat | None:
 def _read_graph(header: Mapping[str, Any], arrays: Mapping[str, Array]) -> TaskGraph:
     tensors = {
         text["name"]: Tensor(
-            text["name"], tuple(text["shape"]), text["channel_axis"], _read_format(text["format"]), text["kind"]
+            text["name"],
+            tuple(text["shape"]),
+            text["channel_axis"],
+            _read_format(text["format"]),
+            text["kind"],
         )
         for text in header["tensors"]
     }

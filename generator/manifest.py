@@ -157,6 +157,7 @@ def _tensors(machine: Machine, graph: TaskGraph, places: Iterable[TensorPlace]) 
                 "lanes": machine.lanes,
                 "element_bytes": machine.element_bytes,
                 "words": place.words,
+                **({"type": tensor.integers.name} if tensor.integers else {}),
                 "format": {
                     "bits": number.bits,
                     "signed": number.signed,

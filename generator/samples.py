@@ -108,7 +108,8 @@ def load_samples(
         inputs: tensors of the graph inputs.
         preprocess: how to scale and fit.
         purpose: which array is meant, if a file has several.
-        types: types of the inputs that are integers or booleans; these are taken as they are.
+        types: types of the inputs that are integers or booleans for the host; these and the accelerator's own are taken
+            as they are.
 
     Raises:
         SamplesError: the file, an array or its values do not serve.
@@ -126,15 +127,14 @@ def load_samples(
         tensor.name: _prepare(
             f"{path}: array {chosen[tensor.name]!r}", arrays[chosen[tensor.name]], tensor, preprocess, notes
         )
-        if tensor.name not in types
-        else _as_integers(
-            f"{path}: array {chosen[tensor.name]!r}", arrays[chosen[tensor.name]], tensor, types[tensor.name]
-        )
+        if (kind := types.get(tensor.name, tensor.integers)) is None
+        else _as_integers(f"{path}: array {chosen[tensor.name]!r}", arrays[chosen[tensor.name]], tensor, kind)
         for tensor in inputs
     }
+    scaled = {one.name for one in inputs if one.integers is None} - types.keys()
     if purpose == "calibration" and preprocess.scale != Preprocess.scale:
         for name, key in chosen.items():
-            if arrays[key].dtype != np.uint8 and name not in types:
+            if arrays[key].dtype != np.uint8 and name in scaled:
                 notes[f"input {name!r}: samples are {arrays[key].dtype}, not uint8, and so not scaled"] = None
     lengths = {chosen[name]: len(values) for name, values in results.items()}
     if len(set(lengths.values())) > 1:
@@ -146,12 +146,24 @@ def load_samples(
 def synthetic_samples(inputs: tuple[Tensor, ...], seed: int = 0, count: int = _SYNTHETIC) -> Samples:
     """Uniform random values in [0, 1), for when there is no calibration data; the note says so loudly."""
     generator = np.random.default_rng(seed)
-    arrays = {tensor.name: generator.random((count, *tensor.shape), dtype=np.float32) for tensor in inputs}
+    arrays = {
+        tensor.name: generator.random((count, *tensor.shape), dtype=np.float32)
+        if tensor.integers is None
+        else generator.integers(0, _synthetic_bound(tensor.integers), (count, *tensor.shape)).astype(
+            np.float32
+        )
+        for tensor in inputs
+    }
     note = (
-        "NOT CALIBRATED: no samples were given, so number ranges come from random inputs (reals in [0, 1)). The design runs "
-        "and verifies, but its accuracy on real data is unknown. Give real samples with --calibration X.npz"
+        "NOT CALIBRATED: no samples were given, so number ranges come from random inputs (reals in [0, 1), integers from "
+        "0 on). The design runs and verifies, but its accuracy on real data is unknown. Give real samples with --calibration X.npz"
     )
     return Samples(arrays, None, (note,))
+
+
+def _synthetic_bound(kind: np.dtype[Any]) -> int:
+    """One more than the largest integer of synthetic samples: bytes and less have all values, others as many as a byte."""
+    return 2 if kind.kind == "b" else 128 if kind == np.int8 else 256
 
 
 def samples_bytes(arrays: Mapping[str, Array]) -> bytes:
@@ -254,7 +266,15 @@ def _as_integers(where: str, values: Array, tensor: Tensor, kind: np.dtype[Any])
         raise SamplesError(
             f"{where} is {values.dtype} with values that input {tensor.name!r}, {kind}, cannot take"
         )
-    return typed[:, np.newaxis]
+    if tensor.format is not None:
+        low, high = (bound - tensor.format.zero for bound in (tensor.format.minimum, tensor.format.maximum))
+        if not (low <= typed.min() and typed.max() <= high):
+            raise SamplesError(
+                f"{where} has values from {typed.min()} to {typed.max()}; the design takes {low} to {high} for input "
+                f"{tensor.name!r}. Compile it again with calibration samples that have them, or with more bits for this "
+                "tensor (--precision)"
+            )
+    return typed[:, np.newaxis] if tensor.integers is None else typed[:, np.newaxis].astype(np.float32)
 
 
 def _per_sample(values: Array, tensor: Tensor) -> Array | None:

@@ -54,6 +54,12 @@ class Tensor:
         return math.prod(self.shape) // self.channels
 
     @property
+    def integers(self) -> np.dtype[Any] | None:
+        """The type of a tensor that has integers or booleans in the model; None for reals, whole or not."""
+        found = np.dtype(self.kind) if self.kind else None
+        return found if found is not None and found.kind in "iub" else None
+
+    @property
     def number(self) -> FixedPoint:
         """The number format; only for quantised graphs."""
         if self.format is None:

@@ -72,6 +72,25 @@ def take(model: onnx.ModelProto, host_ops: HostOps) -> dict[str, str]:
     return {name: onnx.helper.tensor_dtype_to_np_dtype(types[name]).name for name in sorted(taken)}
 
 
+def restore_outputs(model: onnx.ModelProto, kinds: Mapping[str, str]) -> None:
+    """Make integers again of what a part of the model gives, where the model itself does; in place.
+
+    Args:
+        model: the host's last nodes.
+        kinds: what `take` returned.
+    """
+    graph = model.graph
+    for value in graph.output:
+        if value.name in kinds:
+            whole = f"{value.name}, whole"
+            for node in graph.node:
+                node.output[:] = [whole if name == value.name else name for name in node.output]
+                node.input[:] = [whole if name == value.name else name for name in node.input]
+            kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(kinds[value.name]))
+            graph.node.append(onnx.helper.make_node("Cast", [whole], [value.name], name=whole, to=kind))
+            value.type.tensor_type.elem_type = kind
+
+
 def _is_whole(value: onnx.ValueInfoProto) -> bool:
     kind = value.type.tensor_type.elem_type
     return kind != TensorProto.UNDEFINED and onnx.helper.tensor_dtype_to_np_dtype(kind).kind in "iub"
@@ -105,22 +124,20 @@ def _cast_keeps(node: NodeProto, types: Mapping[str, int], constants: Mapping[st
     if node.input[0] not in types:
         return False  # reals are cut off
     source, target = types[node.input[0]], attributes_of(node)["to"]
-    kinds = [onnx.helper.tensor_dtype_to_np_dtype(kind) for kind in (source, target)]
-    if kinds[1].kind not in "iub":
-        return target == TensorProto.FLOAT
-    return target in _WIDE or np.can_cast(*kinds, casting="safe")
+    if target == TensorProto.FLOAT or target in _WIDE:
+        return True
+    before, after = (onnx.helper.tensor_dtype_to_np_dtype(kind) for kind in (source, target))
+    return after.kind in "iub" and np.can_cast(before, after, "safe")
 
 
-def _where_is_finite(
-    node: NodeProto, types: Mapping[str, int], constants: Mapping[str, np.ndarray]
-) -> bool:
+def _where_is_finite(node: NodeProto, types: Mapping[str, int], constants: Mapping[str, np.ndarray]) -> bool:
     """A computed condition chooses between values, none of which stands for minus infinity."""
     chosen = [constants[name] for name in node.input[1:] if name in constants]
     return all(np.isfinite(one).all() and (one > LEAST).all() for one in chosen)
 
 
 def _keeps_elements(node: NodeProto, types: Mapping[str, int], constants: Mapping[str, np.ndarray]) -> bool:
-    return attributes_of(node).get("mode", b"nearest") == b"nearest"
+    return bool(attributes_of(node).get("mode", b"nearest") == b"nearest")
 
 
 def _is_one_result(node: NodeProto, types: Mapping[str, int], constants: Mapping[str, np.ndarray]) -> bool:

@@ -34,7 +34,8 @@ def apply(graph: TaskGraph) -> TaskGraph:
 
 
 def _keeps_whole(task: Task) -> bool:
-    numbers = [*task.values.values(), *(bound for bound in task.clamp if np.isfinite(bound))]
+    bounds = [bound for bound in task.clamp if np.isfinite(bound)]
+    numbers = [np.asarray(values, np.float64) for values in (*task.values.values(), bounds)]
     return isinstance(task.operator, _EXACT) and all(
         np.array_equal(values, np.rint(values)) for values in numbers
     )

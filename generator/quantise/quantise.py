@@ -102,14 +102,15 @@ def quantise(
         aligned = task.operator.aligned(operands, wanted)
         quantised = replace(task, operator=aligned, parameters=parameters)
         tasks.append(quantised)
+        known = graph.output_tensor(task)
         if task.operator.keeps_format():
-            if graph.output_tensor(task).format not in (None, operands[0]):
+            if known.format not in (None, operands[0]):
                 raise IntarsiaError(
                     f"task {task.name!r} ({task.operator.name}): the model quantises its output by {wanted}, its input by "
                     f"{operands[0]}. Supported: the same scale and zero point, as a maximum changes no value"
                 )
             formats[task.output] = operands[0]
-        elif graph.output_tensor(task).format is not None or graph.output_tensor(task).kind and wanted.exponent == 0:
+        elif known.format is not None or (known.kind and wanted.exponent == 0):
             formats[task.output] = wanted
         else:
             finest = finest_exponent(quantised, [number.scale for number in operands])
@@ -144,7 +145,9 @@ def _weight_bits(graph: TaskGraph, task: Task, bits: int) -> int:
     """As told, or as many as are needed where whole numbers are made of whole numbers."""
     if not graph.output_tensor(task).kind:
         return bits
-    return max(bits, *(min(bits_of_whole(task.values[role]), WIDEST) for role in task.operator.weight_roles), 0)
+    return max(
+        bits, *(min(bits_of_whole(task.values[role]), WIDEST) for role in task.operator.weight_roles), 0
+    )
 
 
 def _require_no_zero_points(task: Task, operands: Sequence[FixedPoint]) -> None:
