@@ -34,8 +34,10 @@ def apply(graph: TaskGraph) -> TaskGraph:
 
 
 def _keeps_whole(task: Task) -> bool:
-    bounds = [bound for bound in task.clamp if np.isfinite(bound)]
-    numbers = [np.asarray(values, np.float64) for values in (*task.values.values(), bounds)]
+    scalars = [bound for bound in task.clamp if np.isfinite(bound)]
+    if isinstance(task.operator, Move):
+        scalars.append(task.operator.fill)
+    numbers = [np.asarray(values, np.float64) for values in (*task.values.values(), scalars)]
     return isinstance(task.operator, _EXACT) and all(
         np.array_equal(values, np.rint(values)) for values in numbers
     )
