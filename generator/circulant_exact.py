@@ -43,11 +43,13 @@ def interpolation(block: int) -> Integers:
     return np.vstack([np.hstack([plus, half * minus]), np.hstack([plus, -half * minus])])
 
 
+@cache
 def multiplications(block: int) -> int:
     """X(K): 2, 5, 14, 41, 122 for K = 2, 4, 8, 16, 32."""
     return len(evaluation(block))
 
 
+@cache
 def additions(block: int) -> tuple[int, int]:
     """Additions for the points of a block, and for a result from its products: 20 and 34 for K = 8."""
     before, after, size = 0, 0, block
@@ -58,27 +60,50 @@ def additions(block: int) -> tuple[int, int]:
     return before, after
 
 
-def accumulate(columns: Integers, inputs: Integers) -> Integers:
+def accumulate(columns: Integers, inputs: Integers, size: int | None = None) -> Integers:
     """Sums over positions and input blocks, by way of the points.
 
     Args:
         columns: (block rows, block columns, K, positions).
         inputs: (samples, block columns * K, positions).
+        size: of the blocks that are multiplied, which divides K: see `strided`. K itself if None.
 
     Returns:
         (samples, block rows * K); the products of the expanded weights, in every bit.
     """
-    block = columns.shape[2]
-    rows, across, _, positions = columns.shape
-    points = np.einsum("tk,nqkp->nqpt", evaluation(block), inputs.reshape(-1, across, block, positions))
-    factors = np.einsum("tk,rqkp->rqpt", evaluation(block), columns)
-    totals = np.einsum("nqpt,rqpt->nrt", points, factors)
-    scaled = totals @ interpolation(block).T
-    assert not (scaled % block).any()
-    result: Integers = (scaled // block).reshape(len(inputs), rows * block)
+    rows, across, block, positions = columns.shape
+    size = size or block
+    stride = block // size
+    split = inputs.reshape(-1, across, size, stride, positions).swapaxes(2, 3)
+    points = np.einsum("tk,nqukp->nqutp", evaluation(size), split)
+    factors = np.einsum("tk,rqsukp->rqsutp", evaluation(size), strided(columns, size))
+    totals = np.einsum("nqutp,rqsutp->nrst", points, factors)
+    scaled = totals @ interpolation(size).T  # samples, block rows, first output, every stride-th from there
+    assert not (scaled % size).any()
+    result: Integers = (scaled // size).swapaxes(2, 3).reshape(len(inputs), rows * block)
     return result
 
 
+def strided(columns: Integers, size: int) -> Integers:
+    """The columns of the smaller blocks that every block is made of, if inputs and outputs are taken in strides.
+
+    With stride = K / size, element a * stride + s of a block's result is a sum over elements b * stride + u of its input;
+    their weights are column[((a - b) * stride + s - u) mod K]: for every s and u a circulant block of that size.
+
+    Args:
+        columns: (block rows, block columns, K, positions).
+        size: a power of two that divides K.
+
+    Returns:
+        (block rows, block columns, s, u, size, positions).
+    """
+    block = columns.shape[2]
+    stride = block // size
+    s, u, d = np.ogrid[:stride, :stride, :size]
+    return columns[:, :, (d * stride + s - u) % block]
+
+
+@cache
 def total_bound(block: int, input_bound: int, weight_bound: int, terms: int) -> int:
     """Largest magnitude among the sums of products and all that becomes of them on the way back.
 

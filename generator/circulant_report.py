@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .board import Board
 from .machine.circulant_form import block_of
 from .machine.circulant_forms import FFT, CirculantForm
 from .machine.mac_unit import MacHardware, dense_dsps
@@ -10,7 +11,7 @@ from .schedule.plan import Schedule
 from .task_graph import TaskGraph
 
 
-def form_notes(graph: TaskGraph, schedule: Schedule) -> tuple[str, ...]:
+def form_notes(graph: TaskGraph, schedule: Schedule, board: Board) -> tuple[str, ...]:
     """One note for each unit that runs layers with circulant weights."""
     notes = []
     for unit in build_hardware(graph, schedule).values():
@@ -20,31 +21,36 @@ def form_notes(graph: TaskGraph, schedule: Schedule) -> tuple[str, ...]:
         circulant = [f"{name} (K={block})" for name, block in blocks.items() if block > 1]
         if not circulant:
             continue
-        if unit.form is not None:
-            why = _chosen(unit, schedule.lanes)
-        elif len(set(blocks.values())) > 1:
-            why = "dense: the unit also runs layers without, or with other blocks"
+        if unit.form is None:
+            why = f"dense: {unit.obstacle or 'as told'}"
         else:
-            size = max(blocks.values())
-            why = f"dense: words of {schedule.lanes} and passes of {unit.unit.outputs} channels do not suit blocks of {size}"
+            why = _chosen(unit, unit.form, schedule.lanes, board)
         notes.append(f"circulant weights of {', '.join(circulant)} run on {unit.name} as {why}")
     return tuple(notes)
 
 
-def _chosen(unit: MacHardware, lanes: int) -> str:
+def _chosen(unit: MacHardware, form: CirculantForm, lanes: int, board: Board) -> str:
     """The form of a unit, its figures, and those of the forms that it was preferred to."""
-    form, outputs = unit.form, unit.unit.outputs
-    assert form is not None
+    outputs = unit.unit.outputs
     weights = unit.memories[0]
-    stored = f"weights in {weights.copies} memories of {weights.entries} x {weights.bits} bits, {form.block} times fewer than dense"
-    text = f"{form.name}: {unit.multipliers} multipliers, {_figures(form, outputs, lanes)}; {stored}"
+    text = (
+        f"{form.label}: {unit.multipliers} multipliers, {_figures(form, outputs, lanes)}; weights in {weights.copies} "
+        f"memories of {weights.entries} x {weights.bits} bits"
+    )
     if form.name == FFT:
-        return f"{text}; as told, since it rounds"
-    others = [other for other in unit.other_forms() if other.name != form.name]
-    dearer = [f"{other.name} would take {_figures(other, outputs, lanes)}" for other in others]
-    elements = form.input_bits
-    dearer.append(f"dense {dense_dsps(outputs, lanes, elements, form.weight_bits)} DSPs")
-    return f"{text}; {', '.join(dearer)}, in as many cycles"
+        return f"{text}; it rounds, and was told to be, or allowed and better"
+    worth = board.resources.lut / max(board.resources.dsp, 1)
+    others = [
+        f"{other.label} would take {_figures(other, outputs, lanes)}"
+        for other in unit.forms()
+        if other.label != form.label
+    ]
+    dense = dense_dsps(outputs, lanes, form.input_bits, form.weight_bits)
+    others.append(f"dense {dense} DSPs and {form.block} times as many weights")
+    return (
+        f"{text}, {form.block} times fewer than dense; the cheapest on {board.name} (a DSP is worth {worth:.0f} LUTs there) "
+        f"of those that fit: {', '.join(others)}"
+    )
 
 
 def _figures(form: CirculantForm, outputs: int, lanes: int) -> str:

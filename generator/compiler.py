@@ -138,7 +138,7 @@ def compile_model(
         notes=(
             *imported.notes,
             *circulant_notes(imported.model, float_graph),
-            *form_notes(graph, decision.chosen.schedule),
+            *form_notes(graph, decision.chosen.schedule, room),
             *fft_notes,
             *samples.notes,
             *decision.notes,

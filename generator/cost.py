@@ -56,7 +56,9 @@ ASSUMED = Costs(
             "move": Pipeline(4),
             "window": Pipeline(6),
             "mac": Pipeline(12),
-            "circulant": Pipeline(20),
+            "circulant_direct": Pipeline(12),
+            "circulant_exact": Pipeline(20),
+            "circulant_fft": Pipeline(32),
             "depthwise": Pipeline(10),
             "post": Pipeline(8),
             "combine": Pipeline(8),
@@ -79,7 +81,11 @@ ASSUMED = Costs(
         }
     )
 )
-"""Before any vendor report; `prefetch` counts the latency of DRAM."""
+"""Before any vendor report; `prefetch` counts the latency of DRAM.
+
+To the 12 cycles of a multiply-accumulate array, the exact form adds a cycle for each level of additions before and behind
+the products of blocks of 8, as many as the spectra need for theirs and for two products with rounded twiddle factors.
+"""
 
 _in_force: ContextVar[Costs] = ContextVar("costs", default=ASSUMED)
 

@@ -1,4 +1,5 @@
-// circulant: the multiply-accumulate array of an engine for block-circulant weights.
+// circulant_direct, circulant_exact, circulant_fft: the multiply-accumulate array of an engine for
+// block-circulant weights.
 //
 // In the place of mac.hpp: the same patches in, the same sums out, in the same iterations, with the same
 // rows. Lanes and outputs are cut into blocks of kBlock channels. A block of kBlock x kBlock weights is one
@@ -38,11 +39,13 @@ struct circulant_row {
     int outputs;     // outputs of the last pass that are not padding
 };
 
+/// The array, whatever the form.
 template <class Config>
-void circulant(int phase, stream<vec<typename Config::input_t, Config::kLanes>>& patches,
-               const vec<typename Config::weight_t, Config::kLanes>
-                   weights[Config::kWeightEntries][Config::kOutputs / Config::kBlock],
-               stream<vec<typename Config::sum_t, Config::kOutputs>>& sums) {
+void circulant_array(int phase, stream<vec<typename Config::input_t, Config::kLanes>>& patches,
+                     const vec<typename Config::weight_t, Config::kLanes>
+                         weights[Config::kWeightEntries][Config::kOutputs / Config::kBlock],
+                     stream<vec<typename Config::sum_t, Config::kOutputs>>& sums) {
+#pragma HLS INLINE
     INTARSIA_PROCESS;
     using form = typename Config::form;
     constexpr int kBlock = Config::kBlock;
@@ -137,6 +140,32 @@ Circulant:
             }
         }
     }
+}
+
+// A process for each form, whose pipelines differ in depth, and so has a name of its own in reports.
+
+template <class Config>
+void circulant_direct(int phase, stream<vec<typename Config::input_t, Config::kLanes>>& patches,
+                      const vec<typename Config::weight_t, Config::kLanes>
+                          weights[Config::kWeightEntries][Config::kOutputs / Config::kBlock],
+                      stream<vec<typename Config::sum_t, Config::kOutputs>>& sums) {
+    circulant_array<Config>(phase, patches, weights, sums);
+}
+
+template <class Config>
+void circulant_exact(int phase, stream<vec<typename Config::input_t, Config::kLanes>>& patches,
+                     const vec<typename Config::weight_t, Config::kLanes>
+                         weights[Config::kWeightEntries][Config::kOutputs / Config::kBlock],
+                     stream<vec<typename Config::sum_t, Config::kOutputs>>& sums) {
+    circulant_array<Config>(phase, patches, weights, sums);
+}
+
+template <class Config>
+void circulant_fft(int phase, stream<vec<typename Config::input_t, Config::kLanes>>& patches,
+                   const vec<typename Config::weight_t, Config::kLanes>
+                       weights[Config::kWeightEntries][Config::kOutputs / Config::kBlock],
+                   stream<vec<typename Config::sum_t, Config::kOutputs>>& sums) {
+    circulant_array<Config>(phase, patches, weights, sums);
 }
 
 }  // namespace intarsia

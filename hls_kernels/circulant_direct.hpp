@@ -9,7 +9,7 @@ namespace intarsia {
 /// A form of circulant.hpp: element (a, b) of a block is column[(a - b) mod kBlock]. kPaired: two products
 /// per DSP.
 template <int kBlock, bool kPaired, class Input, class Weight, class Sum>
-struct circulant_direct {
+struct direct_form {
     using operand_t = Input;
     using total_t = Sum;
     static constexpr int kOperands = kBlock;

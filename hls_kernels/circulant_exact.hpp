@@ -8,6 +8,8 @@
 // factor K of the result is dropped by an exact shift.
 #pragma once
 
+#include "product.hpp"
+
 namespace intarsia {
 
 /// Products of polynomials of kSize coefficients by Karatsuba's rule.
@@ -119,38 +121,74 @@ struct cyclic<1> {
     }
 };
 
-/// A form of circulant.hpp. Operand and Factor hold inputs and weights that grew by log2(kBlock) bits, Total
-/// the sums of their products and all that becomes of them.
-template <int kBlock, class Input, class Operand, class Weight, class Factor, class Total, class Sum>
-struct circulant_exact {
+/// A form of circulant.hpp. Operand and Factor hold inputs and weights that grew by log2(kSize) bits, Total
+/// the sums of their products and all that becomes of them; kCut bits of a factor are multiplied without DSP.
+///
+/// A block is also, for every kSize that divides it, kStride x kStride circulant blocks of kSize = kBlock /
+/// kStride: of every kStride-th input, output and weight. Smaller ones need more products, and fewer
+/// additions and bits. Block (s, u) has element d = column[(d * kStride + s - u) mod kBlock], which depends
+/// on s - u only.
+template <int kBlock, int kSize, int kCut, class Input, class Operand, class Weight, class Factor,
+          class Total, class Sum>
+struct exact_form {
     using operand_t = Operand;
     using total_t = Total;
-    static constexpr int kOperands = cyclic<kBlock>::kProducts;
-    static constexpr int kTotals = cyclic<kBlock>::kProducts;
-    static constexpr int kShift = kBlock == 32 ? 5 : kBlock == 16 ? 4 : kBlock == 8 ? 3 : kBlock == 4 ? 2 : 1;
+    static constexpr int kStride = kBlock / kSize;
+    static constexpr int kProducts = cyclic<kSize>::kProducts;
+    static constexpr int kOperands = kStride * kProducts;
+    static constexpr int kTotals = kStride * kProducts;
+    static constexpr int kShift = kSize == 32 ? 5 : kSize == 16 ? 4 : kSize == 8 ? 3 : kSize == 4 ? 2 : 1;
 
     static void transform(const Input* x, Operand* operand) {
 #pragma HLS INLINE
-        cyclic<kBlock>::evaluate(x, operand);
+        for (int u = 0; u < kStride; ++u) {
+#pragma HLS UNROLL
+            Input part[kSize];
+            for (int b = 0; b < kSize; ++b) {
+#pragma HLS UNROLL
+                part[b] = x[b * kStride + u];
+            }
+            cyclic<kSize>::evaluate(part, operand + u * kProducts);
+        }
     }
 
     static void multiply(const Operand* operand, const Weight* column, Total* total) {
 #pragma HLS INLINE
-        Factor factor[kTotals];
-        cyclic<kBlock>::evaluate(column, factor);
-        for (int t = 0; t < kTotals; ++t) {
+        constexpr int kDifferent = 2 * kStride - 1;  // s - u, from 1 - kStride on
+        Factor factors[kDifferent * kProducts];
+        for (int i = 0; i < kDifferent; ++i) {
 #pragma HLS UNROLL
-            total[t] += Total(Total(operand[t]) * Total(factor[t]));
+            Weight part[kSize];
+            for (int d = 0; d < kSize; ++d) {
+#pragma HLS UNROLL
+                part[d] = column[(d * kStride + i + 1 - kStride) & (kBlock - 1)];
+            }
+            cyclic<kSize>::evaluate(part, factors + i * kProducts);
+        }
+        for (int s = 0; s < kStride; ++s) {
+#pragma HLS UNROLL
+            for (int u = 0; u < kStride; ++u) {
+#pragma HLS UNROLL
+                const int first = (s - u + kStride - 1) * kProducts;
+                for (int t = 0; t < kProducts; ++t) {
+#pragma HLS UNROLL
+                    total[s * kProducts + t] +=
+                        product<kCut>::template of<Total>(operand[u * kProducts + t], factors[first + t]);
+                }
+            }
         }
     }
 
     static void finish(const Total* total, Sum* sum) {
 #pragma HLS INLINE
-        Total scaled[kBlock];
-        cyclic<kBlock>::interpolate(total, scaled);
-        for (int a = 0; a < kBlock; ++a) {
+        for (int s = 0; s < kStride; ++s) {
 #pragma HLS UNROLL
-            sum[a] = Sum(scaled[a] >> kShift);
+            Total scaled[kSize];
+            cyclic<kSize>::interpolate(total + s * kProducts, scaled);
+            for (int a = 0; a < kSize; ++a) {
+#pragma HLS UNROLL
+                sum[a * kStride + s] = Sum(scaled[a] >> kShift);
+            }
         }
     }
 };

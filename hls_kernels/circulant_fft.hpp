@@ -12,6 +12,8 @@
 // 16, 32, 64.
 #pragma once
 
+#include "product.hpp"
+
 namespace intarsia {
 
 /// Fraction bits of twiddle factors.
@@ -203,10 +205,10 @@ struct real_fft<2> {
 ///
 /// Spectrum holds a transformed input, Turn all of its transform, Total the sums of products, Back the way
 /// back. kGuard: fraction bits of inputs; kDropped: fraction bits of the sums that are rounded off before the
-/// way back; kShift: those that are left, and log2(kBlock).
-template <int kBlock, int kGuard, int kDropped, int kShift, class Input, class Spectrum, class Turn,
+/// way back; kShift: those that are left, and log2(kBlock). kCut bits of a weight are multiplied without DSP.
+template <int kBlock, int kGuard, int kDropped, int kShift, int kCut, class Input, class Spectrum, class Turn,
           class Weight, class Total, class Back, class Sum>
-struct circulant_fft {
+struct fft_form {
     using operand_t = Spectrum;
     using total_t = Total;
     static constexpr int kOperands = kBlock;
@@ -229,14 +231,15 @@ struct circulant_fft {
     /// Complex products with three multiplications each; bins 0 and kBlock / 2 are real.
     static void multiply(const Spectrum* x, const Weight* column, Total* total) {
 #pragma HLS INLINE
-        total[0] += Total(Total(x[0]) * Total(column[0]));
-        total[1] += Total(Total(x[1]) * Total(column[1]));
+        total[0] += product<kCut>::template of<Total>(x[0], column[0]);
+        total[1] += product<kCut>::template of<Total>(x[1], column[1]);
         for (int m = 1; m < kBlock / 2; ++m) {
 #pragma HLS UNROLL
             const Total re = Total(column[2 * m]), im = Total(column[2 * m + 1]);
-            const Total common = Total(Total(Total(x[2 * m]) + Total(x[2 * m + 1])) * re);
-            total[2 * m] += Total(common - Total(Total(x[2 * m + 1]) * Total(re + im)));
-            total[2 * m + 1] += Total(common + Total(Total(x[2 * m]) * Total(im - re)));
+            const Total both = Total(Total(x[2 * m]) + Total(x[2 * m + 1]));
+            const Total common = product<kCut>::template of<Total>(both, re);
+            total[2 * m] += Total(common - product<kCut>::template of<Total>(x[2 * m + 1], Total(re + im)));
+            total[2 * m + 1] += Total(common + product<kCut>::template of<Total>(x[2 * m], Total(im - re)));
         }
     }
 

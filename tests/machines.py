@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from graphs import quantised, stress_inputs
@@ -59,6 +60,12 @@ def pure_schedule(graph: TaskGraph, kind: str, lanes: int, outputs: int) -> Sche
         return sequential(graph, lanes, outputs)
     macs = [task.name for task in graph.tasks if isinstance(task.operator.work(task, graph), MacWork)]
     return dataflow(graph, lanes, dict.fromkeys(macs, outputs))
+
+
+def with_form(schedule: Schedule, form: str) -> Schedule:
+    """The schedule whose engines are told how to multiply circulant weights."""
+    units = tuple(replace(unit, form=form) if unit.is_engine else unit for unit in schedule.units)
+    return replace(schedule, units=units)
 
 
 def check(

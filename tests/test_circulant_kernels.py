@@ -12,6 +12,7 @@ import pytest
 from intarsia import circulant_exact, circulant_fft
 from intarsia.circulant import expand, first_columns
 from intarsia.fixed_point import Integers
+from intarsia.machine.product_cost import ProductCost, product_cost
 
 LANES, OUTPUTS, WORDS, FOLDS, PIXELS = 32, 64, 3, 2, 9
 """Of one task: three words of 32 lanes make a patch, two passes over it 128 outputs."""
@@ -40,7 +41,7 @@ int main() {
         for (auto& value : word.data) value = next();
         patches.write(word);
     }
-    circulant<Config>(0, patches, weights, sums);
+    circulant_direct<Config>(0, patches, weights, sums);
     for (int i = 0; i < PIXELS_ * FOLDS_; ++i) {
         const auto sum = sums.read();
         for (auto value : sum.data) std::printf("%lld\n", (long long)value);
@@ -77,23 +78,33 @@ def integer(magnitude: int) -> str:
 
 
 def form_of(form: str, block: int, columns: Integers, input_bits: int, weight_bits: int) -> tuple[str, str]:
-    """C++ types of a form and of its weights, sized by the range analyses."""
+    """C++ types of a form and of its weights, sized by the range analyses; `exact/4` multiplies blocks of 4."""
     x_bound, w_bound = 1 << (input_bits - 1), 1 << (weight_bits - 1)
     x, w = f"integer<{input_bits}>", f"integer<{weight_bits}>"
     if form == "direct":
         paired = str(input_bits <= 8 and weight_bits <= 8).lower()
-        return f"circulant_direct<{block}, {paired}, {x}, {w}, int64_t>", w
-    if form == "exact":
-        total = circulant_exact.total_bound(block, x_bound, w_bound, columns.shape[1] * columns.shape[3])
-        types = (x, integer(x_bound * block), w, integer(w_bound * block), integer(total), "int64_t")
-        return f"circulant_exact<{block}, {', '.join(types)}>", w
+        return f"direct_form<{block}, {paired}, {x}, {w}, int64_t>", w
+    if form.startswith("exact"):
+        size = size_of(form, block)
+        terms = columns.shape[1] * columns.shape[3] * (block // size)
+        total = circulant_exact.total_bound(size, x_bound, w_bound, terms)
+        growth = size.bit_length() - 1
+        cut = product_cost(input_bits + growth, weight_bits + growth).cut
+        types = (x, integer(x_bound * size), w, integer(w_bound * size), integer(total), "int64_t")
+        return f"exact_form<{block}, {size}, {cut}, {', '.join(types)}>", w
     precision, found = circulant_fft.Precision.of(block), circulant_fft.widths(columns, x_bound)
     shift = precision.kept + block.bit_length() - 1
-    numbers = (block, precision.inputs, precision.dropped, shift)
+    cut = product_cost(found.spectrum.bit_length() + 2, found.weight.bit_length() + 2).cut
+    numbers = (block, precision.inputs, precision.dropped, shift, cut)
     weight = integer(found.weight)
     types = (x, integer(found.spectrum), integer(found.turn), weight, integer(found.total))
     types += (integer(found.back), "int64_t")
-    return f"circulant_fft<{', '.join(map(str, (*numbers, *types)))}>", weight
+    return f"fft_form<{', '.join(map(str, (*numbers, *types)))}>", weight
+
+
+def size_of(form: str, block: int) -> int:
+    """Of the blocks that are multiplied."""
+    return int(form.partition("/")[2] or block)
 
 
 def inputs(bits: int) -> Integers:
@@ -109,7 +120,8 @@ def inputs(bits: int) -> Integers:
 
 CASES = [("direct", k, 8, 8) for k in (2, 8, 32)]
 CASES += [("exact", k, 8, 8) for k in (2, 4, 8, 16, 32)] + [("exact", 8, 16, 16), ("exact", 4, 4, 16)]
-CASES += [("fft", k, 8, 8) for k in (2, 4, 8, 16, 32)] + [("fft", 8, 16, 8)]
+CASES += [("exact/4", 8, 8, 8), ("exact/2", 16, 8, 8), ("exact/8", 32, 16, 16), ("exact/4", 16, 16, 16)]
+CASES += [("fft", k, 8, 8) for k in (2, 4, 8, 16, 32)] + [("fft", 8, 16, 8), ("fft", 8, 16, 16)]
 
 
 @pytest.mark.parametrize(("form", "block", "input_bits", "weight_bits"), CASES)
@@ -130,8 +142,9 @@ def test_the_array_equals_its_golden(
     x[:, -1] = 0  # the padded channel, which holds noise in the hardware
     expected = np.einsum("oip,nip->no", expand(found, OUTPUTS * FOLDS, LANES * WORDS), x)
     stored = found
-    if form == "exact":
-        np.testing.assert_array_equal(circulant_exact.accumulate(found, x), expected)
+    if form.startswith("exact"):
+        size = size_of(form, block)
+        np.testing.assert_array_equal(circulant_exact.accumulate(found, x, size), expected)
     if form == "fft":
         rounded = circulant_fft.accumulate(found, x)
         bound = circulant_fft.widths(found, 1 << (input_bits - 1)).error
@@ -185,13 +198,16 @@ template <class form> void count(int size) {
     products = 0; form::finish(total, sum);
     std::printf("%d %d %d %d\n", size, in, each, products);
 }
-template <int k> using exact = intarsia::circulant_exact<k, number, number, number, number, number, number>;
+template <int k, int size> using split =
+    intarsia::exact_form<k, size, 0, number, number, number, number, number, number>;
+template <int k> using exact = split<k, k>;
 template <int k> using fft =
-    intarsia::circulant_fft<k, 4, 4, 7, number, number, number, number, number, number, number>;
-template <int k> using direct = intarsia::circulant_direct<k, false, number, number, number>;
+    intarsia::fft_form<k, 4, 4, 7, 0, number, number, number, number, number, number, number>;
+template <int k> using direct = intarsia::direct_form<k, false, number, number, number>;
 int main() {
     count<direct<8>>(8);
     count<exact<2>>(2); count<exact<4>>(4); count<exact<8>>(8); count<exact<16>>(16); count<exact<32>>(32);
+    count<split<8, 4>>(8); count<split<16, 4>>(16); count<split<32, 2>>(32);
     count<fft<2>>(2); count<fft<4>>(4); count<fft<8>>(8); count<fft<16>>(16); count<fft<32>>(32); count<fft<64>>(64);
 }
 """
@@ -203,8 +219,9 @@ def test_multiplications_are_those_of_the_formulas(tmp_path: Path) -> None:
     found = [tuple(map(int, line.split())) for line in done.stdout.splitlines()]
     assert found[0] == (8, 0, 64, 0)
     assert found[1:6] == [(2, 0, 2, 0), (4, 0, 5, 0), (8, 0, 14, 0), (16, 0, 41, 0), (32, 0, 122, 0)]
+    assert found[6:9] == [(8, 0, 4 * 5, 0), (16, 0, 16 * 5, 0), (32, 0, 256 * 2, 0)]
     sizes, transforms = (2, 4, 8, 16, 32, 64), (0, 0, 2, 10, 34, 98)
-    assert found[6:] == [(k, r, 3 * k // 2 - 1, r) for k, r in zip(sizes, transforms, strict=True)]
+    assert found[9:] == [(k, r, 3 * k // 2 - 1, r) for k, r in zip(sizes, transforms, strict=True)]
     assert [circulant_exact.multiplications(k) for k in sizes[:5]] == [2, 5, 14, 41, 122]
     assert [circulant_fft.multiplications(k) for k in sizes] == list(transforms)
     assert [circulant_fft.products(k) for k in sizes] == [2, 5, 11, 23, 47, 95]
@@ -247,3 +264,12 @@ def test_the_noise_of_the_fft_form(block: int, least_db: float) -> None:
     noise = circulant_fft.accumulate(columns, x) - expected
     assert 10 * np.log10(np.square(expected).mean() / np.square(noise).mean()) >= least_db
     assert np.abs(noise).max() <= circulant_fft.widths(columns, 128).error
+
+
+def test_what_products_take() -> None:
+    """Ports of 25 x 18 bits; up to 3 or 4 bits more are cheaper in LUTs than in a second DSP."""
+    assert product_cost(25, 18) == product_cost(18, 25) == ProductCost(1)
+    assert product_cost(19, 19) == ProductCost(1, cut=1, luts=20)
+    assert product_cost(21, 22) == ProductCost(1, cut=4, luts=88)
+    assert product_cost(24, 22) == ProductCost(2)
+    assert product_cost(26, 19) == ProductCost(2)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from graphs import Layer, chain, conv, dense, quantised, stress_inputs
-from machines import assert_equals_golden, pure_schedule
+from machines import assert_equals_golden, pure_schedule, with_form
 from test_circulant import circulant_graph
 
 import intarsia
@@ -19,7 +19,6 @@ from intarsia.circulant import expand, project
 from intarsia.circulant_exact import multiplications
 from intarsia.compress import compress_model
 from intarsia.errors import IntarsiaError
-from intarsia.machine.circulant_form import allowed_forms
 from intarsia.machine.mac_unit import MacHardware
 from intarsia.machine.machine import Machine
 from intarsia.machine.unit_kinds import build_hardware
@@ -47,7 +46,8 @@ def circulant(layer: Layer, block: int, positions: int) -> Layer:
 
 def arrays(machine: Machine) -> list[str]:
     """The multiply-accumulate arrays of a machine."""
-    return [process.function for process in machine.processes if process.function in ("mac", "circulant")]
+    functions = [process.function for process in machine.processes]
+    return [name for name in functions if name == "mac" or name.startswith("circulant_")]
 
 
 @pytest.mark.parametrize("block", [2, 4, 8, 16])
@@ -68,33 +68,46 @@ def test_padded_and_unpadded_layers(block: int, kind: str, lanes: int, outputs: 
     )
     integers = quantised(graph)
     machine = assert_equals_golden(integers, pure_schedule(integers, kind, lanes, outputs))
-    assert set(arrays(machine)) == {"circulant"}
+    assert {name.partition("_")[0] for name in arrays(machine)} == {"circulant"}
 
 
 @pytest.mark.parametrize("options", [QuantiseOptions(16, 16), QuantiseOptions(4, 8, False)])
 def test_widths_of_numbers(options: QuantiseOptions) -> None:
     integers = quantised(circulant_graph(4), options)
     machine = assert_equals_golden(integers, pure_schedule(integers, "dataflow", 8, 8))
-    assert arrays(machine) == ["circulant"] * 3
+    assert arrays(machine) == ["circulant_exact"] * 3
 
 
+@pytest.mark.parametrize("bits", [8, 16])
 @pytest.mark.parametrize(
-    ("form", "arrays_"), [("direct", "circulant"), ("exact", "circulant"), ("dense", "mac")]
+    ("form", "array", "type_"),
+    [
+        ("direct", "circulant_direct", "direct_form<8, "),
+        ("exact", "circulant_exact", "exact_form<8, 8, "),
+        ("exact/4", "circulant_exact", "exact_form<8, 4, "),
+        ("exact/2", "circulant_exact", "exact_form<8, 2, "),
+        ("dense", "mac", ""),
+    ],
 )
-def test_every_form_gives_the_same_integers(form: str, arrays_: str) -> None:
-    graph = quantised(circulant_graph(8))
-    with allowed_forms(form):
-        machine = assert_equals_golden(graph, pure_schedule(graph, "sequential", 16, 16))
-    assert arrays(machine) == [arrays_]
-    text = str(machine.configs)
-    assert ("circulant_exact" in text, "circulant_direct" in text) == (form == "exact", form == "direct")
+def test_every_form_gives_the_same_integers(form: str, array: str, type_: str, bits: int) -> None:
+    graph = quantised(circulant_graph(8), QuantiseOptions(bits, bits))
+    machine = assert_equals_golden(graph, with_form(pure_schedule(graph, "sequential", 16, 16), form))
+    assert arrays(machine) == [array]
+    assert type_ in str(machine.configs)
+
+
+def test_a_form_that_the_weights_do_not_allow_is_refused() -> None:
+    graph = quantised(circulant_graph(4))
+    schedule = with_form(pure_schedule(graph, "sequential", 16, 16), "exact/8")
+    with pytest.raises(ScheduleError, match=r"no form 'exact/8'.*direct, exact/2, exact"):
+        build_hardware(graph, schedule)
 
 
 @pytest.mark.parametrize("lanes", [4, 8])
 def test_words_smaller_than_a_block_are_dense(lanes: int) -> None:
     graph = quantised(circulant_graph(8))
     machine = assert_equals_golden(graph, pure_schedule(graph, "sequential", lanes, lanes))
-    assert arrays(machine) == ["mac" if lanes == 4 else "circulant"]
+    assert arrays(machine) == ["mac" if lanes == 4 else "circulant_exact"]
 
 
 def test_shared_by_dense_layers_an_engine_is_dense() -> None:
@@ -104,7 +117,7 @@ def test_shared_by_dense_layers_an_engine_is_dense() -> None:
     together = assert_equals_golden(graph, sequential(graph, 16, 16))
     assert arrays(together) == ["mac"]
     apart = assert_equals_golden(graph, sequential(graph, 16, 16, apart=True))
-    assert sorted(arrays(apart)) == ["circulant", "mac"]
+    assert sorted(arrays(apart)) == ["circulant_exact", "mac"]
 
 
 @pytest.mark.parametrize("block", [2, 4, 8, 16])
@@ -126,7 +139,7 @@ def test_weights_shrink_by_the_size_of_the_blocks(block: int) -> None:
 def test_multipliers_of_a_unit(block: int) -> None:
     r = np.random.default_rng(0)
     graph = quantised(chain((64,), [circulant(dense(r, 64, 64), block, 1)]))
-    (unit,) = build_hardware(graph, pure_schedule(graph, "dataflow", 16, 32)).values()
+    (unit,) = build_hardware(graph, with_form(pure_schedule(graph, "dataflow", 16, 32), "exact")).values()
     assert isinstance(unit, MacHardware)
     assert unit.multipliers == 16 * 32 // block**2 * multiplications(block)
     assert unit.resources(16, 8).dsp == unit.multipliers
@@ -141,7 +154,7 @@ def streamed_graph(block: int) -> TaskGraph:
 def test_streamed_weights() -> None:
     graph = streamed_graph(8)
     machine = assert_equals_golden(graph, sequential(graph, 16, 16, entries=8))
-    assert arrays(machine) == ["circulant"]
+    assert arrays(machine) == ["circulant_exact"]
     assert machine.streamed
 
 
@@ -153,7 +166,7 @@ def test_the_chosen_sequential_schedule_has_fewer_multipliers() -> None:
     assert chosen.cycles <= dense_choice.cycles
     assert chosen.resources.dsp < dense_choice.resources.dsp
     machine = assert_equals_golden(graph, chosen.schedule)
-    assert "circulant" in arrays(machine)
+    assert "circulant_exact" in arrays(machine)
 
 
 def spectral_graph(block: int, bits: int = 8) -> TaskGraph:
@@ -176,8 +189,7 @@ def spectral_graph(block: int, bits: int = 8) -> TaskGraph:
 def test_spectra_give_the_golden_in_every_bit(block: int, bits: int, kind: str) -> None:
     graph = spectral_graph(block, bits)
     machine = assert_equals_golden(graph, pure_schedule(graph, kind, 16, 32))
-    assert set(arrays(machine)) == {"circulant"}
-    assert "circulant_fft" in str(machine.configs)
+    assert set(arrays(machine)) == {"circulant_fft"}
 
 
 @pytest.mark.parametrize(("block", "bits"), [(8, 8), (16, 8), (8, 16)])

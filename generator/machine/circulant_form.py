@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 from typing import ClassVar
 
 from ..accumulator_bound import WIDEST
-from ..circulant import task_block
+from ..circulant import BLOCKS, task_block
 from ..circulant_exact import LARGEST, total_bound
 from ..circulant_fft import Precision, Widths
 from ..ops.spectral import SPECTRAL
-from ..schedule.plan import ScheduleError
+from ..schedule.plan import ScheduleError, Unit
 from ..task_graph import Task, TaskGraph
 from ..work import MacWork
-from .circulant_forms import DENSE, DIRECT, EXACT, CirculantForm, DirectForm, ExactForm, FftForm
+from .circulant_forms import DENSE, CirculantForm, DirectForm, ExactForm, FftForm
 from .rows import MacRow, Row
 from .window import PatchPlan, Way
-
-_allowed: ContextVar[tuple[str, ...]] = ContextVar("circulant_forms", default=(DENSE, DIRECT, EXACT))
-
-
-@contextmanager
-def allowed_forms(*names: str) -> Iterator[None]:
-    """Units built meanwhile take only these forms, where their weights are circulant: to compare them."""
-    token = _allowed.set(names)
-    try:
-        yield
-    finally:
-        _allowed.reset(token)
 
 
 @dataclass(frozen=True)
@@ -78,25 +64,52 @@ def choose_form(
     tasks: Sequence[Task],
     works: Sequence[MacWork],
     plans: Sequence[PatchPlan],
-    outputs: int,
+    unit: Unit,
     lanes: int,
     sum_bits: int,
 ) -> CirculantForm | None:
-    """The cheaper form for a unit of these tasks, in DSPs and LUTs; None if it has to be dense.
+    """The form that a unit of these tasks is told to have, or the cheapest; None if it is, or has to be, dense.
 
-    All weights have to be circulant, in blocks of one size that divides words and passes. Every form has the same
-    cycles. Tasks that are computed by spectra (ops/spectral.py) take `fft` and nothing else.
+    All weights have to be circulant, in blocks of one size that divides words and passes. Tasks that are computed by
+    spectra (ops/spectral.py) take `fft` and nothing else.
 
     Raises:
-        ScheduleError: the unit cannot run its spectral tasks.
+        ScheduleError: the unit cannot have the form, or cannot run its spectral tasks.
     """
     if any(isinstance(task.operator, SPECTRAL) for task in tasks):
-        return _fft(graph, tasks, works, plans, outputs, lanes)
-    return min(
-        possible_forms(graph, tasks, works, plans, outputs, lanes, sum_bits),
-        key=lambda form: form.cost(outputs, lanes),
-        default=None,
-    )
+        return _fft(graph, tasks, works, plans, unit.outputs, lanes)
+    if unit.form == DENSE:
+        return None
+    forms = possible_forms(graph, tasks, works, plans, unit.outputs, lanes, sum_bits)
+    if not unit.form:
+        return min(forms, key=lambda form: form.cost(unit.outputs, lanes), default=None)
+    for form in forms:
+        if form.label == unit.form:
+            return form
+    labels = ", ".join((DENSE, *(form.label for form in forms)))
+    raise ScheduleError(f"unit {unit.name!r} can have no form {unit.form!r}. Supported: {labels}")
+
+
+def obstacle(
+    graph: TaskGraph,
+    tasks: Sequence[Task],
+    works: Sequence[MacWork],
+    plans: Sequence[PatchPlan],
+    outputs: int,
+    lanes: int,
+) -> str:
+    """Why a unit of these tasks has to treat their weights as dense ones; empty if it need not."""
+    sizes = {block_of(graph, task) for task in tasks}
+    if len(sizes) != 1 or 1 in sizes:
+        return "it also runs layers without circulant weights, or with blocks of another size"
+    block = sizes.pop()
+    if lanes % block or outputs % block:
+        return f"words of {lanes} and passes of {outputs} channels hold no whole blocks of {block}"
+    if any(_whole_words(work, plan, block) is None for work, plan in zip(works, plans, strict=True)):
+        return f"blocks of {block} reach into padded channels between others"
+    if any(graph.input_tensors(task)[0].number.zero for task in tasks):
+        return "its inputs have a zero point"
+    return ""
 
 
 def possible_forms(
@@ -108,24 +121,22 @@ def possible_forms(
     lanes: int,
     sum_bits: int,
 ) -> list[CirculantForm]:
-    """The exact forms that a unit of these tasks can take, of those allowed."""
-    sizes = {block_of(graph, task) for task in tasks}
-    if len(sizes) != 1 or (block := sizes.pop()) == 1 or lanes % block or outputs % block:
+    """The exact forms that a unit of these tasks can take."""
+    if obstacle(graph, tasks, works, plans, outputs, lanes):
         return []
-    if any(_whole_words(work, plan, block) is None for work, plan in zip(works, plans, strict=True)):
-        return []
+    block = block_of(graph, tasks[0])
     operands = [graph.input_tensors(task)[0].number for task in tasks]
-    if any(number.zero for number in operands):
-        return []
     input_bits = max(number.bits for number in operands)
     weight_bits = max(task.parameters["weight"].number.bits for task in tasks)
     forms: list[CirculantForm] = [DirectForm(block, input_bits, weight_bits)]
-    if block <= LARGEST:
-        terms = max(plan.words for plan in plans) * (lanes // block)
-        bound = total_bound(block, 1 << (input_bits - 1), 1 << (weight_bits - 1), terms).bit_length() + 1
-        if bound <= WIDEST:
-            forms.append(ExactForm(block, input_bits, weight_bits, max(sum_bits, bound)))
-    return [form for form in forms if form.name in _allowed.get()]
+    words = max(plan.words for plan in plans)
+    for size in BLOCKS:
+        if size <= min(block, LARGEST):
+            terms = words * (lanes // size)
+            bound = total_bound(size, 1 << (input_bits - 1), 1 << (weight_bits - 1), terms).bit_length() + 1
+            if bound <= WIDEST:
+                forms.append(ExactForm(block, input_bits, weight_bits, size, max(sum_bits, bound)))
+    return forms
 
 
 def _fft(

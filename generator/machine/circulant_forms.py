@@ -6,7 +6,6 @@ All have the same cycles. They differ in multipliers, in their operands' widths,
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil
 from typing import ClassVar
 
 from ..circulant import expand, first_columns
@@ -17,31 +16,16 @@ from ..fixed_point import Integers
 from ..operator import Array
 from .machine import Constant
 from .pack import pack_weights
+from .product_cost import LUTS_OF_A_DSP, ProductCost, product_cost
 from .window import Way
 
 DENSE, DIRECT, EXACT, FFT = "dense", "direct", "exact", "fft"
-
-LUTS_OF_A_DSP = 100
-"""What a DSP is worth in LUTs: about their ratio on the supported parts."""
-
-_PORTS = (25, 18)
-"""Bits of the operands of a DSP's multiplier, signed, that the DSPs of all boards have."""
 
 _PAIR_LUTS = 25
 """What packs and parts two products of one DSP."""
 
 
 _MOST_STEPS = 16
-
-
-def dsps_of_product(one: int, other: int) -> int:
-    """DSPs of a signed product: operands beyond a port are cut into parts, of which all but the top one lose the sign bit."""
-    ways = ((one, other), (other, one))
-    return min(_parts(a, _PORTS[0]) * _parts(b, _PORTS[1]) for a, b in ways)
-
-
-def _parts(bits: int, port: int) -> int:
-    return max(1, ceil((bits - 1) / (port - 1)))
 
 
 @dataclass(frozen=True)
@@ -59,6 +43,11 @@ class CirculantForm:
     weight_bits: int
 
     name: ClassVar[str]
+
+    @property
+    def label(self) -> str:
+        """Its name, with what else tells it from other forms for the same weights."""
+        return self.name
 
     @property
     def growth(self) -> int:
@@ -154,7 +143,7 @@ class DirectForm(CirculantForm):
         """Half as many as multipliers where they are paired."""
         if self.paired:
             return self.multipliers(outputs, lanes) // 2
-        return self.multipliers(outputs, lanes) * dsps_of_product(self.input_bits, self.weight_bits)
+        return self.multipliers(outputs, lanes) * product_cost(self.input_bits, self.weight_bits).dsps
 
     def luts(self, outputs: int, lanes: int) -> int:
         """As a dense array."""
@@ -168,46 +157,73 @@ class DirectForm(CirculantForm):
     @property
     def type(self) -> str:
         """hls_kernels/circulant_direct.hpp."""
-        return f"circulant_direct<{self.block}, {str(self.paired).lower()}, input_t, weight_t, sum_t>"
+        return f"direct_form<{self.block}, {str(self.paired).lower()}, input_t, weight_t, sum_t>"
 
 
 @dataclass(frozen=True)
 class ExactForm(CirculantForm):
-    """X(K) products of sums; an accumulator has `total_bits`."""
+    """X(size) products of sums for each of the (K / size)^2 blocks of that size that a block is made of.
 
+    A block of K is also of smaller ones, of every other channel or fewer (circulant_exact.strided): they take more
+    products, of fewer bits, and fewer additions. An accumulator has `total_bits`.
+    """
+
+    size: int
     total_bits: int
 
     name: ClassVar[str] = EXACT
 
+    @property
+    def label(self) -> str:
+        """With the size of the blocks that are multiplied, if those are smaller."""
+        return self.name if self.size == self.block else f"{self.name}/{self.size}"
+
+    @property
+    def growth(self) -> int:
+        """Of the smaller block."""
+        return self.size.bit_length() - 1
+
+    @property
+    def _stride(self) -> int:
+        return self.block // self.size
+
+    @property
+    def _factor_bits(self) -> int:
+        return self.weight_bits + self.growth
+
+    @property
+    def _point_bits(self) -> int:
+        return self.input_bits + self.growth
+
     def multipliers(self, outputs: int, lanes: int) -> int:
-        """X(K) for each block."""
+        """X(size) for each smaller block."""
         rows, across = self.blocks(outputs, lanes)
-        return rows * across * multiplications(self.block)
+        return rows * across * self._stride**2 * multiplications(self.size)
 
     def dsps(self, outputs: int, lanes: int) -> int:
         """Both operands are wider by the growth."""
-        each = dsps_of_product(self.input_bits + self.growth, self.weight_bits + self.growth)
-        return each * self.multipliers(outputs, lanes)
+        return product_cost(self._point_bits, self._factor_bits).dsps * self.multipliers(outputs, lanes)
 
     def luts(self, outputs: int, lanes: int) -> int:
-        """Transforms of inputs, of weights, and back; sums of products."""
+        """Transforms of inputs, of weights, and back; sums of products, and what products take beside DSPs."""
         rows, across = self.blocks(outputs, lanes)
-        before, after = additions(self.block)
-        into = across * before * (self.input_bits + self.growth)
-        weights = rows * across * before * (self.weight_bits + self.growth)
-        return into + weights + (self.multipliers(outputs, lanes) + rows * after) * self.total_bits
+        before, after = additions(self.size)
+        into = across * self._stride * before * self._point_bits
+        weights = rows * across * (2 * self._stride - 1) * before * self._factor_bits
+        product = product_cost(self._point_bits, self._factor_bits).luts + self.total_bits
+        back = rows * self._stride * after * self.total_bits
+        return into + weights + self.multipliers(outputs, lanes) * product + back
 
     def operand_bits(self, lanes: int) -> int:
         """All points."""
-        return lanes // self.block * multiplications(self.block) * (self.input_bits + self.growth)
+        return lanes // self.size * multiplications(self.size) * self._point_bits
 
     @property
     def type(self) -> str:
         """hls_kernels/circulant_exact.hpp."""
-        return (
-            f"circulant_exact<{self.block}, input_t, integer<{self.input_bits + self.growth}>, weight_t, "
-            f"integer<{self.weight_bits + self.growth}>, integer<{self.total_bits}>, sum_t>"
-        )
+        cut = product_cost(self._point_bits, self._factor_bits).cut
+        types = f"input_t, integer<{self._point_bits}>, weight_t, integer<{self._factor_bits}>"
+        return f"exact_form<{self.block}, {self.size}, {cut}, {types}, integer<{self.total_bits}>, sum_t>"
 
 
 @dataclass(frozen=True)
@@ -243,11 +259,15 @@ class FftForm(CirculantForm):
     def dsps(self, outputs: int, lanes: int) -> int:
         """By the widths of each product; twiddle factors have 16 bits."""
         rows, across = self.blocks(outputs, lanes)
-        each = dsps_of_product(_bits(self.widths.spectrum) + 1, self.stored_bits + 1)
         transform = fft_multiplications(self.block)
-        into = across * transform * dsps_of_product(_bits(self.widths.spectrum), 16)
-        back = rows // self.steps(outputs) * transform * dsps_of_product(_bits(self.widths.bins), 16)
-        return rows * across * products(self.block) * each + into + back
+        into = across * transform * product_cost(_bits(self.widths.spectrum), 16).dsps
+        back = rows // self.steps(outputs) * transform * product_cost(_bits(self.widths.bins), 16).dsps
+        return rows * across * products(self.block) * self._product.dsps + into + back
+
+    @property
+    def _product(self) -> ProductCost:
+        """Of a sum of two elements of a spectrum by a sum of two weights."""
+        return product_cost(_bits(self.widths.spectrum) + 1, self.stored_bits + 1)
 
     def luts(self, outputs: int, lanes: int) -> int:
         """Adders of a split-radix transform, of three-product complex products, and sums of products.
@@ -261,7 +281,8 @@ class FftForm(CirculantForm):
         inner = complex_pairs * (3 * self.stored_bits + 4 * _bits(self.widths.total))
         into = across * transform * _bits(self.widths.spectrum)
         back = rows // self.steps(outputs) * transform * _bits(self.widths.bins)
-        return into + inner + back + rows * k * _bits(self.widths.total)
+        cut = rows * across * products(k) * self._product.luts
+        return into + inner + cut + back + rows * k * _bits(self.widths.total)
 
     def operand_bits(self, lanes: int) -> int:
         """Packed spectra."""
@@ -275,12 +296,13 @@ class FftForm(CirculantForm):
     def type(self) -> str:
         """hls_kernels/circulant_fft.hpp."""
         found, precision = self.widths, self.precision
-        numbers = (self.block, precision.inputs, precision.dropped, precision.kept + self.growth)
+        shift = precision.kept + self.growth
+        numbers = (self.block, precision.inputs, precision.dropped, shift, self._product.cut)
         spectrum, turn, total, back = (
             f"integer<{_bits(n)}>" for n in (found.spectrum, found.turn, found.total, found.back)
         )
         text = ", ".join(map(str, numbers))
-        return f"circulant_fft<{text}, input_t, {spectrum}, {turn}, weight_t, {total}, {back}, sum_t>"
+        return f"fft_form<{text}, input_t, {spectrum}, {turn}, weight_t, {total}, {back}, sum_t>"
 
 
 def _bits(magnitude: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,8 +13,8 @@ from ..schedule.plan import ScheduleError, Unit, Weights
 from ..task_graph import Task, TaskGraph
 from ..work import MacWork
 from .builder import CHAIN_DEPTH, Builder
-from .circulant_form import CirculantRow, choose_form, circulant_row, possible_forms
-from .circulant_forms import CirculantForm
+from .circulant_form import CirculantRow, choose_form, circulant_row, obstacle, possible_forms
+from .circulant_forms import FFT, CirculantForm
 from .hardware import Stage, UnitMemory, words_of
 from .identifiers import camel_case
 from .machine import Constant
@@ -60,20 +60,20 @@ class MacHardware:
     def place(self, builder: Builder, inputs: tuple[str, ...], output: str) -> None:
         """Adds window, mac and post."""
         name = builder.ids[self.name]
-        struct = camel_case(name)
+        struct = camel_case(name) + camel_case(self.process.rpartition("_")[2])
         patches = self.window.place(builder, self.name, self.runs, inputs[0])
         sums = builder.stream(
-            f"{name}_sums", "sums of one fold", f"vec<{struct}Mac::sum_t, {struct}Mac::kOutputs>", CHAIN_DEPTH
+            f"{name}_sums", "sums of one fold", f"vec<{struct}::sum_t, {struct}::kOutputs>", CHAIN_DEPTH
         )
         self._configure(builder, struct)
         operands = [inputs[1]] if self.operand_entries else []
         if not self.weight_entries:
-            builder.process("mac", f"{struct}Mac", patches, *operands, sums)
+            builder.process("mac", struct, patches, *operands, sums)
             self.post.place(builder, self.name, sums, output)
             return
-        word = f"vec<{struct}Mac::weight_t, kWordLanes>"
-        rows = f"{struct}Mac::kOutputs" + ("" if self.form is None else f" / {struct}Mac::kBlock")
-        entries = f"{struct}Mac::kWeightEntries"
+        word = f"vec<{struct}::weight_t, kWordLanes>"
+        rows = f"{struct}::kOutputs" + ("" if self.form is None else f" / {struct}::kBlock")
+        entries = f"{struct}::kWeightEntries"
         if builder.schedule.streamed:
             weights = builder.stream_weights(
                 f"{name}_weights", word, entries, self.runs, self._weights(), self.weight_bytes, rows
@@ -82,14 +82,14 @@ class MacHardware:
             weights = builder.parameter(
                 f"{name}_weights", word, entries, self._weights(), self.weight_bytes, rows=rows
             )
-        builder.process(self.process, f"{struct}Mac", patches, *operands, weights, sums)
+        builder.process(self.process, struct, patches, *operands, weights, sums)
         self.post.place(builder, self.name, sums, output)
 
     def _configure(self, builder: Builder, struct: str) -> None:
         form = self.form
         size = f"{self.unit.outputs} x {builder.schedule.lanes}"
         builder.config(
-            f"{struct}Mac",
+            struct,
             f"{size} multipliers"
             if form is None
             else f"{size} channels, circulant in blocks of {form.block}: {self.multipliers} multipliers",
@@ -138,7 +138,7 @@ class MacHardware:
     @property
     def process(self) -> str:
         """The kernel of the array."""
-        return "mac" if self.form is None else "circulant"
+        return "mac" if self.form is None else f"circulant_{self.form.name}"
 
     @property
     def multipliers(self) -> int:
@@ -204,13 +204,28 @@ class MacHardware:
             self.post.stage(index, work.pixels * row.folds),
         ]
 
-    def other_forms(self) -> list[CirculantForm]:
-        """The exact forms that its tasks allow."""
-        tasks = [run.task for run in self.runs]
-        works = [_work(self.graph, task) for task in tasks]
+    def forms(self) -> list[CirculantForm]:
+        """Those that give its tasks' integers, its own among them; none if it is dense, or rounds."""
+        if self.form is None or self.form.name == FFT:
+            return []
+        tasks, works, plans = self._layers
         return possible_forms(
-            self.graph, tasks, works, self.window.patches, self.unit.outputs, self.lanes, self.post.sum_bits
+            self.graph, tasks, works, plans, self.unit.outputs, self.lanes, self.post.sum_bits
         )
+
+    @property
+    def obstacle(self) -> str:
+        """Why circulant weights are treated as dense ones here; empty if they need not be."""
+        return obstacle(self.graph, *self._layers, self.unit.outputs, self.lanes)
+
+    @property
+    def _layers(self) -> tuple[list[Task], list[MacWork], tuple[PatchPlan, ...]]:
+        tasks = [run.task for run in self.runs]
+        return tasks, [_work(self.graph, task) for task in tasks], tuple(self.window.patches)
+
+    def with_form(self, form: CirculantForm) -> MacHardware:
+        """The same unit with another of its forms."""
+        return replace(self, form=form, unit=replace(self.unit, form=form.label))
 
     def paired(self, element_bits: int) -> bool:
         """True if two products share a DSP (hls_kernels/dot.hpp)."""
@@ -319,7 +334,7 @@ def build_mac(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, wei
                 entries += own
             macs.append(MacRow(products, folds, plan.words, places[content]))
     post = size_post(graph, runs, made, steps, unit.outputs, lanes)
-    form = choose_form(graph, tasks, works, window.patches, unit.outputs, lanes, post.sum_bits)
+    form = choose_form(graph, tasks, works, window.patches, unit, lanes, post.sum_bits)
     return MacHardware(
         graph=graph,
         unit=unit,

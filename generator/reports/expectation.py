@@ -75,7 +75,7 @@ def expected(graph: TaskGraph, chosen: Evaluation, machine: Machine, costs: Cost
     feeds = wire(graph, schedule).feeds
     ids = identifiers((unit.name for unit in schedule.units), own=(*feeds, COLLECT))
     owners = {
-        camel_case(ids[unit.name]) + camel_case(process.function): unit.name
+        camel_case(ids[unit.name]) + camel_case(process.function.rpartition("_")[2]): unit.name
         for unit in schedule.units
         for process in machine.processes
     }

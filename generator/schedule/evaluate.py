@@ -16,6 +16,7 @@ from ..machine.resources import add, bram18, scaled, shared_resources, uram
 from ..machine.unit_kinds import build_hardware
 from ..machine.wiring import Wiring, wire
 from ..task_graph import TaskGraph
+from .forms import Units, settle_forms, with_forms
 from .plan import BANKS, Schedule, Weights, memory_name
 from .stages import PhaseCost, phase_costs
 from .storage import LargeMemory, move_to_uram
@@ -77,16 +78,21 @@ class _Datapath:
     """What of a schedule does not depend on where tensors wait between phases."""
 
     wiring: Wiring
-    hardware: dict[str, Hardware]
+    hardware: Units
     phases: tuple[PhaseCost, ...]
     bits: int  # of an element of a word
 
 
 def _datapath(graph: TaskGraph, schedule: Schedule, board: Board) -> _Datapath:
     wiring = wire(graph, schedule)
-    hardware = build_hardware(graph, schedule)
-    phases = phase_costs(schedule, hardware, wiring)
     bits = 8 if max(tensor.number.bits for tensor in graph.tensors.values()) <= 8 else 16
+
+    def lacking(units: Units) -> tuple[str, ...]:
+        _, parts = _parts(graph, schedule, board, wiring, units, bits)
+        return short_of(add(*parts.values()), board)
+
+    hardware = settle_forms(build_hardware(graph, schedule), board, schedule.lanes, bits, lacking)
+    phases = phase_costs(schedule, hardware, wiring)
     if schedule.streamed:
         phases = _with_loads(
             phases, hardware, schedule, schedule.weight_bytes or schedule.lanes * bits // 8, board
@@ -96,23 +102,26 @@ def _datapath(graph: TaskGraph, schedule: Schedule, board: Board) -> _Datapath:
 
 def _placed(graph: TaskGraph, schedule: Schedule, board: Board, path: _Datapath) -> Evaluation:
     """The evaluation of a datapath with tensors in banks, or in DRAM where the schedule says so."""
-    wiring, hardware, bits = path.wiring, path.hardware, path.bits
+    moved, parts = _parts(graph, schedule, board, path.wiring, path.hardware, path.bits)
+    chosen = replace(with_forms(schedule, path.hardware), uram=moved)
+    return Evaluation(chosen, path.phases, parts, exceeded(add(*parts.values()), board))
+
+
+def _parts(
+    graph: TaskGraph, schedule: Schedule, board: Board, wiring: Wiring, units: Units, bits: int
+) -> tuple[tuple[str, ...], dict[str, Resources]]:
+    """What lies in UltraRAM, and the resources of each unit and of what they share."""
     memory = plan_memory(graph, schedule, wiring)
     factors = costs().factors
     parts = {
         name: scaled(unit.resources(schedule.lanes, bits), factors.get(schedule.unit(name).kind, {}))
-        for name, unit in hardware.items()
+        for name, unit in units.items()
     }
     ports = PORTS + (_spill_ports(memory, wiring) if schedule.spilled else 0)
     shared = shared_resources(schedule.lanes * bits, memory.banks, memory.bank_words, ports)
     parts[SHARED] = scaled(shared, factors.get(SHARED, {}))
-    large = _large_memories(hardware, schedule, memory, schedule.lanes * bits)
-    moved, parts = move_to_uram(
-        parts, large, *(USABLE[n] * getattr(board.resources, n) for n in ("bram18", "uram"))
-    )
-    return Evaluation(
-        replace(schedule, uram=moved), path.phases, parts, exceeded(add(*parts.values()), board)
-    )
+    large = _large_memories(units, schedule, memory, schedule.lanes * bits)
+    return move_to_uram(parts, large, *(USABLE[n] * getattr(board.resources, n) for n in ("bram18", "uram")))
 
 
 def evaluate_spilled(graph: TaskGraph, schedule: Schedule, board: Board) -> Iterator[Evaluation]:
@@ -174,7 +183,7 @@ def dram_words_per_cycle(board: Board, word_bytes: int) -> float:
 
 def _with_loads(
     phases: tuple[PhaseCost, ...],
-    hardware: dict[str, Hardware],
+    hardware: Mapping[str, Hardware],
     schedule: Schedule,
     word_bytes: int,
     board: Board,
@@ -199,13 +208,19 @@ def _with_loads(
     return tuple(result)
 
 
+def short_of(need: Resources, board: Board) -> tuple[str, ...]:
+    """Resources of which the design needs more than the board can give."""
+    return tuple(
+        name for name, share in USABLE.items() if getattr(need, name) > share * getattr(board.resources, name)
+    )
+
+
 def exceeded(need: Resources, board: Board) -> tuple[str, ...]:
-    """One text per resource of which the design needs more than the board can give."""
+    """One text for each of them."""
     return tuple(
         f"{name.upper()}: needs {getattr(need, name)}, {board.name} has {getattr(board.resources, name)} "
-        f"({share:.0%} usable)"
-        for name, share in USABLE.items()
-        if getattr(need, name) > share * getattr(board.resources, name)
+        f"({USABLE[name]:.0%} usable)"
+        for name in short_of(need, board)
     )
 
 

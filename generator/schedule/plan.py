@@ -54,11 +54,14 @@ class Unit:
         name: unique in a schedule.
         kind: name of its UnitKind (machine/unit_kinds.py).
         outputs: of an engine, the output channels that it makes per pass, of `lanes` multipliers each; else 0.
+        form: of an engine with circulant weights, how it multiplies them (machine/circulant_forms.py); the cheapest of
+            its forms if empty.
     """
 
     name: str
     kind: str
     outputs: int = 0
+    form: str = ""
 
     @property
     def is_engine(self) -> bool:

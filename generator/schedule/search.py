@@ -177,9 +177,12 @@ def _fewer_passes(works: Iterable[MacWork], choices: Sequence[int]) -> list[int]
 
 def _most_products(graph: TaskGraph, board: Board) -> int:
     """Products per cycle that the board's DSPs make, if all of them do nothing else."""
+    return board.resources.dsp * _products_per_dsp(graph)
+
+
+def _products_per_dsp(graph: TaskGraph) -> int:
     elements = max(tensor.number.bits for tensor in graph.tensors.values())
-    roles = [task.parameters[r].number.bits for task in graph.tasks for r in task.operator.weight_roles]
-    return board.resources.dsp * products_per_dsp(elements, max(roles, default=1))
+    return products_per_dsp(elements, max((weight.number.bits for weight in _weights(graph)), default=1))
 
 
 def _weights_fit(graph: TaskGraph, board: Board) -> bool:
@@ -214,7 +217,7 @@ def _sequentials(
 ) -> Iterator[Evaluation]:
     widest = max((work.outputs for work in _mac_works(graph).values()), default=1)
     blocks = {block_of(graph, graph.task(name)) for name in _mac_works(graph)}
-    most = int(multipliers * max(map(_gain, blocks), default=1.0))
+    most = int(multipliers * max((_gain(graph, block) for block in blocks), default=1.0))
     ways = (False, True) if len(blocks) > 1 else (False,)
     spectra = max((_spectra(graph, task.name) for task in graph.tasks), default=1)
     if spectra > 1:
@@ -252,9 +255,10 @@ def _spectra(graph: TaskGraph, name: str) -> int:
     return operator.block if isinstance(operator, SPECTRAL) else 1
 
 
-def _gain(block: int) -> float:
-    """Products with weights for each multiplier, at most: circulant blocks need fewer."""
-    return block * block / multiplications(block) if 1 < block <= LARGEST else 1.0
+def _gain(graph: TaskGraph, block: int) -> float:
+    """How many more products with weights a DSP can stand for, at most: circulant blocks need fewer, which share none."""
+    size = min(block, LARGEST)
+    return max(1.0, size * size / multiplications(size) / _products_per_dsp(graph))
 
 
 def _weight_bytes(graph: TaskGraph, board: Board, lanes: int) -> int:
@@ -291,6 +295,7 @@ def _dataflows(
     is exact: trips fall and resources grow with outputs.
     """
     works = _mac_works(graph)
+    gains = {name: _gain(graph, block_of(graph, graph.task(name))) for name in works}
     for lanes in choices:
         options_of = {
             name: [
@@ -311,7 +316,7 @@ def _dataflows(
                 for name, options in options_of.items()
             }
             evaluation = evaluate(graph, dataflow(graph, lanes, outputs), board)
-            within = sum(outputs.values()) * lanes <= multipliers
+            within = sum(made / gains[name] for name, made in outputs.items()) * lanes <= multipliers
             if within:
                 yield evaluation
             if evaluation.fits and within:
@@ -332,9 +337,11 @@ def _mixed(
         return
     if any(_spectra(graph, name) > 1 for name in macs):
         return  # those need engines of their own, and a mixed schedule shares all of its engines
+    blocks = {block_of(graph, graph.task(name)) for name in macs}
+    gain = _gain(graph, blocks.pop()) if len(blocks) == 1 else 1.0
     widest = max(work.outputs for work in macs.values())
     for lanes in choices:
-        enough, most = (count // lanes for count in multipliers)
+        enough, most = (int(gain * count) // lanes for count in multipliers)
         sizes = [
             size
             for size in _output_choices(lanes, widest)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from math import ceil
 
@@ -20,7 +20,9 @@ class PhaseCost:
     tasks: dict[str, int]
 
 
-def phase_costs(schedule: Schedule, hardware: dict[str, Hardware], wiring: Wiring) -> tuple[PhaseCost, ...]:
+def phase_costs(
+    schedule: Schedule, hardware: Mapping[str, Hardware], wiring: Wiring
+) -> tuple[PhaseCost, ...]:
     """Cost of every phase; phases whose units do the same, on the same traffic, are costed once."""
     known: dict[Hashable, PhaseCost] = {}
     result = []
@@ -37,7 +39,7 @@ def phase_costs(schedule: Schedule, hardware: dict[str, Hardware], wiring: Wirin
     return tuple(result)
 
 
-def phase_cost(schedule: Schedule, index: int, hardware: dict[str, Hardware], wiring: Wiring) -> PhaseCost:
+def phase_cost(schedule: Schedule, index: int, hardware: Mapping[str, Hardware], wiring: Wiring) -> PhaseCost:
     """Cost of one phase."""
     traffic = wiring.traffic[index]
     flows: dict[str, Flow] = {}
