@@ -7,8 +7,9 @@ import json
 import multiprocessing
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,25 @@ def test_a_killed_worker_loses_nothing(found: Sweep, again: Any, monkeypatch: py
     assert len(keys) == len(set(keys)) == JOBS
 
 
+def test_a_killed_sweep_goes_on_and_leaves_no_process(
+    found: Sweep, again: Any, lenet_model: Path, lenet_images: Path, tmp_path: Path
+) -> None:
+    options = ["--board", "pynq-z2", "--bits", "8,16", "--lanes", "8,32", "--budget", "60,100", "--jobs", "2"]
+    command = [sys.executable, "-m", "intarsia", "explore", str(lenet_model), "-o", str(tmp_path / "sweep")]
+    journal = tmp_path / "sweep" / NAME
+    with subprocess.Popen(
+        [*command, "--samples", str(lenet_images), *options], stderr=subprocess.DEVNULL
+    ) as main:
+        until(lambda: journal.exists() and journal.read_bytes().count(b"\n") > 3)
+        workers = children(main.pid)
+        main.kill()
+    assert workers
+    until(lambda: not any(is_alive(worker) for worker in workers))
+    finished = again()
+    assert finished.resumed >= 3
+    same_results(found, finished)
+
+
 def test_a_full_disk_leaves_what_can_be_resumed(
     found: Sweep, again: Any, lenet_model: Path, lenet_images: Path, tmp_path: Path
 ) -> None:
@@ -312,6 +332,25 @@ def test_two_sweeps_do_not_share_a_directory(again: Any, monkeypatch: pytest.Mon
     monkeypatch.setattr(sweep.processes, "run", nested)
     with pytest.raises(KeyError):  # no result at all
         again()
+
+
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def children(process: int) -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def is_alive(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
 
 
 def same_results(one: Sweep, other: Sweep) -> None:
