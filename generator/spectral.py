@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import fields, replace
 from math import ceil
 
@@ -22,6 +22,9 @@ from .task_graph import Parameter, Task, TaskGraph
 
 NEVER, ALLOW, ALWAYS = "never", "allow", "always"
 
+_MOST_SINGLE = 8
+"""Layers, at most, that are tried the other way one by one."""
+
 _NARROW = 8
 """Bits of inputs that have the larger guard."""
 
@@ -36,7 +39,8 @@ def decide_with_spectra(
         board: what it has to fit.
         kind: of schedules, as in `decide`.
         lanes: elements per word to try.
-        wanted: NEVER; ALWAYS, where layers can be computed so; or ALLOW, if that schedule has the better rank.
+        wanted: NEVER; ALWAYS, where layers can be computed so; or ALLOW, for the layers with which the schedule has the
+            better rank.
 
     Raises:
         IntarsiaError: `wanted` is something else, or no schedule fits.
@@ -57,23 +61,55 @@ def decide_with_spectra(
         rounded = decide(other, board, kind, lanes)
     except ScheduleError as error:
         return graph, exact, (f"no layer is computed by spectra: {error}",)
-    figures = (
-        f"{rounded.chosen.cycles:,} cycles and {rounded.chosen.resources.dsp:,} DSPs, "
-        f"exact {exact.chosen.cycles:,} and {exact.chosen.resources.dsp:,}"
+    best: tuple[Decision, tuple[str, ...]] = min(
+        (exact, ()), (rounded, tuple(changed)), key=lambda one: one[0].chosen.rank
     )
-    if rounded.chosen.rank < exact.chosen.rank:
-        return other, rounded, (*notes, f"{rounds} ({figures})")
-    return graph, exact, (f"spectra were allowed, but exact is no worse: they take {figures}",)
+    best = _layer_by_layer(graph, board, changed, best)
+    figures = (
+        f"{best[0].chosen.cycles:,} cycles and {best[0].chosen.resources.dsp:,} DSPs; with spectra wherever they can be "
+        f"{rounded.chosen.cycles:,} and {rounded.chosen.resources.dsp:,}, with none "
+        f"{exact.chosen.cycles:,} and {exact.chosen.resources.dsp:,}"
+    )
+    if not best[1]:
+        return graph, exact, (f"spectra were allowed, but no layer is better so: {figures}",)
+    some = ", ".join(best[1])
+    rounds = f"{some} are computed by spectra, which rounds: `verify` knows the bounds ({figures})"
+    return spectral(graph, best[1])[0], best[0], (*notes, rounds)
 
 
-def spectral(graph: TaskGraph) -> tuple[TaskGraph, tuple[str, ...]]:
+def _layer_by_layer(
+    graph: TaskGraph, board: Board, layers: Sequence[str], best: tuple[Decision, tuple[str, ...]]
+) -> tuple[Decision, tuple[str, ...]]:
+    """The best decision with the layers that it computes by spectra, after each layer was tried the other way.
+
+    Only schedules of the kind and word of the best one so far are tried: a whole search for each layer takes too long.
+    """
+    if len(layers) > _MOST_SINGLE:
+        return best
+    for layer in layers:
+        decision, taken = best
+        schedule = decision.chosen.schedule
+        other = tuple(name for name in layers if (name in taken) != (name == layer))
+        try:
+            found = decide(spectral(graph, other)[0], board, schedule.kind, (schedule.lanes,))
+        except ScheduleError:
+            continue
+        best = min(best, (found, other), key=lambda one: one[0].chosen.rank)
+    return best
+
+
+def spectral(graph: TaskGraph, layers: Collection[str] | None = None) -> tuple[TaskGraph, tuple[str, ...]]:
     """The quantised graph with all layers computed by spectra that can be, and why others with circulant weights are not.
 
     Blocks of 2 and 4 stay as they are: spectra have no fewer products there than the exact form.
+
+    Args:
+        graph: quantised task graph.
+        layers: names of those to consider; all if None.
     """
     tasks, notes = [], []
     for task in graph.tasks:
-        block = block_of(graph, task)
+        block = block_of(graph, task) if layers is None or task.name in layers else 1
         obstacle = _obstacle(graph, task, block) if block > 1 else ""
         made = None if block == 1 or obstacle else _replaced(graph, task, block)
         if block > 1 and made is None:

@@ -82,8 +82,14 @@ class PostProcess:
         builder.process("post", struct, sums, biases, output)
 
     def stage(self, index: int, sums: int) -> Stage:
-        """The process as the cost model times it for one task, which brings so many words of sums."""
-        return Stage("post", self.rows[index].iterations, sums)
+        """The process as the cost model times it for one task, which brings so many words of sums.
+
+        The sums of the last pass of a pixel come at once, and leave word by word.
+        """
+        row = self.rows[index]
+        passes = sums * row.steps // row.iterations
+        last = row.steps - (passes - 1) * max(self.outputs // self.lanes, 1)
+        return Stage("post", row.iterations, sums, tail_trips=max(last, 1))
 
     @property
     def bias_memory(self) -> tuple[int, int]:

@@ -1,16 +1,20 @@
 """Block-circulant compression: accuracy, multiplications, cycles, and whether the forms are exact.
 
-    python tests/benchmarks/circulant.py [--json F] [--data FOLDER] [--seeds N] [--skip-accuracy] [--skip-cycles]
+    python tests/benchmarks/circulant.py [--json F] [--part PART ...] [--data FOLDER] [--seeds N] [--multipliers N]
 
-Accuracy needs PyTorch and the folder of samples: digits_sklearn.npz, mnist_train_5000.npz and mnist_test_500.npz.
+Parts, all of them by default: multiplications, bit_exact, bandwidth, dsp, gpt2 (minutes), lenet, mlp, cnn (an hour). What is
+measured is kept in F at once, and not measured again when the script is started again with the same F. Accuracy needs
+PyTorch and the folder of samples: digits_sklearn.npz, mnist_train_5000.npz and mnist_test_500.npz.
 """
 
 import argparse
 import json
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.resources import as_file, files
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +23,18 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from graphs import chain, conv, dense, quantised
-from machines import assert_equals_golden, pure_schedule
+from machines import assert_equals_golden, pure_schedule, with_form
 from test_circulant_machine import circulant
 
 from intarsia import circulant_exact, circulant_fft
 from intarsia.board import Board, load_board
 from intarsia.compress import Recipe, compress_model
-from intarsia.machine.circulant_form import allowed_forms
 from intarsia.machine.lower import lower
 from intarsia.machine.mac_unit import MacHardware
 from intarsia.machine.unit_kinds import build_hardware
 from intarsia.ops.spectral import SPECTRAL
 from intarsia.quantise import QuantiseOptions
-from intarsia.schedule.evaluate import dram_words_per_cycle
+from intarsia.schedule.evaluate import dram_words_per_cycle, evaluate
 from intarsia.schedule.plan import Schedule, ScheduleError
 from intarsia.schedule.pure import sequential
 from intarsia.simulation.timed import TimedSimulation, size_fifos
@@ -40,7 +43,47 @@ from intarsia.task_graph import TaskGraph
 
 LENET_RECIPE = Recipe(epochs=60, shift=2)
 SIZES = (2, 4, 8, 16, 32)
-LENET = {4: {"conv2": 4, "fc1": 4, "fc2": 4}, 8: {"fc1": 8, "fc2": 8}, 16: {"fc1": 16, "fc2": 16}}
+LENET = {
+    "4": {"conv2": 4, "fc1": 4, "fc2": 4},
+    "8": {"fc1": 8, "fc2": 8},
+    "16": {"fc1": 16, "fc2": 16},
+    "8, conv2 4": {"conv2": 4, "fc1": 8, "fc2": 8},
+}
+PARTS = ("multiplications", "bit_exact", "bandwidth", "dsp", "gpt2", "lenet", "mlp", "cnn")
+
+
+class Kept:
+    """Measurements by name, in a file if there is one: those that are there already are not measured again."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.found: dict[str, Any] = self.read().get("kept", {})
+
+    def __call__(self, name: str, measure: Callable[[], Any]) -> Any:
+        """The measurement of that name."""
+        if name not in self.found:
+            self.found[name] = measure()
+            print(f"{name}: {self.found[name]}", flush=True)
+            self.write({})
+        return self.found[name]
+
+    def before(self, key: str) -> dict[str, Any]:
+        """What earlier runs of other parts found."""
+        found: dict[str, Any] = self.read().get(key, {})
+        return found
+
+    def read(self) -> dict[str, Any]:
+        """The file."""
+        return json.loads(self.path.read_text()) if self.path and self.path.exists() else {}
+
+    def write(self, result: dict[str, Any]) -> None:
+        """Writes results, over those of earlier runs, and all measurements."""
+        if self.path is None:
+            return
+        before = self.read()
+        temporary = self.path.with_name(f".{self.path.name}.new")
+        temporary.write_text(json.dumps(before | result | {"kept": self.found}, indent=2) + "\n")
+        temporary.replace(self.path)
 
 
 def multiplications(rows: int, across: int, taps: int, pixels: int, block: int) -> dict[str, int]:
@@ -68,13 +111,36 @@ def all_multiplications() -> dict[str, Any]:
     return table
 
 
-def fully_connected(block: int, size: int, layers: int, bits: int, rows: int = 1) -> TaskGraph:
-    """Layers of size x size weights, circulant unless `block` is 1, for so many rows of inputs."""
+def fully_connected(block: int, sizes: tuple[int, ...], bits: int, rows: int = 1) -> TaskGraph:
+    """Layers of sizes[i + 1] x sizes[i] weights, circulant unless `block` is 1, for so many rows of inputs."""
     rng = np.random.default_rng(0)
-    plain = [dense(rng, size, size, axis=1 if rows == 1 else 2) for _ in range(layers)]
+    plain = [dense(rng, *pair, axis=1 if rows == 1 else 2) for pair in pairwise(sizes)]
     made = [circulant(layer, block, 1) for layer in plain] if block > 1 else plain
-    graph = chain((size,), made) if rows == 1 else chain((rows, size), made, channel_axis=2)
+    shape = (sizes[0],) if rows == 1 else (rows, sizes[0])
+    graph = chain(shape, made, channel_axis=1 if rows == 1 else 2)
     return quantised(graph, QuantiseOptions(bits, bits))
+
+
+def convolution(block: int, channels: int, side: int, bits: int) -> TaskGraph:
+    """One of 3 x 3, from so many channels to as many, on an image that it keeps in size."""
+    layer = conv(np.random.default_rng(0), channels, channels, kernel=(3, 3), pads=(1, 1, 1, 1))
+    made = circulant(layer, block, 9) if block > 1 else layer
+    return quantised(chain((channels, side, side), [made]), QuantiseOptions(bits, bits))
+
+
+DSP_BOUND: dict[str, Callable[[int], TaskGraph]] = {
+    "fc512": lambda block: fully_connected(block, (512, 512), 16),
+    "fc512_16_rows": lambda block: fully_connected(block, (512, 512), 16, 16),
+    "ffn": lambda block: fully_connected(block, (64, 256), 16, 64),
+    "gpt2_up": lambda block: fully_connected(block, (1024, 4096), 16),
+    "conv3x3_64": lambda block: convolution(block, 64, 16, 16),
+}
+"""16-bit layers with their weights on chip, by size of blocks."""
+
+FORMS = {
+    "fc512": (("exact", 4), ("exact", 8), ("exact", 16), ("fft", 8), ("fft", 16)),
+    **{name: (("exact", 8), ("fft", 8)) for name in DSP_BOUND if name != "fc512"},
+}
 
 
 def counted(graph: TaskGraph, schedule: Schedule, board: Board) -> int:
@@ -84,84 +150,93 @@ def counted(graph: TaskGraph, schedule: Schedule, board: Board) -> int:
     return sum(size_fifos(simulation)[1])
 
 
-def bandwidth_bound(blocks: tuple[int, ...]) -> dict[str, float]:
-    """Cycles, dense over circulant, of layers whose weights stream from DRAM for one row of inputs each."""
-    board = load_board("kv260")
-    cycles = {}
-    with allowed_forms("direct", "dense"):
-        for block in (1, *blocks):
-            graph = fully_connected(block, 512, 4, 8)
-            cycles[block] = counted(graph, sequential(graph, 16, 128, 2048), board)
-    return {str(block): round(cycles[1] / cycles[block], 2) for block in blocks}
+def bandwidth_bound(block: int) -> int:
+    """Cycles of four layers whose 8-bit weights stream from DRAM, for one row of inputs."""
+    graph = fully_connected(block, (512,) * 5, 8)
+    schedule = sequential(graph, 16, 128, 2048)
+    return counted(graph, with_form(schedule, "direct" if block > 1 else "dense"), load_board("kv260"))
 
 
 @dataclass(frozen=True)
 class Engine:
-    """An engine for one layer: its size, multipliers, DSPs, and counted cycles."""
+    """An engine for one layer: its size, multipliers, DSPs, and cycles by the model and by the timed C-simulation."""
 
     lanes: int
     outputs: int
     multipliers: int
     dsps: int
+    model_cycles: int
     cycles: int
 
 
-def engine(graph: TaskGraph, lanes: int, outputs: int, board: Board, most: int) -> Engine | None:
-    """The engine, if it has no more multipliers than `most` and can be built."""
-    schedule = pure_schedule(graph, "sequential", lanes, outputs)
-    try:
-        (unit,) = (u for u in build_hardware(graph, schedule).values() if isinstance(u, MacHardware))
-        if unit.multipliers > most:
-            return None
-        dsps = unit.resources(lanes, 16).dsp
-        return Engine(lanes, outputs, unit.multipliers, dsps, counted(graph, schedule, board))
-    except ScheduleError:
-        return None
-
-
-def fastest(graph: TaskGraph, board: Board, most: int) -> Engine:
-    """Of all engines that use at least 3/4 of so many multipliers."""
+def fastest(graph: TaskGraph, form: str, most: int) -> Engine:
+    """Of all engines of a form with at most so many multipliers: the best by the model are counted."""
+    board = load_board("kv260")
     found = []
     for lanes in (4, 8, 16):
-        choices = sorted(
-            {lanes >> shift for shift in range(lanes.bit_length())} | set(range(lanes, 513, lanes))
+        for outputs in [lanes >> shift for shift in range(1, lanes.bit_length())] + list(
+            range(lanes, 1025, lanes)
+        ):
+            schedule = pure_schedule(graph, "sequential", lanes, outputs)
+            schedule = schedule if form == "fft" else with_form(schedule, form)
+            try:
+                (unit,) = (u for u in build_hardware(graph, schedule).values() if isinstance(u, MacHardware))
+            except ScheduleError:
+                continue
+            if 3 * most <= 4 * unit.multipliers <= 4 * most:
+                found.append((evaluate(graph, schedule, board).cycles, unit.multipliers, schedule, unit))
+    best = sorted(found, key=lambda one: one[:2])[:COUNTED]
+    engines = [
+        Engine(
+            schedule.lanes,
+            unit.unit.outputs,
+            multipliers,
+            unit.form.dsps(unit.unit.outputs, schedule.lanes) if unit.form else multipliers,
+            cycles,
+            counted(graph, schedule, board),
         )
-        possible = [engine_size(graph, lanes, outputs, most) for outputs in choices]
-        made = [engine(graph, lanes, o, board, most) for o in possible if o]
-        found += [one for one in made if one is not None]
-    return min(found, key=lambda one: (one.cycles, one.multipliers))
+        for cycles, multipliers, schedule, unit in best
+    ]
+    return min(engines, key=lambda one: (one.cycles, one.multipliers))
 
 
-def engine_size(graph: TaskGraph, lanes: int, outputs: int, most: int) -> int:
-    """The outputs themselves where the engine would have 3/4 to all of the multipliers; else 0."""
-    try:
-        hardware = build_hardware(graph, pure_schedule(graph, "sequential", lanes, outputs)).values()
-    except ScheduleError:
-        return 0
-    count = sum(u.multipliers for u in hardware if isinstance(u, MacHardware))
-    return outputs if 3 * most <= 4 * count <= 4 * most else 0
+COUNTED = 2
+"""Engines that are counted of those that the model finds best."""
 
 
-def dsp_bound(form: str, block: int, rows: int, most: int) -> dict[str, Any]:
-    """16-bit FC 512 x 512 for so many rows, weights on chip: a dense engine against one of circulant blocks.
+def engine(layer: str, form: str, block: int, most: int) -> dict[str, int]:
+    """The fastest engine for a layer."""
+    graph = DSP_BOUND[layer](block)
+    return asdict(fastest(spectral(graph)[0] if form == "fft" else graph, form, most))
 
-    Both are the fastest of all sizes within `most` multipliers.
+
+def dsp_bound(kept: Kept, most: int) -> dict[str, Any]:
+    """Dense engines against those of circulant blocks, each the fastest of at most so many multipliers.
+
+    `same_multipliers`: against the fastest dense engine of no more multipliers than the circulant one really has, since
+    whole blocks seldom fill the number exactly.
     """
-    board = load_board("kv260")
-    plain = fastest(fully_connected(1, 512, 1, 16, rows), board, most)
-    graph = fully_connected(block, 512, 1, 16, rows)
-    if form == "fft":
-        graph = spectral(graph)[0]
-        small = fastest(graph, board, most)
-    else:
-        with allowed_forms(form):
-            small = fastest(graph, board, most)
-    return {
-        "speedup": round(plain.cycles / small.cycles, 2),
-        "per_multiplier": round(plain.cycles * plain.multipliers / (small.cycles * small.multipliers), 2),
-        "dense": asdict(plain),
-        "circulant": asdict(small),
-    }
+    result: dict[str, Any] = {}
+    for layer, forms in FORMS.items():
+        plain = kept(f"{layer} dense {most}", lambda layer=layer: engine(layer, "dense", 1, most))
+        for form, block in forms:
+            name = f"{layer} {form} {block} {most}"
+            small = kept(name, lambda layer=layer, form=form, block=block: engine(layer, form, block, most))
+            same = small["multipliers"]
+            equal = kept(
+                f"{layer} dense {same}", lambda layer=layer, same=same: engine(layer, "dense", 1, same)
+            )
+            result.setdefault(layer, {}).setdefault(form, {})[str(block)] = {
+                "same_multipliers": round(equal["cycles"] / small["cycles"], 2),
+                "speedup": round(plain["cycles"] / small["cycles"], 2),
+                "per_multiplier": round(
+                    plain["cycles"] * plain["multipliers"] / (small["cycles"] * small["multipliers"]), 2
+                ),
+                "per_dsp": round(plain["cycles"] * plain["dsps"] / (small["cycles"] * small["dsps"]), 2),
+                "dense": plain,
+                "circulant": small,
+            }
+    return result
 
 
 def gpt2_medium(blocks: tuple[int, ...]) -> dict[str, Any]:
@@ -190,41 +265,41 @@ def bit_exact() -> bool:
     """All forms in the C-simulation, against their goldens: FC, and convolution with stride and pads."""
     rng = np.random.default_rng(0)
     layers = [
-        circulant(conv(rng, 16, 20, kernel=(3, 3), stride=(2, 1), pads=(1, 0, 1, 1)), 8, 9),
-        circulant(dense(rng, 20 * 30, 18), 8, 30),
+        circulant(conv(rng, 16, 24, kernel=(3, 3), stride=(2, 1), pads=(1, 0, 1, 1)), 8, 9),
+        circulant(dense(rng, 24 * 30, 18), 8, 30),
+        circulant(dense(rng, 18, 17), 8, 1),
     ]
     graph = quantised(chain((16, 9, 7), layers))
-    for form in ("direct", "exact"):
-        with allowed_forms(form):
-            assert_equals_golden(graph, pure_schedule(graph, "dataflow", 16, 16))
+    for form in ("direct", "exact", "exact/4", "exact/2"):
+        assert_equals_golden(graph, with_form(pure_schedule(graph, "dataflow", 16, 16), form))
     rounded, _ = spectral(graph)
     assert any(isinstance(task.operator, SPECTRAL) for task in rounded.tasks)
     assert_equals_golden(rounded, pure_schedule(rounded, "dataflow", 16, 16))
     return True
 
 
-def lenet(data: Path, seeds: int) -> dict[str, list[float]]:
+def lenet(kept: Kept, data: Path, seeds: int) -> dict[str, list[float]]:
     """LeNet-5 on MNIST: 5,000 images to train on, 500 to measure on; accuracies in percent, one per seed.
 
     How the recipe was chosen: docs/compression.md.
     """
     train, test = data / "mnist_train_5000.npz", data / "mnist_test_500.npz"
+
+    def one(layers: dict[str, int], seed: int) -> dict[str, float]:
+        recipe = replace(LENET_RECIPE, seed=seed)
+        with as_file(files("intarsia.demo") / "lenet5.onnx") as model:
+            made = compress_model(model, 8, layers=dict(layers), training=train, test=test, recipe=recipe)
+        assert made.measure is not None
+        accuracies = 100 * (made.measure.accuracy or 0), 100 * (made.measure.dense_accuracy or 0)
+        return {"circulant": accuracies[0], "dense": accuracies[1], "ratio": made.ratio}
+
     result: dict[str, list[float]] = {}
-    with as_file(files("intarsia.demo") / "lenet5.onnx") as model:
-        for name, layers in [
-            *((str(k), v) for k, v in LENET.items()),
-            ("8, conv2 4", {"conv2": 4, **LENET[8]}),
-        ]:
-            for seed in range(seeds):
-                recipe = replace(LENET_RECIPE, seed=seed)
-                made = compress_model(model, 8, layers=dict(layers), training=train, test=test, recipe=recipe)
-                assert made.measure is not None
-                result.setdefault(name, []).append(100 * (made.measure.accuracy or 0))
-            result["dense"] = [100 * (made.measure.dense_accuracy or 0)]
-            print(
-                f"LeNet K={name}: {shown(result[name])} (dense {shown(result['dense'])}), ratio {made.ratio:.2f}",
-                flush=True,
-            )
+    for name, layers in LENET.items():
+        for seed in range(seeds):
+            found = kept(f"lenet {name} {seed}", lambda layers=layers, seed=seed: one(layers, seed))
+            result.setdefault(name, []).append(found["circulant"])
+            result["dense"] = [found["dense"]]
+        print(f"LeNet K={name}: {shown(result[name])} (dense {shown(result['dense'])})", flush=True)
     return result
 
 
@@ -233,8 +308,19 @@ def shown(values: list[float]) -> str:
     return f"{np.mean(values):.2f} % ({min(values):.1f} to {max(values):.1f})"
 
 
-def digits(data: Path, seeds: int, kind: str) -> dict[str, list[float]]:
+def digits(kept: Kept, data: Path, seeds: int, kind: str) -> dict[str, list[float]]:
     """An MLP or a CNN on 8 x 8 digits: trained dense, then compressed; accuracies in percent, one per seed."""
+    result: dict[str, list[float]] = {}
+    for seed in range(seeds):
+        found = kept(f"{kind} {seed}", lambda seed=seed: digits_of_seed(data, seed, kind))
+        for name, accuracy in found.items():
+            result.setdefault(name, []).append(accuracy)
+    print(f"{kind} on digits: { {name: shown(values) for name, values in result.items()} }", flush=True)
+    return result
+
+
+def digits_of_seed(data: Path, seed: int, kind: str) -> dict[str, float]:
+    """Accuracies of the dense network and of those with blocks of 4, 8 and 16."""
     import torch
     from torch import nn
 
@@ -243,106 +329,97 @@ def digits(data: Path, seeds: int, kind: str) -> dict[str, list[float]]:
     x = next(a for a in arrays.values() if a.ndim > 1).reshape(-1, 1, 8, 8).astype(np.float32)
     y = next(a for a in arrays.values() if a.ndim == 1).astype(np.int64)
     x = x / x.max()
-    accuracies: dict[str, list[float]] = {}
-    for seed in range(seeds):
-        order = np.random.default_rng(seed).permutation(len(x))
-        chosen, rest = order[500:], order[:500]
-        torch.manual_seed(seed)
-        if kind == "mlp":
-            body = [
-                nn.Flatten(),
-                nn.Linear(64, 256),
-                nn.ReLU(),
-                nn.Linear(256, 128),
-                nn.ReLU(),
-                nn.Linear(128, 10),
-            ]
-        else:
-            body = [nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 64, 3, padding=1), nn.ReLU()]
-            body += [nn.MaxPool2d(2), nn.Flatten(), nn.Linear(64 * 16, 128), nn.ReLU(), nn.Linear(128, 10)]
-        network = nn.Sequential(*body)
-        optimiser = torch.optim.Adam(network.parameters(), lr=2e-3)
-        for _ in range(40 if kind == "mlp" else 15):
-            for index in torch.randperm(len(chosen)).split(64):
-                batch = chosen[index.numpy()]
-                loss = nn.functional.cross_entropy(
-                    network(torch.from_numpy(x[batch])), torch.from_numpy(y[batch])
-                )
-                optimiser.zero_grad()
-                loss.backward()
-                optimiser.step()
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder)
-            np.savez(path / "train.npz", x=x[chosen], y=y[chosen])
-            np.savez(path / "test.npz", x=x[rest], y=y[rest])
-            torch.onnx.export(network.eval(), (torch.zeros(1, 1, 8, 8),), str(path / "m.onnx"), dynamo=False)
-            for block in (4, 8, 16):
-                recipe = Recipe(epochs=40 if kind == "mlp" else 15, seed=seed)
-                options = {"training": path / "train.npz", "test": path / "test.npz", "recipe": recipe}
-                made = compress_model(path / "m.onnx", block, **options).measure
-                assert made is not None
-                accuracies.setdefault("dense", [])
-                accuracies.setdefault(str(block), []).append(100 * (made.accuracy or 0))
-            accuracies["dense"].append(100 * (made.dense_accuracy or 0))
-    print(f"{kind} on digits: { {name: shown(values) for name, values in accuracies.items()} }", flush=True)
+    accuracies: dict[str, float] = {}
+    order = np.random.default_rng(seed).permutation(len(x))
+    chosen, rest = order[500:], order[:500]
+    torch.manual_seed(seed)
+    if kind == "mlp":
+        body = [
+            nn.Flatten(),
+            nn.Linear(64, 256),
+            nn.ReLU(),
+            nn.Linear(256, 128),
+            nn.ReLU(),
+            nn.Linear(128, 10),
+        ]
+    else:
+        body = [nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 64, 3, padding=1), nn.ReLU()]
+        body += [nn.MaxPool2d(2), nn.Flatten(), nn.Linear(64 * 16, 128), nn.ReLU(), nn.Linear(128, 10)]
+    network = nn.Sequential(*body)
+    optimiser = torch.optim.Adam(network.parameters(), lr=2e-3)
+    for _ in range(40 if kind == "mlp" else 15):
+        for index in torch.randperm(len(chosen)).split(64):
+            batch = chosen[index.numpy()]
+            loss = nn.functional.cross_entropy(
+                network(torch.from_numpy(x[batch])), torch.from_numpy(y[batch])
+            )
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)
+        np.savez(path / "train.npz", x=x[chosen], y=y[chosen])
+        np.savez(path / "test.npz", x=x[rest], y=y[rest])
+        torch.onnx.export(network.eval(), (torch.zeros(1, 1, 8, 8),), str(path / "m.onnx"), dynamo=False)
+        for block in (4, 8, 16):
+            recipe = Recipe(epochs=40 if kind == "mlp" else 15, seed=seed)
+            options = {"training": path / "train.npz", "test": path / "test.npz", "recipe": recipe}
+            made = compress_model(path / "m.onnx", block, **options).measure
+            assert made is not None
+            accuracies |= {"dense": 100 * (made.dense_accuracy or 0), str(block): 100 * (made.accuracy or 0)}
     return accuracies
 
 
-def by_form(found: dict[tuple[str, int], Any]) -> dict[str, dict[str, Any]]:
-    """{form: {K: value}}."""
-    table: dict[str, dict[str, Any]] = {}
-    for (form, block), value in found.items():
-        table.setdefault(form, {})[str(block)] = value
-    return table
+def speedups(kept: Kept, parts: Sequence[str], most: int) -> dict[str, Any]:
+    """Of the parts about cycles."""
+    speedup: dict[str, Any] = {"counted_by": "timed C-simulation"}
+    if "bandwidth" in parts:
+        cycles = {k: kept(f"bandwidth {k}", lambda k=k: bandwidth_bound(k)) for k in (1, 2, 4, 8)}
+        speedup["bandwidth_bound_direct"] = {str(k): round(cycles[1] / cycles[k], 2) for k in (2, 4, 8)}
+    if "dsp" in parts:
+        layers = dsp_bound(kept, most)
+        speedup["dsp_bound_layers"] = layers
+        speedup["dsp_bound"] = {
+            form: {block: found["same_multipliers"] for block, found in blocks.items()}
+            for form, blocks in layers["fc512"].items()
+        }
+    if "gpt2" in parts:
+        speedup["gpt2_medium_block"] = gpt2_medium((2, 4, 8))
+    return speedup
 
 
 def main() -> None:
     """Print everything, and write it as JSON."""
     parser = argparse.ArgumentParser(description="Block-circulant compression.")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--part", action="append", choices=PARTS, help="one part; may be given again")
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[3] / "shared" / "data")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--multipliers", type=int, default=256, help="of the engines that are compared")
-    parser.add_argument("--skip-accuracy", action="store_true")
-    parser.add_argument("--skip-cycles", action="store_true")
     arguments = parser.parse_args()
-    result: dict[str, Any] = {"accuracy": {}, "multiplications": all_multiplications()}
-    if not arguments.skip_cycles:
-        runs = {
-            (form, block): dsp_bound(form, block, 1, arguments.multipliers)
-            for form, blocks in (("exact", (4, 8, 16)), ("fft", (8, 16)))
-            for block in blocks
-        }
-        many = {form: dsp_bound(form, 8, 16, arguments.multipliers) for form in ("exact", "fft")}
-        result |= {
-            "speedup": {
-                "counted_by": "timed C-simulation",
-                "bandwidth_bound_direct": bandwidth_bound((2, 4, 8)),
-                "dsp_bound": by_form({key: found["speedup"] for key, found in runs.items()}),
-                "dsp_bound_per_multiplier": by_form(
-                    {k: found["per_multiplier"] for k, found in runs.items()}
-                ),
-                "dsp_bound_engines": by_form(runs),
-                "dsp_bound_16_rows": many,
-                "gpt2_medium_block": gpt2_medium((2, 4, 8)),
-            },
-            "bit_exact": bit_exact(),
-        }
-        print(json.dumps({key: result[key] for key in ("speedup", "bit_exact")}, indent=1), flush=True)
-    if not arguments.skip_accuracy:
-        seeds = arguments.seeds
-        every = {
-            "lenet": lenet(arguments.data, seeds),
-            "mlp": digits(arguments.data, seeds, "mlp"),
-            "cnn": digits(arguments.data, seeds, "cnn"),
-        }
-        result["accuracy"] = {
+    parts, kept = arguments.part or PARTS, Kept(arguments.json)
+    result: dict[str, Any] = {}
+    if "multiplications" in parts:
+        result["multiplications"] = all_multiplications()
+    if "bit_exact" in parts:
+        result["bit_exact"] = kept("bit_exact", bit_exact)
+    if {"bandwidth", "dsp", "gpt2"} & set(parts):
+        result["speedup"] = kept.before("speedup") | speedups(kept, parts, arguments.multipliers)
+    accuracy: dict[str, dict[str, list[float]]] = {}
+    if "lenet" in parts:
+        accuracy["lenet"] = lenet(kept, arguments.data, arguments.seeds)
+    for kind in ("mlp", "cnn"):
+        if kind in parts:
+            accuracy[kind] = digits(kept, arguments.data, arguments.seeds, kind)
+    if accuracy:
+        means = {
             model: {name: round(float(np.mean(values)), 2) for name, values in found.items()}
-            for model, found in every.items()
+            for model, found in accuracy.items()
         }
-        result["accuracy_of_seeds"] = every
-    if arguments.json:
-        arguments.json.write_text(json.dumps(result, indent=2) + "\n")
+        result["accuracy"] = kept.before("accuracy") | means
+        result["accuracy_of_seeds"] = kept.before("accuracy_of_seeds") | accuracy
+    kept.write(result)
+    print(json.dumps(result, indent=1), flush=True)
 
 
 if __name__ == "__main__":
