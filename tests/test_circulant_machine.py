@@ -14,9 +14,10 @@ from test_circulant import circulant_graph
 
 import intarsia
 from intarsia import golden
-from intarsia.board import load_board
+from intarsia.board import Board, load_board
 from intarsia.circulant import expand, project
 from intarsia.circulant_exact import multiplications
+from intarsia.circulant_report import form_notes
 from intarsia.compress import compress_model
 from intarsia.errors import IntarsiaError
 from intarsia.machine.mac_unit import MacHardware
@@ -26,6 +27,7 @@ from intarsia.ops.conv import Conv
 from intarsia.ops.dense import Dense
 from intarsia.ops.spectral import SPECTRAL
 from intarsia.quantise import QuantiseOptions
+from intarsia.schedule.evaluate import evaluate
 from intarsia.schedule.plan import ScheduleError
 from intarsia.schedule.pure import sequential
 from intarsia.schedule.search import decide
@@ -241,13 +243,81 @@ def test_a_project_with_spectra_is_verified(tmp_path: Path) -> None:
 
 
 def test_spectra_are_taken_only_where_they_win() -> None:
+    """Layer by layer: never worse than with spectra everywhere, or nowhere."""
     board = load_board("kv260")
     plain = quantised(circulant_graph(8))
     made, decision, notes = decide_with_spectra(plain, board, "auto", (16,), "allow")
-    assert "exact" in notes[0]
-    other = decide(spectral(plain)[0], board, "auto", (16,)).chosen
-    assert decision.chosen.rank <= other.rank
-    assert (made is plain) == (decision.chosen.rank < other.rank)
+    everywhere = decide(spectral(plain)[0], board, "auto", (16,)).chosen
+    nowhere = decide(plain, board, "auto", (16,)).chosen
+    assert decision.chosen.rank <= min(everywhere.rank, nowhere.rank)
+    taken = [task.name for task in made.tasks if isinstance(task.operator, SPECTRAL)]
+    assert all(name in notes[-1] for name in taken)
+    assert bool(taken) == ("are computed by spectra" in notes[-1])
+    assert_equals_golden(made, decision.chosen.schedule)
     assert decide_with_spectra(plain, board, "auto", (16,), "never")[0] is plain
     with pytest.raises(IntarsiaError, match="never, allow or always, not 'often'"):
         decide_with_spectra(plain, board, "auto", (16,), "often")
+
+
+def test_single_layers_can_have_spectra() -> None:
+    plain = quantised(circulant_graph(8))
+    last = plain.tasks[-1].name
+    graph, notes = spectral(plain, (last,))
+    assert [isinstance(task.operator, SPECTRAL) for task in graph.tasks] == [False, False, True]
+    assert not notes
+
+
+def layers_of(bits: int) -> TaskGraph:
+    r = np.random.default_rng(0)
+    return quantised(chain((64,), [circulant(dense(r, 64, 64), 16, 1)]), QuantiseOptions(bits, bits))
+
+
+def with_resources(**amounts: int) -> Board:
+    board = load_board("kv260")
+    return replace(board, resources=replace(board.resources, **amounts))
+
+
+@pytest.mark.parametrize(
+    ("board", "form"),
+    [
+        (with_resources(), "exact/8"),
+        (with_resources(dsp=64), "exact"),  # scarce DSPs are dear: the fewest products
+        (with_resources(dsp=1000, lut=50_000), "exact/4"),  # scarce LUTs: fewer additions
+        (with_resources(dsp=100_000, lut=20_000), "direct"),
+    ],
+)
+def test_the_board_decides_about_the_form(board: Board, form: str) -> None:
+    graph = layers_of(16)
+    found = evaluate(graph, pure_schedule(graph, "sequential", 16, 32), board)
+    assert [unit.form for unit in found.schedule.units] == [form]
+    (engine,) = (unit.name for unit in found.schedule.units)
+    (unit,) = build_hardware(graph, found.schedule).values()
+    assert isinstance(unit, MacHardware)
+    assert found.parts[engine] == unit.resources(16, 16)  # the chosen form is what is counted, and built
+
+
+def test_a_design_that_is_short_of_one_resource_takes_another_form() -> None:
+    """A form that prices alone would not choose, if only with it the design fits."""
+    graph = layers_of(16)
+    schedule = pure_schedule(graph, "sequential", 16, 32)
+    free = evaluate(graph, schedule, with_resources())
+    short = with_resources(dsp=free.resources.dsp, lut=1 << 20, bram18=1 << 10)  # 95 % of that is not enough
+    found = evaluate(graph, schedule, short)
+    assert found.fits
+    assert found.resources.dsp < free.resources.dsp
+    assert found.resources.lut > free.resources.lut
+
+
+def test_the_notes_say_why_a_layer_is_dense() -> None:
+    board = load_board("kv260")
+    mixed = quantised(
+        chain((32,), [circulant(dense(r := np.random.default_rng(0), 32, 32), 8, 1), dense(r, 32, 16)])
+    )
+    (note,) = form_notes(mixed, sequential(mixed, 16, 16), board)
+    assert "as dense: it also runs layers without circulant weights" in note
+    graph = quantised(circulant_graph(8))
+    (note,) = form_notes(graph, sequential(graph, 4, 4), board)
+    assert "as dense: words of 4 and passes of 4 channels hold no whole blocks of 8" in note
+    (note,) = form_notes(graph, evaluate(graph, sequential(graph, 16, 16), board).schedule, board)
+    for other in ("direct would take", "exact/2 would take", "exact/4 would take", "dense"):
+        assert other in note
