@@ -51,6 +51,11 @@ CHUNK_BYTES = 16 << 20
 # What result buffers hold before a launch with taps. A word of results that happens to be just this counts as unwritten.
 UNWRITTEN = 0xA5
 BUILD_SUMS = "SHA256SUMS"
+# The diagnosis after a time-out loads the bitstream once per tap group; it begins no other group after so long.
+DIAGNOSIS_S = 20.0
+# A launch of the diagnosis may take this, or a hundred times what the schedule says.
+DIAGNOSIS_LAUNCH_S = 1.0
+NAMES_SHOWN = 4
 
 
 class AcceleratorError(Exception):
@@ -320,7 +325,7 @@ class Accelerator:
         self.timeout_s = timeout_s
         self.launches = 0
         self.seconds = 0.0
-        """How long the last launch took, by the clock of the computer that this driver runs on."""
+        """How long the last launch took, by the clock of the computer that this driver runs on; see `cycles`."""
         self._arguments = {argument["name"]: argument for argument in self.manifest["arguments"]}
         self._buffers: dict[str, Any] = {}
         self._unusable = ""
@@ -361,7 +366,39 @@ class Accelerator:
     @property
     def expected_seconds(self) -> float:
         """How long the kernel should take for one sample, from the cycles in the manifest; 0 if they are unknown."""
-        return float(self.manifest.get("cycles", 0)) / (float(self.manifest["clock_mhz"]) * 1e6)
+        return float(self.manifest.get("cycles", 0)) / self._clock_hz
+
+    @property
+    def cycles(self) -> int:
+        """Clock cycles of the last launch, as the kernel counted them: from its start until its result was on the way.
+
+        The first launch loads the weights too. 0 before that, and with a kernel that does not count.
+
+        Raises:
+            AcceleratorError: If the accelerator cannot be used, or lost the board.
+        """
+        counter = self._arguments.get("cycles")
+        if counter is None or not self.launches:
+            return 0
+        self._check_usable()
+        try:
+            if counter["kind"] == "pointer":
+                buffer = self._buffers["cycles"]
+                buffer.from_device()
+                return int(buffer.bytes[:4].view("<u4")[0])
+            return int(self._device.read("cycles"))
+        except Exception as error:
+            self._unusable = "it lost the board"
+            raise AcceleratorError(_reason(error)) from error
+
+    @property
+    def kernel_seconds(self) -> float:
+        """How long the last launch took in the kernel: its cycles at the clock of the design."""
+        return self.cycles / self._clock_hz
+
+    @property
+    def _clock_hz(self) -> float:
+        return float(self.manifest["clock_mhz"]) * 1e6
 
     def __call__(self, x: Any) -> Any:
         """Runs samples of the model: its first nodes on the host, if any, the accelerator, and its last nodes on the host.
@@ -444,22 +481,37 @@ class Accelerator:
                 )
         return len(next(iter(expected.values())))
 
-    def diagnose(self, raw: Any) -> str:
+    def diagnose(self, raw: Any, within_s: float = float("inf")) -> str:
         """Says how far a stuck kernel gets with one sample.
 
         Every tap group is run on a freshly loaded bitstream, with a time limit; what the kernel has written by then
         shows where it stands. The accelerator is loaded once more at the end, and can be used again.
+
+        Args:
+            raw: Raw integers of one sample.
+            within_s: After so long no other group is begun.
         """
         sample = {name: np.asarray(value) for name, value in self._by_name(raw).items()}
         done: dict[str, str] = {}
-        for group in self.groups:
+        kept, start = self.timeout_s, time.monotonic()
+        self.timeout_s = min(kept, max(DIAGNOSIS_LAUNCH_S, 100 * self.expected_seconds))
+        finished = True
+        try:
+            for group in self.groups:
+                if time.monotonic() - start > within_s:
+                    break
+                self.reload()
+                try:
+                    self.taps(sample, group)
+                    done |= {spec["tensor"]: "complete" for spec in self._tapped(group)}
+                except AcceleratorError:
+                    finished = False
+                    done |= self._progress(group)
             self.reload()
-            try:
-                self.taps(sample, group)
-                done |= {spec["tensor"]: "complete" for spec in self._tapped(group)}
-            except AcceleratorError:
-                done |= self._progress(group)
-        self.reload()
+        finally:
+            self.timeout_s = kept
+        if finished:
+            return "every launch ended there: the hang depends on what runs before, or does not always come"
         return self._where(done)
 
     # The rest is how.
@@ -643,14 +695,12 @@ class Accelerator:
         The samples of a chunk lie one after the other in each buffer, so a chunk costs one transfer per buffer, and a
         launch only moves the pointers on.
         """
-        if self._unusable:
-            raise AcceleratorError(
-                f"the accelerator cannot be used, {self._unusable}: make a new one, or call reload()"
-            )
-        packed = {}
+        self._check_usable()
+        packed, samples = {}, {}
         for spec in self.manifest["inputs"]:
-            samples = _as_samples(raw[spec["tensor"]], spec)
-            packed[spec["tensor"]] = pack(samples, spec).reshape(len(samples), -1)
+            name = spec["tensor"]
+            samples[name] = _as_samples(raw[name], spec)
+            packed[name] = pack(samples[name], spec).reshape(len(samples[name]), -1)
         counts = {name: len(rows) for name, rows in packed.items()}
         count = next(iter(counts.values()))
         if len(set(counts.values())) > 1:
@@ -672,7 +722,10 @@ class Accelerator:
                 if tap:
                     self._mark({spec["argument"] for spec in wanted})
                 for row in range(rows):
-                    self._run_once({name: row * strides[name] for name in moving}, tap)
+                    if state := self._run_once({name: row * strides[name] for name in moving}, tap):
+                        self._unusable = "its kernel is stuck"
+                        sample = {name: values[first + row] for name, values in samples.items()}
+                        raise AcceleratorError(self._timeout_text(state, tap, sample))
                 self._receive(wanted, strides, rows, parts)
         except AcceleratorError:
             raise
@@ -715,7 +768,8 @@ class Accelerator:
         view: np.ndarray[Any, Any] = whole[:, start : start + sample_bytes(spec)]
         return view
 
-    def _run_once(self, offsets: dict[str, int], tap: int) -> None:
+    def _run_once(self, offsets: dict[str, int], tap: int) -> str:
+        """Launches the kernel; returns an empty text, or what the device says of it when the time has run out."""
         values: dict[str, Any] = {}
         for name, argument in self._arguments.items():
             if argument["kind"] == "pointer":
@@ -724,26 +778,46 @@ class Accelerator:
                 roles = {"load_weights": int(self.launches == 0), "tap": tap}
                 values[name] = roles.get(name, int(argument.get("value", 0)))
         start = time.monotonic()
-        state = self._device.launch(values, self.timeout_s)
+        state: str = self._device.launch(values, self.timeout_s)
         self.seconds = time.monotonic() - start
-        if state:
-            self._unusable = "its kernel is stuck"
-            raise AcceleratorError(self._timeout_text(state, tap))
-        self.launches += 1
+        self.launches += not state
+        return state
 
-    def _timeout_text(self, state: str, tap: int) -> str:
+    def _timeout_text(self, state: str, tap: int, sample: dict[str, Any]) -> str:
+        """What a launch that did not end tells the user: the registers, the phase, and which tensors are not written."""
         expected = self.expected_seconds
         text = (
             f"{self.manifest['instance']} did not finish launch {self.launches + 1} in {self.timeout_s:g} s"
         )
         text += f" (the schedule says {expected * 1e3:.3g} ms)" if expected else ""
         text += f". {state}"
-        if tap:
-            with contextlib.suppress(Exception):
-                text += ". " + self._where(self._progress(tap))
-        elif self.groups:
-            text += ". diagnose(sample) says how far it gets"
+        with contextlib.suppress(Exception):
+            text += self._phase_text()
+        with contextlib.suppress(Exception):
+            if tap:
+                text += ". By what the taps show, " + self._where(self._progress(tap))
+            elif self.groups and self._device.loading_frees_kernel:
+                found = self.diagnose(sample, DIAGNOSIS_S)
+                text += f". Run once more on a freshly loaded bitstream, with taps: {found}"
         return text
+
+    def _phase_text(self) -> str:
+        """What the phase register of a stuck kernel says, if it has one that can be read."""
+        phases = self.manifest.get("phases", [])
+        if self._arguments.get("phase", {}).get("kind") != "scalar" or not self._device.reads_registers:
+            return ""
+        phase = self._device.read("phase")
+        if phase >= len(phases):
+            return ""
+        names = phases[phase].get("tasks") or phases[phase]["tensors"]
+        shown = ", ".join(names[:NAMES_SHOWN]) + (", ..." if len(names) > NAMES_SHOWN else "")
+        return f". The phase register says phase {phase} of {len(phases)} ({shown})"
+
+    def _check_usable(self) -> None:
+        if self._unusable:
+            raise AcceleratorError(
+                f"the accelerator cannot be used, {self._unusable}: make a new one, or call reload()"
+            )
 
     def _progress(self, group: int) -> dict[str, str]:
         """How much of each tensor of a group is written in the sample that stuck, the first with unwritten words."""
@@ -772,8 +846,8 @@ class Accelerator:
             ]
             if short:
                 written = ", ".join(f"'{name}' ({share} written)" for name, share in short)
-                return f"It stands in phase {number} of {len(phases)}: {written}"
-        return f"All {len(done)} tensors that the taps show were written"
+                return f"it stands in phase {number} of {len(phases)}: {written}"
+        return f"all {len(done)} tensors that the taps show were written"
 
     def _reserve(self, name: str, size: int) -> None:
         """Makes sure that a pointer argument has a buffer of at least `size` bytes."""

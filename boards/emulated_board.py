@@ -94,7 +94,15 @@ class Board:
             )
         arguments = self._manifest["arguments"]
         control = ControlRegisters(arguments, lambda values: kernel.start(values))
-        kernel = Kernel(self._library, self._manifest, self.memory, control.finish, self.fault, self._frozen)
+        kernel = Kernel(
+            self._library,
+            self._manifest,
+            self.memory,
+            control.output,
+            control.finish,
+            self.fault,
+            self._frozen,
+        )
         self._control = control
 
     def check(self, address: int) -> None:

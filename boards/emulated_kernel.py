@@ -35,6 +35,7 @@ class Kernel:
         library: Path,
         manifest: dict[str, Any],
         memory: Memory,
+        output: Callable[[dict[str, int]], None],
         finish: Callable[[dict[str, int]], None],
         fault: Fault,
         frozen: threading.Event,
@@ -45,13 +46,16 @@ class Kernel:
             library: The shared library of the C-simulation.
             manifest: The manifest of the design.
             memory: The DRAM.
+            output: Called with output scalars that change while the kernel runs.
             finish: Called with the output scalars after each launch.
             fault: The fault that a launch shows.
             frozen: Set when the board is to answer nothing more.
         """
         self._arguments = manifest["arguments"]
         self._memory = memory
+        self._output = output
         self._finish = finish
+        self._manifest = manifest
         self._planned = fault
         self._frozen = frozen
         self._launches = 0
@@ -70,6 +74,10 @@ class Kernel:
         self._fault = getattr(library_copy, "intarsia_fault", None)
         if self._fault is not None:
             self._fault.restype = ctypes.c_char_p
+        phases = [phase["cycles"] for phase in manifest.get("phases", [])]
+        if phases and hasattr(library_copy, "intarsia_clock"):
+            # A C-simulation has no clock: this lets its counter count what the schedule says.
+            library_copy.intarsia_clock((ctypes.c_uint32 * len(phases))(*phases), len(phases))
         self._work: queue.SimpleQueue[tuple[list[Any], dict[str, Any]]] = queue.SimpleQueue()
         threading.Thread(target=self._loop, daemon=True).start()
 
@@ -106,7 +114,9 @@ class Kernel:
         while True:
             passed, outputs = self._work.get()
             if self._planned.strikes("hang", self._launches):
+                self._hang(passed, self._planned.phase)
                 continue
+            self._show_phase(0)
             end = time.monotonic() + self._busy_s
             kept = self._contents(passed) if self._planned.strikes("memory-error", self._launches) else []
             self._function(*passed)
@@ -122,6 +132,26 @@ class Kernel:
                 os._exit(3)
             time.sleep(max(0.0, end - time.monotonic()))  # never faster than the hardware would be
             self._finish({name: output.value for name, output in outputs.items()})
+
+    def _hang(self, passed: list[Any], phase: int) -> None:
+        """Does what a launch does that stops in a phase: the results of this phase and later ones stay unwritten."""
+        named = dict(zip((argument["name"] for argument in self._arguments), passed, strict=True))
+        late = {name for one in self._manifest["phases"][phase:] for name in one["tensors"]}
+        specs = [*self._manifest["outputs"], *self._manifest["taps"]]
+        places = []
+        for spec in specs:
+            if spec["tensor"] in late:
+                word = self._manifest["word_bytes"]
+                address = named[spec["argument"]].value + spec["word_offset"] * word
+                places.append((address, ctypes.string_at(address, spec["words"] * word)))
+        self._function(*passed)
+        for address, content in places:
+            ctypes.memmove(address, content, len(content))
+        self._show_phase(phase)
+
+    def _show_phase(self, phase: int) -> None:
+        if any(a["name"] == "phase" and a["kind"] == "scalar" for a in self._arguments):
+            self._output({"phase": phase})
 
     def _contents(self, passed: list[Any]) -> list[tuple[int, bytes]]:
         """What stands now where the kernel may write."""

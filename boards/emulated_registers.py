@@ -42,7 +42,8 @@ class ControlRegisters:
 
         Args:
             arguments: The arguments from the manifest.
-            start: Called with the value of each input argument when ap_start is written; `finish` must follow.
+            start: Called with the value of each input argument when ap_start is written; `output` may follow, and
+                `finish` must.
         """
         self._arguments = arguments
         self._start = start
@@ -89,13 +90,18 @@ class ControlRegisters:
                 self._control = AP_IDLE
             raise RegisterError(str(error)) from error
 
-    def finish(self, outputs: Mapping[str, int]) -> None:
-        """Ends a launch; `outputs` are the output scalars that the kernel wrote."""
+    def output(self, outputs: Mapping[str, int]) -> None:
+        """Takes output scalars that the kernel has written; a kernel may do so while it runs."""
         with self._lock:
             for argument in self._arguments:
                 if argument["name"] in outputs:
                     self._words[argument["offset"]] = outputs[argument["name"]] & 0xFFFFFFFF
                     self._words[argument["offset"] + 4] = 1
+
+    def finish(self, outputs: Mapping[str, int]) -> None:
+        """Ends a launch; `outputs` are the output scalars that the kernel wrote."""
+        self.output(outputs)
+        with self._lock:
             self._words[IP_ISR] = self._words.get(IP_ISR, 0) | (self._words.get(IP_IER, 0) & 3)
             self._control = AP_DONE | AP_IDLE | AP_READY
 

@@ -61,6 +61,9 @@ class Device:
 
     alignment = 64
     """Samples start at multiples of this: a cache line."""
+    reads_registers = True
+    loading_frees_kernel = True
+    """A bitstream that is loaded again frees a kernel that is stuck."""
 
     def __init__(self, bitstream: Path, manifest: dict[str, Any], which: Any) -> None:
         """Loads the overlay and finds the kernel.
@@ -121,6 +124,10 @@ class Device:
         self._write_arguments(numbers)
         self.bounded(self._mmio.write, CTRL, AP_START)
         return self._wait(timeout_s)
+
+    def read(self, name: str) -> int:
+        """The value of an output scalar, which the kernel may have written while it runs."""
+        return int(self.bounded(self._mmio.read, self._arguments[name]["offset"]))
 
     def bounded(self, call: Callable[..., Any], *arguments: Any, size: int = 0) -> Any:
         """Calls PYNQ, but waits for a remote board only for as long as moving `size` bytes may take."""

@@ -56,6 +56,10 @@ class Device:
 
     alignment = 4096
     """Samples start at multiples of this: XRT wants it of parts of buffers."""
+    reads_registers = False
+    """`pyxrt` can read no registers of a kernel since XRT 2.15 (Xilinx/XRT issue 7863)."""
+    loading_frees_kernel = False
+    """XRT keeps an .xclbin that is loaded already; a stuck kernel needs a reset of the card."""
 
     def __init__(self, bitstream: Path, manifest: dict[str, Any], which: Any) -> None:
         """Loads the .xclbin and opens the kernel.

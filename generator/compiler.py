@@ -122,7 +122,7 @@ def compile_model(
             phase_cycles, timings = tuple(phase.cycles for phase in decision.chosen.phases), None
     return Design(
         graph=graph,
-        machine=machine,
+        machine=replace(machine, cycles_in_memory=target.about_family.flow == "xrt"),
         decision=decision,
         phase_cycles=phase_cycles,
         timed=fifo_sizing,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import fields
 from functools import cache
@@ -15,6 +16,12 @@ from .machine.machine import Config, Constant, Machine
 from .machine.rows import Row
 
 _STEPS_PER_LINE = 16
+
+WATCHED = ("phase", "cycles")
+"""Arguments that the watch writes: how many phases have finished, and the cycles of the launch."""
+
+COUNT_BYTES = 4
+"""Of the count of cycles, where it is written to memory."""
 
 
 @cache
@@ -125,10 +132,13 @@ def _top(machine: Machine) -> dict[str, Any]:
     tap = ["tap"] if machine.taps else []
     weights = ["weights"] if machine.first else []
     pointers = ["input", "output", *weights, *(["taps"] if machine.taps else []), *machine.spills]
+    declared = _declarations(machine)
+    passed = [name for name in declared if name not in WATCHED]
     return {
         "region_parameters": [
             "int phase",
             *(f"int {name}" for name in tap),
+            "stream<bool>& finished",
             "const word_t* input",
             "word_t* output",
             *(f"const bytes_t* {name}" for name in weights),
@@ -136,9 +146,12 @@ def _top(machine: Machine) -> dict[str, Any]:
             *(_spill(name) for name in machine.spills),
             *machine.memory_ports,
         ],
-        "calls": [[*tap, *pointers, *bound] for bound in machine.bindings],
+        "calls": [[*tap, "finished", *pointers, *bound] for bound in machine.bindings],
         "ports": _ports(machine),
-        "spills": spill_declarations(machine),
+        "registers": [name for name in declared if name not in argument_words(machine)],
+        "sample_parameters": [*(declared[name] for name in passed), "stream<bool>& finished"],
+        "sample_arguments": [*passed, "finished"],
+        "parameters": kernel_parameters(machine),
         "copies": ("0", "1") if machine.first else ("",),
         "loads": next((_row_type(c.rows[0][0]) for c in machine.configs if c.name == "Loads"), ""),
         "first": _initialiser(machine.first) if machine.first else "",
@@ -152,7 +165,7 @@ def _ports(machine: Machine) -> list[dict[str, Any]]:
 
 def argument_bytes(machine: Machine) -> dict[str, int]:
     """Bytes of each DRAM buffer, by argument name, in argument order."""
-    word = {"weights": machine.weight_bytes}
+    word = {"weights": machine.weight_bytes, "cycles": COUNT_BYTES}
     return {
         name: words * word.get(name, machine.word_bytes) for name, words in argument_words(machine).items()
     }
@@ -166,12 +179,33 @@ def argument_words(machine: Machine) -> dict[str, int]:
         "weights": len(machine.weights) // machine.weight_bytes,
         "taps": sum(place.words for place in machine.taps),
         **dict.fromkeys(machine.spills, machine.spill_words),
+        **({"cycles": 1} if machine.cycles_in_memory else {}),
     }
 
 
-def spill_declarations(machine: Machine) -> list[str]:
-    """Declarations of the arguments of the top function that reach spilled tensors."""
-    return [_spill(name).replace("word_t", "design::word_t") for name in machine.spills]
+def kernel_parameters(machine: Machine) -> list[str]:
+    """Declarations of the arguments of the top function, in order, as they read outside of its namespace."""
+    return [re.sub(r"\b(word_t|bytes_t)\b", r"design::\1", text) for text in _declarations(machine).values()]
+
+
+def argument_names(machine: Machine) -> tuple[str, ...]:
+    """Arguments of the top function, in order."""
+    return tuple(_declarations(machine))
+
+
+def _declarations(machine: Machine) -> dict[str, str]:
+    """Declarations of the arguments of the top function, by name."""
+    return {
+        "input": "const word_t* input",
+        "output": "word_t* output",
+        "weights": "const bytes_t* weights",
+        "taps": "word_t* taps",
+        **{name: _spill(name) for name in machine.spills},
+        "load_weights": "int load_weights",
+        "tap": "int tap",
+        "phase": "volatile uint32_t* phase",
+        "cycles": "uint32_t* cycles",
+    }
 
 
 def _spill(name: str) -> str:

@@ -13,26 +13,29 @@ import numpy as np
 import onnx
 
 from .design import HOST_AFTER, HOST_BEFORE, Design
-from .emit import argument_bytes, argument_words
+from .emit import WATCHED, argument_bytes, argument_names, argument_words
 from .machine.machine import Machine, TensorPlace
 from .register_map import Argument, assign_offsets
 from .task_graph import TaskGraph
 
 FORMAT = 1
 
-_DIRECTIONS = {"input": "in", "output": "out", "weights": "in", "taps": "out", "spills_out": "out"}
+_WRITTEN = frozenset({"output", "taps", "spills_out", *WATCHED})
+"""Arguments that the kernel writes; it reads the others."""
 
 
 def kernel_arguments(machine: Machine) -> tuple[Argument, ...]:
     """Arguments of the top function with their register offsets."""
-    pointers = [
-        Argument(name=name, kind="pointer", bits=64, direction=_DIRECTIONS.get(name, "in"))  # type: ignore[arg-type]
-        for name in argument_words(machine)
-    ]
-    scalars = [
-        Argument(name=name, kind="scalar", bits=32, direction="in") for name in ("load_weights", "tap")
-    ]
-    return assign_offsets([*pointers, *scalars])
+    buffers = argument_words(machine)
+    return assign_offsets(
+        Argument(
+            name=name,
+            kind="pointer" if name in buffers else "scalar",
+            bits=64 if name in buffers else 32,
+            direction="out" if name in _WRITTEN else "in",
+        )
+        for name in argument_names(machine)
+    )
 
 
 def manifest(
@@ -96,7 +99,11 @@ def deployment(design: Design) -> dict[str, Any]:
         "ddr_bytes": design.board.memory.ddr_bytes,
         "cycles": sum(design.phase_cycles),
         "phases": [
-            {"cycles": cycles, "tensors": [design.graph.task(task).output for task in phase.tasks]}
+            {
+                "cycles": cycles,
+                "tasks": list(phase.tasks),
+                "tensors": [design.graph.task(task).output for task in phase.tasks],
+            }
             for phase, cycles in zip(schedule.phases, design.phase_cycles, strict=True)
         ],
     }

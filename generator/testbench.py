@@ -14,9 +14,8 @@ from intarsia.boards.accelerator import element_type, pack
 
 from . import golden
 from .design import Design
-from .emit import argument_words, render, spill_declarations
+from .emit import argument_words, kernel_parameters, render
 from .fixed_point import Integers
-from .manifest import kernel_arguments
 from .operator import Array
 
 VECTORS = 4
@@ -34,9 +33,9 @@ def testbench_files(design: Design, manifest: dict[str, Any], generated: str) ->
         "generated": generated,
         "vectors": VECTORS,
         "sizes": sizes,
-        "spills": spill_declarations(design.machine),
+        "parameters": kernel_parameters(design.machine),
+        "spills": design.machine.spills,
         "spill_words": design.machine.spill_words,
-        "arguments": [argument.name for argument in kernel_arguments(design.machine)],
     }
     return {
         "tb/tb.cpp": render("tb.cpp.j2", context).encode(),

@@ -163,12 +163,13 @@ void fetch_view(int phase, stream<Word>& out, Memories... memories) {
     read_from<Config>(row.piece.memory, row, out, memories...);
 }
 
-/// Stores the result of a phase in one of its memories.
+/// Stores the result of a phase in one of its memories, and says so when it is done.
 template <class Config, class Word, class... Memories>
-void collect(int phase, stream<Word>& in, Memories... memories) {
+void collect(int phase, stream<Word>& in, stream<bool>& finished, Memories... memories) {
     INTARSIA_PROCESS;
     const transfer_row row = Config::row(phase);
     write_to(row.memory, row, in, memories...);
+    finished.write(true);
 }
 
 }  // namespace intarsia

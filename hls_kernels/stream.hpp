@@ -2,7 +2,8 @@
 //
 // Synthesis uses hls::stream. C-simulation runs the processes of a phase one after the other, so its stream
 // is unbounded; a read from an empty stream is a fault of the program (some process made too few words),
-// which is recorded by name and reported by the caller instead of hanging.
+// which is recorded by name and reported by the caller instead of hanging. Nor is there a clock: a read that
+// does not block finds its word at once, unless the caller says how many cycles it takes to come.
 #pragma once
 
 #ifdef __SYNTHESIS__
@@ -19,6 +20,7 @@ using stream = hls::stream<T>;
 #else
 
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <vector>
 
@@ -30,6 +32,12 @@ namespace intarsia {
 inline char* simulation_fault() {
     static char text[256] = "";
     return text;
+}
+
+/// In which cycle after the one before each word comes to reads that do not block; none: at once.
+inline std::vector<uint32_t>& simulated_clock() {
+    static std::vector<uint32_t> cycles;
+    return cycles;
 }
 
 template <class T>
@@ -65,6 +73,17 @@ class stream {
         return word;
     }
 
+    /// Reads a word if there is one; call it once in a cycle. One that will never come is a fault, and read
+    /// as T(), so that no simulation hangs.
+    bool read_nb(T& word) {
+        const std::vector<uint32_t>& clock = simulated_clock();
+        if (arrived_ < clock.size() && ++waited_ < clock[arrived_]) return false;
+        ++arrived_;
+        waited_ = 0;
+        word = read();
+        return true;
+    }
+
    private:
     void fault(const char* what) const {
         if (simulation_fault()[0] == '\0')
@@ -77,6 +96,8 @@ class stream {
 #endif
     std::vector<T> words_;
     std::size_t head_ = 0;
+    std::size_t arrived_ = 0;  // words that reads that do not block have found
+    uint32_t waited_ = 0;      // cycles since the last of them
 };
 
 }  // namespace intarsia

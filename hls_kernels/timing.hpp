@@ -76,8 +76,10 @@ struct record {
     static void next_iteration() {
         if (inside()) ++phases().back().processes.back().iterations;
     }
-    static int new_stream() { return phases().empty() ? 0 : phases().back().streams++; }
+    /// The number of a new stream of the phase; -1 outside of the region, where streams are not timed.
+    static int new_stream() { return inside() ? phases().back().streams++ : -1; }
     static void touch(int stream, bool write) {
+        if (stream < 0) return;
         process_record& process = phases().back().processes.back();
         process.accesses.push_back({process.iterations, stream, write});
     }

@@ -18,11 +18,13 @@ import board_project
 import numpy as np
 import pytest
 
+import intarsia
 from intarsia.board import board_names, load_board
 from intarsia.boards import accelerator, emulated_overlay, environment
 from intarsia.boards.emulated_faults import parse
 from intarsia.boards.emulated_memory import BASE, PAGE, AddressError, Memory
 from intarsia.boards.emulated_registers import ControlRegisters, RegisterError
+from intarsia.simulation.build import build
 from intarsia.verify.board_runner import LAUNCHER, BoardRunError, BoardRunner, EmulatedServer
 
 Array = np.ndarray[Any, Any]
@@ -311,6 +313,7 @@ with Accelerator(BITSTREAM, MANIFEST) as tiny:
     assert set(tiny.taps(x, 2)) == {"result", "file"}
     assert (tiny(x * 0.0625) == first * 0.0625).all()
     assert tiny.launches == 2 + 2 + 1 + 2 + 2 + 2 + 2
+    assert tiny.cycles == 2000 and tiny.kernel_seconds == 1e-5  # as the kernel counted them, at 200 MHz
     import accelerator
     accelerator.CHUNK_BYTES = 300  # several transfers for one batch
     many = np.random.default_rng(0).integers(-50, 50, (11, 3, 2, 2))
@@ -329,7 +332,17 @@ except AcceleratorError as error:
 else:
     raise AssertionError("it ran after close")
 with Accelerator(BITSTREAM, MANIFEST) as tiny:  # on-chip weights are lost, and loaded again
+    assert tiny.cycles == 0
+    assert (tiny.run(x[0])["result"] == first[:1]).all()
+    assert tiny.cycles == 2001, "the launch that loads the weights takes longer"
     assert (tiny.run(x)["result"] == first).all()
+    assert tiny.cycles == 2000
+try:
+    print(tiny.cycles)
+except AcceleratorError as error:
+    assert "closed" in str(error)
+else:
+    raise AssertionError("registers were read after close")
 """,
         )
 
@@ -485,11 +498,17 @@ class TestFaultsOfTheBoard:
         script = """
 with Accelerator(BITSTREAM, MANIFEST, timeout_s=0.3) as tiny:
     message, seconds = error_of(tiny.run, x)
-    assert "did not finish launch 2 in 0.3 s" in message and "diagnose(sample)" in message, message
-    assert seconds < 2
+    assert "did not finish launch 2 in 0.3 s" in message, message
+    assert "The phase register says phase 0 of 2 (/body/doubled)" in message, message
+    assert "freshly loaded bitstream, with taps: every launch ended there" in message, message
+    assert seconds < 10
+    assert (tiny.run(x[:1])["result"] == wanted[:1]).all(), "it can be used after a diagnosis"
+    tiny.manifest["taps"].clear()
+    tiny.reload()
+    message, seconds = error_of(tiny.run, x)
+    assert seconds < 2 and "with taps" not in message
     message, seconds = error_of(tiny.run, x)
     assert "its kernel is stuck" in message and "reload()" in message, message
-    tiny.manifest["taps"].clear()
     tiny.reload()
     assert (tiny.run(x[:1])["result"] == wanted[:1]).all()
 """
@@ -501,14 +520,26 @@ with Accelerator(BITSTREAM, MANIFEST, timeout_s=0.3) as tiny:
 x[1, 0, 0, 0] = 124
 with Accelerator(BITSTREAM, MANIFEST, timeout_s=0.3) as tiny:
     message, _ = error_of(tiny.taps, x, 1)
-    assert "It stands in phase 0 of 2: '/body/doubled' (2 of 4 words written)" in message, message
+    assert "it stands in phase 0 of 2: '/body/doubled' (2 of 4 words written)" in message, message
     tiny.reload()
+    message, seconds = error_of(tiny.run, x)  # without taps: they are run afterwards
+    assert "taps: it stands in phase 0 of 2: '/body/doubled' (2 of 4 words written)" in message, message
+    assert seconds < 10
     text = tiny.diagnose(x[1:2])
-    assert text == "It stands in phase 0 of 2: '/body/doubled' (2 of 4 words written)", text
+    assert text == "it stands in phase 0 of 2: '/body/doubled' (2 of 4 words written)", text
     assert (tiny.run(x[:1])["result"] == wanted[:1]).all(), "it can be used after a diagnosis"
-    assert tiny.diagnose(x[:1]) == "All 2 tensors that the taps show were written"
+    assert "every launch ended there" in tiny.diagnose(x[:1])
 """
         run_client(python, server, project, START + script)
+
+    def test_a_hang_in_a_later_phase(self, python: Path, project: Path, library: Path) -> None:
+        script = """
+with Accelerator(BITSTREAM, MANIFEST, timeout_s=0.3) as tiny:
+    message, _ = error_of(tiny.run, x)
+    assert "The phase register says phase 1 of 2 (file, result)" in message, message
+    assert "with taps: it stands in phase 1 of 2: 'file' (0 of 2 words written)" in message, message
+"""
+        self.run(python, project, library, "hang:1:1", script)
 
     def test_a_failed_transfer(self, python: Path, project: Path, library: Path) -> None:
         script = """
@@ -551,10 +582,37 @@ with Accelerator(BITSTREAM, MANIFEST) as tiny:
 """
         self.run(python, project, library, "freeze:2", script)
 
-    @pytest.mark.parametrize("text", ["hang", "hang:0", "fire:1", "hang:x"])
+    @pytest.mark.parametrize("text", ["hang", "hang:0", "fire:1", "hang:x", "hang:1:2:3", "drop:1:1"])
     def test_unknown_faults(self, text: str) -> None:
         with pytest.raises(ValueError, match="is not a fault: give KIND:NUMBER"):
             parse(text)
+
+
+@pytest.mark.parametrize("board", ["kv260", "pynq-z2"])
+def test_the_cycles_and_the_phases_of_a_compiled_design(
+    python: Path, lenet_model: Path, lenet_images: Path, tmp_path: Path, board: str
+) -> None:
+    """From the timed C-simulation over the counter of the kernel, a register and PYNQ to the driver."""
+    design = intarsia.compile(lenet_model, board=board, calibration=lenet_images, schedule="sequential")
+    project = design.write(tmp_path / "project")
+    about = json.loads((project / "deploy/manifest.json").read_text())
+    last = len(about["phases"]) - 1
+    script = f"""
+import json
+from accelerator import Accelerator, AcceleratorError
+with Accelerator(BITSTREAM, MANIFEST, timeout_s=0.5) as lenet:
+    assert lenet.self_test() == 4
+    assert lenet.cycles == {design.description["schedule"]["latency_cycles"]}, lenet.cycles
+    assert abs(lenet.kernel_seconds - lenet.expected_seconds) < 1e-9
+    try:
+        lenet.self_test()
+    except AcceleratorError as error:
+        message = str(error)
+    assert "did not finish launch 5 in 0.5 s" in message, message
+    assert "The phase register says phase {last} of {last + 1} ({about["phases"][last]["tasks"][0]}" in message, message
+"""
+    with faulty(python, project, build(project), f"hang:5:{last}") as server:
+        run_client(python, server, project, script)
 
 
 class TestBuild:
@@ -684,12 +742,6 @@ with Accelerator(BITSTREAM, MANIFEST) as tiny:
         with faulty(python, project, library, "") as server:
             run_client(python, server, project, START + script)
 
-    def test_xrt_cannot_be_emulated(self, project: Path, library: Path) -> None:
-        path = project / "deploy" / "manifest.json"
-        path.write_text(json.dumps(board_project.manifest() | {"runtime": "xrt", "board": "u250"}))
-        with pytest.raises(BoardRunError, match=r"board 'u250' is driven by XRT.*--board none"):
-            BoardRunner(project, library)
-
 
 def test_the_handoff_of_every_board_is_parsed_by_pynq(python: Path, tmp_path: Path) -> None:
     """pynqmetadata finds the kernel, its registers and its place in the address map."""
@@ -724,6 +776,7 @@ print(json.dumps(found))
         assert system is not None
         assert address == system.control_base
         assert (offsets["input_r_1"], offsets["taps_2"], offsets["tap"]) == (0x10, 0x38, 0x48)
+        assert (offsets["phase"], offsets["phase_ctrl"], offsets["cycles"]) == (0x50, 0x54, 0x60)
 
 
 class TestServerProcess:

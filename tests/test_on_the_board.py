@@ -41,11 +41,15 @@ first = tiny.run(x)["result"]
 kept = first.copy()
 assert (first == wanted).all()
 assert (tiny.run(-x)["result"] == wanted - 2 * x).all() and (first == kept).all()
+assert tiny.cycles == 2000
 assert set(tiny.trace(x)) == {"result", "/body/doubled", "file"}
 stuck = x.copy()
 stuck[1, 0, 0, 0] = 124
 message = error_of(tiny.taps, stuck, 1)
 assert "CTRL = 0x1" in message and "phase 0 of 2: '/body/doubled' (2 of 4 words written)" in message, message
+tiny.reload()
+message = error_of(tiny.run, stuck)
+assert "says phase 0 of 2" in message and "with taps: it stands in phase 0" in message, message
 tiny.reload()
 assert (tiny.run(x)["result"] == wanted).all()
 two = Accelerator("tiny.bit")

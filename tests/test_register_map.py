@@ -100,6 +100,11 @@ HEADER = """// control
 // 0x38 : Data signal of taps
 // 0x40 : Data signal of load_weights
 // 0x48 : Data signal of tap
+// 0x50 : Data signal of phase
+// 0x54 : Control signal of phase
+//        bit 0  - phase_ap_vld (Read/COR)
+// 0x60 : Data signal of cycles
+// 0x64 : Control signal of cycles
 #define XTINY_CONTROL_ADDR_TAP_DATA 0x48
 """
 

@@ -11,6 +11,7 @@ import random
 import selectors
 import signal
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ import intarsia.boards
 from intarsia.boards import environment
 from intarsia.boards.accelerator import read_manifest, save_arrays
 from intarsia.boards.emulated_overlay import write_overlay
+from intarsia.boards.emulated_xrt import write_xclbin
 from intarsia.errors import IntarsiaError
 
 if TYPE_CHECKING:
@@ -36,6 +38,14 @@ import runpy, sys
 import pynq.pl_server.global_state as state
 state.STATE_DIR = sys.argv.pop(1)
 sys.argv.pop(0)
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+# A card of XRT is emulated in the process of the driver, which finds it under the name of XRT's module.
+XRT_LAUNCHER = """
+import importlib, runpy, sys
+sys.modules["pyxrt"] = importlib.import_module("intarsia.boards.emulated_xrt")
+sys.argv.pop(0)
+sys.path.insert(0, sys.argv[0].rpartition("/")[0])
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
@@ -156,10 +166,11 @@ class BoardRunner:
             raise BoardRunError(
                 f"there is no driver {self._deploy / 'accelerator.py'}: compile the project again"
             )
-        if self._manifest.get("runtime") == "xrt":
+        self._xrt = self._manifest.get("runtime") == "xrt"
+        if self._xrt and address != EMULATED:
             raise BoardRunError(
-                f"board '{self._manifest['board']}' is driven by XRT, which can be neither emulated nor reached over the "
-                "network here: verify with --board none, or a trace (--trace) that accelerator.py --taps wrote beside the card"
+                f"board '{self._manifest['board']}' is driven by XRT, which cannot be reached over the network: verify a "
+                "trace (--trace) that accelerator.py --taps wrote beside the card, or the emulated card (--board emulated)"
             )
         if address == EMULATED and (library is None or not library.is_file()):
             raise BoardRunError(
@@ -169,7 +180,7 @@ class BoardRunner:
             raise BoardRunError(
                 f"there is no bitstream {self._bitstream}: build it with Vivado (README.md of the project)"
             )
-        self._python = environment.find()
+        self._python = Path(sys.executable) if self._xrt else environment.find()
         self._folder = tempfile.TemporaryDirectory(prefix="intarsia-board-")
         self._server: EmulatedServer | None = None
 
@@ -202,7 +213,9 @@ class BoardRunner:
             BoardRunError: If the board could not run them; the message says why.
         """
         folder = Path(self._folder.name)
-        if self._library is not None and self._server is None:
+        if self._xrt and self._library is not None:
+            self._bitstream = write_xclbin(self._deploy / "manifest.json", self._library, folder)
+        elif self._library is not None and self._server is None:
             self._server = EmulatedServer(self._python, self._deploy / "manifest.json", self._library, folder)
             self._bitstream = self._server.bitstream
         elif self._server is not None and self._server.process.poll() is not None:
@@ -240,9 +253,9 @@ class BoardRunner:
             return {name: archive[name].astype(np.int64) for name in archive.files if name not in inputs}
 
     def _command(self, given: Path, taken: Path) -> list[str]:
-        state = tempfile.mkdtemp(
-            dir=self._folder.name
-        )  # a new one, or PYNQ would take its cache for this design
+        # A new folder each time, or PYNQ would take its cache for this design.
+        pynq = [LAUNCHER, tempfile.mkdtemp(dir=self._folder.name)]
+        launcher = [XRT_LAUNCHER] if self._xrt else pynq
         options = {
             "--bitstream": self._bitstream,
             "--manifest": self._deploy / "manifest.json",
@@ -254,8 +267,7 @@ class BoardRunner:
         return [
             str(self._python),
             "-c",
-            LAUNCHER,
-            state,
+            *launcher,
             str(self._deploy / "accelerator.py"),
             "--taps",
             *pairs,
@@ -263,7 +275,8 @@ class BoardRunner:
 
     def _environment(self) -> dict[str, str]:
         variables = dict(os.environ)
-        variables["PYNQ_REMOTE_DEVICES"] = self._server.address if self._server else self._address
+        if not self._xrt:
+            variables["PYNQ_REMOTE_DEVICES"] = self._server.address if self._server else self._address
         variables |= {"GRPC_VERBOSITY": "NONE", "PYTHONWARNINGS": "ignore"}
         if self._server:  # loopback is never behind a proxy
             for name in ("grpc_proxy", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):

@@ -65,11 +65,13 @@ class CsimKernel:
 
     def launch(self, tap: int) -> None:
         """Runs one sample; `tap` numbers the group of tensors that taps show, 0 for none."""
-        arguments: list[ctypes.c_void_p | ctypes.c_int] = []
+        arguments: list[Any] = []
         for argument in self._manifest["arguments"]:
             if argument["kind"] == "pointer":
                 buffer = self._buffers[argument.get("buffer", argument["name"])]
                 arguments.append(ctypes.c_void_p(buffer.ctypes.data))
+            elif argument["direction"] == "out":
+                arguments.append(ctypes.byref(ctypes.c_uint32()))
             else:
                 value = {"load_weights": int(not self._loaded), "tap": tap}[argument["name"]]
                 arguments.append(ctypes.c_int(value))

@@ -186,7 +186,9 @@ class _Datapath:
         self.builder.config(
             "Collect", "stores the phase's result", rows, lambda phase: self.wiring.stored[phase]
         )
-        self.builder.process("collect", "Collect", source, *(argument for _, argument in memories.values()))
+        self.builder.process(
+            "collect", "Collect", source, "finished", *(argument for _, argument in memories.values())
+        )
 
     def taps(self) -> tuple[TensorPlace, ...]:
         """The process that writes tapped results to DRAM; where each tensor lies there."""

@@ -114,6 +114,8 @@ class Machine:
         loaded_words: DRAM words of weights that are loaded before each phase; empty where weights stay on chip.
         weight_bytes: of a DRAM word of weights.
         weights: content of weights.bin.
+        cycles_in_memory: True if the kernel writes its count of cycles to DRAM, where XRT lets no Python program read
+            registers; else to a register.
     """
 
     name: str
@@ -141,6 +143,7 @@ class Machine:
     outputs: tuple[TensorPlace, ...]
     taps: tuple[TensorPlace, ...]
     weights: bytes
+    cycles_in_memory: bool = False
 
     @property
     def word_bytes(self) -> int:

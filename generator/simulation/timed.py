@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..cost import PHASE_OVERHEAD, pipeline
-from ..emit import argument_bytes, emit_sources
+from ..emit import WATCHED, argument_bytes, emit_sources
 from ..errors import IntarsiaError
 from ..machine.machine import Machine
 from .build import build_sources
@@ -98,8 +98,9 @@ class TimedSimulation:
         buffers = {
             name: np.zeros(max(size, self.machine.weight_bytes), np.uint8) for name, size in sizes.items()
         }
-        pointers = [ctypes.c_void_p(buffers[name].ctypes.data) for name in sizes]
-        getattr(self._library, self.machine.name)(*pointers, ctypes.c_int(1), ctypes.c_int(0))
+        pointers = [ctypes.c_void_p(buffers[name].ctypes.data) for name in sizes if name not in WATCHED]
+        watched = [ctypes.byref(ctypes.c_uint32()) for _ in WATCHED]
+        getattr(self._library, self.machine.name)(*pointers, ctypes.c_int(1), ctypes.c_int(0), *watched)
 
     def _time_phase(self, phase: int, depths: Mapping[str, int]) -> PhaseTiming:
         names = [stream.name for stream in self.machine.streams]

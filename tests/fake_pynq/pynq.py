@@ -100,7 +100,13 @@ class Overlay:
         registers = ControlRegisters(self._manifest["arguments"], lambda values: kernel.start(values))
         library = Path(os.environ["FAKE_PYNQ_LIBRARY"])
         kernel = Kernel(
-            library, self._manifest, self.device.memory, registers.finish, Fault(), threading.Event()
+            library,
+            self._manifest,
+            self.device.memory,
+            registers.output,
+            registers.finish,
+            Fault(),
+            threading.Event(),
         )
         setattr(self, self._manifest["instance"], Block(MMIO(registers)))
         self.device.overlay = self
