@@ -54,6 +54,7 @@ ASSUMED = Costs(
             "fetch_view": Pipeline(6),
             "constant": Pipeline(3),
             "move": Pipeline(4),
+            "transpose": Pipeline(6),
             "window": Pipeline(6),
             "mac": Pipeline(12),
             "circulant_direct": Pipeline(12),

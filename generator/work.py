@@ -139,6 +139,10 @@ class MoveWork:
     source_axis: int
 
 
+class TransposeWork(MoveWork):
+    """A move that exchanges channels with pixels: a pixel of the result is one channel of several pixels of the source."""
+
+
 @dataclass(frozen=True)
 class SoftmaxWork:
     """Softmax or LogSoftmax over the channels of every pixel."""

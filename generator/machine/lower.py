@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from ..nest import Nest
 from ..schedule.plan import BANKS, Schedule, Weights, memory_name
 from ..task_graph import TaskGraph
 from ..work import MoveWork
@@ -14,9 +15,9 @@ from .identifiers import camel_case, identifiers
 from .machine import Config, Constant, Machine, Stream, TensorPlace
 from .memory import BANKS as BANK_STORES
 from .memory import DRAM, SPILLS, MemoryPlan, Place, feeds_of, plan_memory
-from .move_plan import MovePlan, plan_move
 from .nest_rows import IDLE, nest_rows
 from .rows import MergeRow, PrefetchRow, Row, SwitchRow, TapRow, TransferRow, ViewRow
+from .transpose_plan import view_nest
 from .unit_kinds import build_hardware
 from .wiring import COLLECT, Edge, Wiring, share_range, share_traffic, wire
 
@@ -128,9 +129,9 @@ class _Datapath:
         rows: list[Row] = list(transfers)
         steps: tuple[int, ...] = ()
         if any(views):
-            nests, steps = nest_rows([view.nest if view else IDLE for view in views])
+            nests, steps = nest_rows([view or IDLE for view in views])
             rows = [
-                ViewRow(transfer, view.nest.steps if view else 0, nest)
+                ViewRow(transfer, view.steps if view else 0, nest)
                 for transfer, view, nest in zip(transfers, views, nests, strict=True)
             ]
         constants = [Constant("kLanes", "kWordLanes")] if any(views) else []
@@ -155,14 +156,14 @@ class _Datapath:
         self.spills += [spills] if SPILLS in found else []
         return {kind: (number, names[kind]) for number, kind in enumerate(used)}
 
-    def _view(self, task: str) -> MovePlan | None:
+    def _view(self, task: str) -> Nest | None:
         """How a task walks over what a feed reads; None if there is none."""
         if not task:
             return None
         graph = self.builder.graph
         work = graph.task(task).operator.work(graph.task(task), graph)
         assert isinstance(work, MoveWork)
-        return plan_move(work, self.builder.schedule.lanes)
+        return view_nest(work, self.builder.schedule.lanes)
 
     def unit(self, hardware: Hardware) -> None:
         """A unit, with the switches around it and its tap."""

@@ -37,7 +37,7 @@ def plan_move(work: MoveWork, lanes: int) -> MovePlan:
     Raises:
         ScheduleError: the addresses follow no nest of counters.
     """
-    elements = _addresses(work, lanes)
+    elements = addresses(work, lanes)
     piece = lanes
     while piece:
         starts = _starts(elements, piece, lanes)
@@ -52,7 +52,7 @@ def plan_move(work: MoveWork, lanes: int) -> MovePlan:
     )
 
 
-def _addresses(work: MoveWork, lanes: int) -> Indices:
+def addresses(work: MoveWork, lanes: int) -> Indices:
     """Address of the source of every element of the result, by pixel axes and channel."""
     flat = np.moveaxis(work.nest.indices().reshape(work.shape), work.channel_axis, -1)
     channels = work.source_shape[work.source_axis]

@@ -132,6 +132,26 @@ class MoveRow(Row):
 
 
 @dataclass(frozen=True)
+class TransposeRow(Row):
+    """transpose.hpp: strips of words, and where they come from."""
+
+    struct: ClassVar[str] = "transpose_row"
+    header: ClassVar[str] = "transpose.hpp"
+
+    iterations: int
+    strips: int
+    depth: int
+    width: int
+    slot: int
+    source: NestRow | IrregularNestRow
+
+    @property
+    def argument(self) -> str:
+        """The kind of nest."""
+        return f"{self.source.struct}<{self.source.argument}>"
+
+
+@dataclass(frozen=True)
 class SwitchRow(Row):
     """route.hpp: words to pass, and the way they take: a mask of outputs, or the number of a tap."""
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from ..schedule.plan import Phase, Schedule, Unit
 from ..task_graph import Task, TaskGraph
-from ..work import DepthwiseWork, MacWork, MoveWork, PoolWork
+from ..work import DepthwiseWork, MacWork, MoveWork, PoolWork, TransposeWork
 from .combine_unit import COMBINE
 from .constant_unit import CONSTANT
 from .depthwise_unit import DEPTHWISE
@@ -24,12 +24,15 @@ from .pool_unit import POOL
 from .run import Run
 from .softmax_unit import SOFTMAX
 from .table_unit import TABLE
+from .transpose_plan import plan_transpose
+from .transpose_unit import TRANSPOSE
 from .unit_kind import UnitKind
 from .window import plan_patches
 
 KINDS: tuple[UnitKind, ...] = (
     CONSTANT,  # first: it reads nothing
-    MOVE,  # next: it reads from memory
+    TRANSPOSE,  # next: it reads from memory, as a move does that is no transpose
+    MOVE,
     ENGINE,
     DEPTHWISE,  # of a separable convolution, expand and depthwise run in one phase; project takes the next engine
     NORM,
@@ -105,6 +108,8 @@ def _trips(graph: TaskGraph, schedule: Schedule, phase: Phase, task: Task) -> in
     words = words_of(graph, task.output, schedule.lanes)
     if isinstance(work, PoolWork | DepthwiseWork):
         return words * work.window.positions
+    if isinstance(work, TransposeWork):
+        return plan_transpose(work, schedule.lanes).iterations
     if isinstance(work, MoveWork):
         return plan_move(work, schedule.lanes).nest.steps
     if not isinstance(work, MacWork):

@@ -10,7 +10,7 @@ from ..schedule.plan import Assignment, Phase, Schedule, ScheduleError
 from ..task_graph import Task, TaskGraph
 from ..work import ConstantWork, MoveWork
 from .hardware import words_of
-from .move_plan import plan_move
+from .transpose_plan import view_nest
 
 COLLECT = "collect"
 
@@ -147,7 +147,7 @@ def _links(
                 feed = _feed(read.index(_read(graph, task, operand)))
                 work = task.operator.work(task, graph)
                 words = (
-                    plan_move(work, lanes).nest.sourced
+                    view_nest(work, lanes).sourced
                     if isinstance(work, MoveWork)
                     else words_of(graph, operand, lanes)
                 )

@@ -11,7 +11,9 @@ import numpy as np
 
 from ..nest import FILL, LONGEST_TABLE, Digit, Indices, Nest, factor
 from ..operator import Array, Operator
-from ..work import MoveWork
+from ..task_graph import UNBOUNDED
+from ..transposed import exchanges
+from ..work import MoveWork, TransposeWork
 from .move_rules import RULES, fill_value, moved_indices
 
 if TYPE_CHECKING:
@@ -89,9 +91,14 @@ class Move(Operator):
         return True
 
     def work(self, task: Task, graph: TaskGraph) -> MoveWork:
-        """A move unit; its nest walks over the words of memory."""
+        """A move unit, or a transpose unit where that is faster; a nest walks over the words of memory."""
         source, result = graph.input_tensors(task)[0], graph.output_tensor(task)
-        return MoveWork(
+        kind = MoveWork
+        if task.clamp == UNBOUNDED and exchanges(
+            self.nest, self.shape, self.channel_axis, source.shape, source.channel_axis
+        ):
+            kind = TransposeWork
+        return kind(
             pixels=result.pixels,
             channels=result.channels,
             nest=self.nest,

@@ -19,13 +19,14 @@ from ..machine.constant_unit import CONSTANT
 from ..machine.hardware import words_of
 from ..machine.mac_unit import ENGINE
 from ..machine.move_unit import MOVE
+from ..machine.transpose_unit import TRANSPOSE
 from ..machine.unit_kinds import KINDS, is_engine_task, kind_of
 from ..machine.wiring import leads
 from ..task_graph import Task, TaskGraph
 from .bundles import bundles
 from .plan import Assignment, Pattern, Phase, Unit
 
-LEADING = (CONSTANT, MOVE)
+LEADING = (CONSTANT, TRANSPOSE, MOVE)
 """Kinds of units that no other feeds."""
 
 MOST_FOLLOWERS = 2

@@ -1,0 +1,105 @@
+"""The transpose unit: exchanges channels with pixels, a word per cycle, where a move would take an element per cycle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..board import Resources
+from ..schedule.plan import ScheduleError, Unit, Weights
+from ..task_graph import TaskGraph
+from ..work import TransposeWork
+from .builder import Builder
+from .hardware import Stage
+from .identifiers import camel_case
+from .machine import Constant
+from .nest_rows import IDLE, nest_dims, nest_rows
+from .resources import memory
+from .rows import TransposeRow
+from .run import Run, index_of
+from .transpose_plan import TransposePlan, plan_transpose
+from .unit_kind import UnitKind
+
+
+@dataclass(frozen=True)
+class TransposeHardware:
+    """A transpose unit with the plans of its tasks, in the order of `runs`."""
+
+    unit: Unit
+    runs: tuple[Run, ...]
+    plans: tuple[TransposePlan, ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the unit."""
+        return self.unit.name
+
+    def place(self, builder: Builder, inputs: tuple[str, ...], output: str) -> None:
+        """Adds the one process."""
+        struct = f"{camel_case(builder.ids[self.name])}Transpose"
+        (*nests, idle), steps = nest_rows([*(plan.nest for plan in self.plans), IDLE])
+        rows = [
+            TransposeRow(plan.iterations, plan.strips, plan.depth, plan.width, plan.slot, nest)
+            for plan, nest in zip(self.plans, nests, strict=True)
+        ]
+        builder.config(
+            struct,
+            "channels exchanged with pixels",
+            builder.by_phase(self.runs, rows, TransposeRow(0, 0, 0, 1, 1, idle)),
+            builder.comment(self.runs),
+            (
+                Constant("kLanes", "kWordLanes"),
+                Constant("kEntries", str(self._entries), "of one strip in a bank"),
+                Constant("input_t", "element_t", is_type=True),
+            ),
+            steps,
+        )
+        builder.process("transpose", struct, *inputs, output)
+
+    def stages(self, phase: int) -> list[Stage]:
+        """A word per iteration; a strip has come before its result leaves."""
+        plan = self.plans[index_of(self.runs, phase)]
+        tail = plan.slot - plan.depth + plan.result_words
+        return [Stage("transpose", plan.iterations, plan.nest.steps, plan.depth, tail)]
+
+    def loaded_bytes(self, phase: int) -> int:
+        """None: it has no weights."""
+        return 0
+
+    def resources(self, lanes: int, element_bits: int) -> Resources:
+        """Two rotations by any number of lanes, two strips in a bank for each lane, and counters."""
+        word = lanes * element_bits
+        rotation = 2 * word * max(lanes.bit_length() - 1, 1)
+        counters = 70 * nest_dims([plan.nest for plan in self.plans])
+        bank = memory(element_bits, 2 * self._entries)
+        return Resources(
+            dsp=0,
+            bram18=lanes * bank.bram18,
+            uram=0,
+            lut=rotation + 2 * word + counters + lanes * (bank.lut + 12),
+            ff=4 * word + counters + lanes * bank.ff,
+        )
+
+    @property
+    def _entries(self) -> int:
+        return max(plan.result_words for plan in self.plans)
+
+
+def build_transpose(
+    graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, weights: Weights
+) -> TransposeHardware:
+    """Plans the transposes of a unit.
+
+    Raises:
+        ScheduleError: a task is of another kind, or its values follow no nest of counters.
+    """
+    plans = []
+    for run in runs:
+        work = run.task.operator.work(run.task, graph)
+        if not isinstance(work, TransposeWork):
+            raise ScheduleError(f"task {run.task.name!r} ({run.task.operator.name}) is no transpose")
+        plans.append(plan_transpose(work, lanes))
+    return TransposeHardware(unit, tuple(runs), tuple(plans))
+
+
+TRANSPOSE = UnitKind("transpose", TransposeWork, build_transpose)
