@@ -34,9 +34,7 @@ def exchanges(
     return bool(side_by_side.all() and (starts[:, 0] % _LEAST == 0).all())
 
 
-def _coordinates(
-    indices: np.ndarray, shape: tuple[int, ...], axis: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _coordinates(indices: np.ndarray, shape: tuple[int, ...], axis: int) -> tuple[np.ndarray, np.ndarray]:
     """Pixel and channel of every index into an array of this shape with channels on this axis."""
     along = list(np.unravel_index(indices, shape))
     channels = along.pop(axis)

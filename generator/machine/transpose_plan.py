@@ -74,4 +74,6 @@ def _wide(starts: Indices, width: int, lanes: int) -> bool:
 
 def view_nest(work: MoveWork, lanes: int) -> Nest:
     """How the feed of a move or transpose walks over memory."""
-    return plan_transpose(work, lanes).nest if isinstance(work, TransposeWork) else plan_move(work, lanes).nest
+    return (
+        plan_transpose(work, lanes).nest if isinstance(work, TransposeWork) else plan_move(work, lanes).nest
+    )

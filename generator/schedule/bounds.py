@@ -8,7 +8,9 @@ from ..board import Board
 from ..machine.circulant_form import block_of
 from ..machine.hardware import words_of
 from ..machine.unit_kinds import unit_multipliers
+from ..machine.window import plan_patches
 from ..task_graph import TaskGraph
+from ..work import MacWork
 from .plan import Schedule
 
 
@@ -38,7 +40,23 @@ def off_chip_bytes(graph: TaskGraph, schedule: Schedule) -> int:
 
 
 def lower_bound_cycles(graph: TaskGraph, schedule: Schedule, board: Board, clock_mhz: float) -> int:
-    """The larger of MACs per multiplier and bytes per cycle of DRAM bandwidth."""
+    """The largest of MACs per multiplier, words per row of multipliers, and bytes per cycle of DRAM bandwidth."""
     macs = sum(task.operator.macs(task, graph) for task in graph.tasks)
     compute = ceil(macs / multipliers(schedule)) if macs else 0
-    return max(compute, ceil(off_chip_bytes(graph, schedule) / board.bytes_per_cycle(clock_mhz)))
+    off_chip = ceil(off_chip_bytes(graph, schedule) / board.bytes_per_cycle(clock_mhz))
+    return max(compute, _engine_cycles(graph, schedule), off_chip)
+
+
+def _engine_cycles(graph: TaskGraph, schedule: Schedule) -> int:
+    """What the engines take if no row of multipliers ever waits: each takes a word of a patch per cycle.
+
+    A patch of fewer elements than its words have leaves multipliers idle in any schedule on words of so many lanes.
+    """
+    rows = sum(unit.outputs for unit in schedule.units)
+    works = [task.operator.work(task, graph) for task in graph.tasks]
+    words = sum(
+        work.pixels * work.outputs * plan_patches(work, schedule.lanes).words
+        for work in works
+        if isinstance(work, MacWork)
+    )
+    return ceil(words / rows) if words else 0

@@ -52,7 +52,10 @@ WIDEST_PORT = 64
 """Bytes of a word of weights in DRAM: 512 bits, what Vitis HLS makes of an AXI port by default at most."""
 
 LANES = (4, 8, 16, 32)
-"""Elements per word that are tried where the user does not say."""
+"""Elements per word that a user may ask for, and that are tried where he does not say."""
+
+WIDE_LANES = (64, 128)
+"""Tried as well where the widest of LANES is, for boards with more multipliers than its engines can have."""
 
 
 @dataclass(frozen=True)
@@ -106,11 +109,12 @@ def decide(
     spectra = max((_spectra(graph, task.name) for task in graph.tasks), default=1)
     if not (choices := [count for count in choices if count % spectra == 0]):
         raise ScheduleError(f"spectra of {spectra} channels need words of as many elements (--lanes)")
+    most = _most_products(graph, board) if multipliers is None else multipliers
+    choices += _wide_words(graph, choices, most)
     costs = {} if costs is None else costs
     found: dict[str, Evaluation | None] = {}
     impossible: dict[str, str] = {}
     smallest: dict[str, Evaluation] = {}
-    most = _most_products(graph, board) if multipliers is None else multipliers
     kinds = {
         "dataflow": _dataflows(graph, board, choices, most),
         "sequential": _sequentials(graph, board, choices, most),
@@ -153,6 +157,16 @@ def _most_lanes(graph: TaskGraph) -> int:
     """Elements of the widest word; a 16-bit word holds half as many."""
     wide = max(tensor.number.bits for tensor in graph.tensors.values()) > 8
     return max(LANES) // 2 if wide else max(LANES)
+
+
+def _wide_words(graph: TaskGraph, choices: Sequence[int], multipliers: int) -> list[int]:
+    """Words wider than those asked for, if engines of these cannot have all the multipliers, and channels fill them."""
+    widest = _most_lanes(graph)
+    if widest not in choices or multipliers <= widest * (WIDEST_WORD // _SUM_BITS):
+        return []
+    channels = max((work.channels for work in _mac_works(graph).values()), default=1)
+    halved = max(LANES) // widest
+    return [count // halved for count in WIDE_LANES if count // halved <= channels]
 
 
 def _output_choices(lanes: int, channels: int) -> list[int]:

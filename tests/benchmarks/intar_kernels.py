@@ -181,7 +181,7 @@ KERNELS = {
     "gated_ffn": Kernel(
         gated_ffn, 768, Engines((32, 16), 16), (((0, BOTH),), ((1, (0,)), (2, (1,)))), modules=3
     ),
-    "gpt2_block": Kernel(gpt2_block, 16_384, modules=8, bits=8, board="vpk180"),
+    "gpt2_block": Kernel(lambda: gpt2_block(1024), 16_384, modules=8, bits=8, board="vpk180"),
 }
 
 
