@@ -267,6 +267,24 @@ def test_single_layers_can_have_spectra() -> None:
     assert not notes
 
 
+@pytest.mark.parametrize(("block", "bits"), [(64, 8), (32, 16)])
+def test_the_largest_blocks_have_words_of_their_own(block: int, bits: int) -> None:
+    """Longer than the usual ones, in all forms; a port brings 512 bits."""
+    r = np.random.default_rng(block)
+    layers = [
+        circulant(conv(r, 64, 64, kernel=(3, 3), stride=(2, 1), pads=(1, 0, 1, 1)), block, 9),
+        circulant(dense(r, 64 * 9, 128), block, 9),
+    ]
+    graph = quantised(chain((64, 5, 4), layers), QuantiseOptions(bits, bits))
+    for form in ("direct", "exact/32" if block == 64 else "exact"):
+        assert_equals_golden(graph, with_form(pure_schedule(graph, "sequential", block, 64), form))
+    rounded = spectral(graph)[0]
+    machine = assert_equals_golden(rounded, pure_schedule(rounded, "sequential", block, 64))
+    assert arrays(machine) == ["circulant_fft"]
+    found = decide(rounded, load_board("kv260"), "sequential").chosen.schedule
+    assert found.lanes == block
+
+
 def layers_of(bits: int) -> TaskGraph:
     r = np.random.default_rng(0)
     return quantised(chain((64,), [circulant(dense(r, 64, 64), 16, 1)]), QuantiseOptions(bits, bits))

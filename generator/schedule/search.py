@@ -89,7 +89,7 @@ def decide(
         graph: quantised task graph.
         board: what it has to fit.
         kind: one of KINDS; "auto" is the best of the others.
-        lanes: elements per word to try.
+        lanes: elements per word to try; to LANES a word is added that holds the largest circulant block, if none does.
         costs: cycles of phases, kept from call to call for the same graph.
         multipliers: engines have at most so many in all; by default as many as the board's DSPs make.
 
@@ -99,18 +99,9 @@ def decide(
     """
     if kind not in KINDS:
         raise ScheduleError(f"unknown schedule {kind!r}: choose one of {', '.join(KINDS)}")
-    if unknown := [count for count in lanes if count not in LANES]:
-        raise ScheduleError(f"--lanes must be of {', '.join(map(str, LANES))}, not {unknown[0]}")
-    choices = [count for count in lanes if count <= _most_lanes(graph)]
-    if not choices:
-        raise ScheduleError(
-            f"words of {min(lanes)} elements are too wide for more than 8 bits: at most {_most_lanes(graph)} (--lanes)"
-        )
-    spectra = max((_spectra(graph, task.name) for task in graph.tasks), default=1)
-    if not (choices := [count for count in choices if count % spectra == 0]):
-        raise ScheduleError(f"spectra of {spectra} channels need words of as many elements (--lanes)")
+    choices = _word_choices(graph, lanes)
     most = _most_products(graph, board) if multipliers is None else multipliers
-    choices += _wide_words(graph, choices, most)
+    choices += [count for count in _wide_words(graph, choices, most) if count not in choices]
     costs = {} if costs is None else costs
     found: dict[str, Evaluation | None] = {}
     impossible: dict[str, str] = {}
@@ -153,6 +144,27 @@ def decide(
     return Decision(chosen, fitting, baselines, notes)
 
 
+def _word_choices(graph: TaskGraph, lanes: Sequence[int]) -> list[int]:
+    """Elements of the words to try, of those that were asked for.
+
+    Raises:
+        ScheduleError: none of them is possible.
+    """
+    if unknown := [count for count in lanes if count not in LANES]:
+        raise ScheduleError(f"--lanes must be of {', '.join(map(str, LANES))}, not {unknown[0]}")
+    choices = [count for count in lanes if count <= _most_lanes(graph)]
+    if tuple(lanes) == LANES:
+        choices += _words_of_large_blocks(graph)
+    if not choices:
+        raise ScheduleError(
+            f"words of {min(lanes)} elements are too wide for more than 8 bits: at most {_most_lanes(graph)} (--lanes)"
+        )
+    spectra = max((_spectra(graph, task.name) for task in graph.tasks), default=1)
+    if not (choices := [count for count in choices if count % spectra == 0]):
+        raise ScheduleError(f"spectra of {spectra} channels need words of as many elements (--lanes)")
+    return choices
+
+
 def _most_lanes(graph: TaskGraph) -> int:
     """Elements of the widest word; a 16-bit word holds half as many."""
     wide = max(tensor.number.bits for tensor in graph.tensors.values()) > 8
@@ -167,6 +179,13 @@ def _wide_words(graph: TaskGraph, choices: Sequence[int], multipliers: int) -> l
     channels = max((work.channels for work in _mac_works(graph).values()), default=1)
     halved = max(LANES) // widest
     return [count // halved for count in WIDE_LANES if count // halved <= channels]
+
+
+def _words_of_large_blocks(graph: TaskGraph) -> list[int]:
+    """Elements of a word that holds the largest circulant block, if the others do not and an AXI port can bring it."""
+    block = max((block_of(graph, graph.task(name)) for name in _mac_works(graph)), default=1)
+    wide = max(tensor.number.bits for tensor in graph.tensors.values()) > 8
+    return [block] if _most_lanes(graph) < block <= WIDEST_PORT // (2 if wide else 1) else []
 
 
 def _output_choices(lanes: int, channels: int) -> list[int]:
