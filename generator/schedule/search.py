@@ -150,11 +150,11 @@ def _word_choices(graph: TaskGraph, lanes: Sequence[int]) -> list[int]:
     Raises:
         ScheduleError: none of them is possible.
     """
-    if unknown := [count for count in lanes if count not in LANES]:
+    large = _words_of_large_blocks(graph)
+    if unknown := [count for count in lanes if count not in LANES and count not in large]:
         raise ScheduleError(f"--lanes must be of {', '.join(map(str, LANES))}, not {unknown[0]}")
-    choices = [count for count in lanes if count <= _most_lanes(graph)]
-    if tuple(lanes) == LANES:
-        choices += _words_of_large_blocks(graph)
+    wanted = [*lanes, *large] if tuple(lanes) == LANES else lanes
+    choices = [count for count in dict.fromkeys(wanted) if count <= _most_lanes(graph) or count in large]
     if not choices:
         raise ScheduleError(
             f"words of {min(lanes)} elements are too wide for more than 8 bits: at most {_most_lanes(graph)} (--lanes)"
