@@ -15,9 +15,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from intarsia import passes
 from intarsia.board import load_board
+from intarsia.boards.host_part import HostPart
 from intarsia.emit import emit_sources
 from intarsia.errors import IntarsiaError
-from intarsia.frontend import import_model
+from intarsia.frontend import ImportedModel, import_model
 from intarsia.machine.lower import lower
 from intarsia.manifest import manifest
 from intarsia.moved_tensors import add_moved_tensors
@@ -50,7 +51,7 @@ _REALS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProt
 _FOR_TRAINING = ("LayerNormalization",)
 """Operators whose second and third output only training reads: the cases are run without."""
 _SAME_VALUES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
-"""What the host may do at the end: another shape, compared by its elements."""
+"""Operators of the host that leave an output the values, and so the step, that the accelerator gives it."""
 _DRAWS = 16
 """Random roundings of which the largest effect counts."""
 _BITS = 16
@@ -111,36 +112,58 @@ def _differences(case: Any) -> str:
     imported = import_model(model)
     float_graph = passes.run(imported.graph)
     float_model = add_moved_tensors(imported.model, float_graph)
-    arrays = {}
-    for name in imported.graph.inputs:
-        shape = imported.graph.tensors[name].shape
-        arrays[name] = values[name].astype(np.float32).reshape(-1, *shape)
+    arrays = _accelerator_inputs(imported, float_graph, values)
     graph = quantise(
         float_graph,
         calibrate(float_model, float_graph, arrays),
         QuantiseOptions(weight_bits=_BITS, activation_bits=_BITS),
     )
     results = simulate(graph, arrays)
-    reference, allowed = tolerances(float_model, graph, arrays)
-    if unknown := [node for node in imported.host_tail if node.split()[0] not in _SAME_VALUES]:
-        raise IntarsiaError(f"{unknown[0]} is left to the host")
-    made = dict(zip(expected, graph.outputs, strict=False))
-    for name, tensor in made.items():
-        wanted = np.asarray(expected[name], dtype=np.float64)
-        found = results[tensor]
+    if imported.host_after is not None:
+        results |= HostPart(imported.host_after.SerializeToString()).run(results)
+    direct = {name: _of_accelerator(imported, name) for name in expected}
+    reference, allowed = tolerances(float_model, graph, arrays, direct)
+    for name, given in expected.items():
+        if name not in results:
+            return f"output {name!r} is not made"
+        wanted = np.asarray(given, dtype=np.float64)
+        found, ours = np.asarray(results[name], dtype=np.float64), reference[name]
         if found.size != wanted.size:
             return f"output {name!r} has shape {found.shape}, not {wanted.shape}"
-        ours = reference[tensor]
         steps = (
-            ("the C-simulation", found, "the float model", ours, np.full(wanted.size, allowed[tensor])),
-            ("the float model", ours, "ONNX", wanted, _own_tolerance(case, expected[name])),
+            ("the C-simulation", found, "the float model", ours, np.full(wanted.size, allowed[name])),
+            ("the float model", ours, "ONNX", wanted, _own_tolerance(case, given)),
         )
         for what, ours, whose, theirs, within in steps:
             if wrong := _difference(ours.ravel(), theirs.ravel(), within.ravel()):
                 return f"output {name!r}: {what} differs from {whose}: {wrong}"
-    if missing := expected.keys() - made.keys():
-        return f"output {min(missing)!r} is not made"
     return ""
+
+
+def _accelerator_inputs(
+    imported: ImportedModel, graph: TaskGraph, values: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The case's inputs as samples of the accelerator's, through the host's first nodes if there are any."""
+    known = dict(values)
+    if imported.host_before is not None:
+        part = HostPart(imported.host_before.SerializeToString())
+        own = {name: np.asarray(values[name]).reshape(-1, *shape) for name, shape in part.inputs.items()}
+        known |= part.run(own)
+    return {
+        name: np.asarray(known[name]).astype(np.float32).reshape(-1, *graph.tensors[name].shape)
+        for name in graph.inputs
+    }
+
+
+def _of_accelerator(imported: ImportedModel, name: str) -> str:
+    """The accelerator's output whose values a model output has; empty where the host computes them."""
+    nodes = imported.host_after.graph.node if imported.host_after is not None else ()
+    makers = {result: node for node in nodes for result in node.output}
+    while name in makers:
+        if makers[name].op_type not in _SAME_VALUES:
+            return ""
+        name = makers[name].input[0]
+    return name
 
 
 def _own_tolerance(case: Any, expected: Any) -> Any:
@@ -201,27 +224,34 @@ def simulate(graph: TaskGraph, arrays: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def tolerances(
-    model: onnx.ModelProto, graph: TaskGraph, arrays: Mapping[str, Any]
+    model: onnx.ModelProto, graph: TaskGraph, arrays: Mapping[str, Any], direct: Mapping[str, str]
 ) -> tuple[dict[str, Any], dict[str, float]]:
     """Outputs of the float model, and what rounding to the formats may change in each element of each output; one rule for all cases.
 
     Half a step of the output, the steps that tasks on the way allow themselves (`Operator.tolerance`), and twice the largest change
     of any element that 16 random roundings make in the float model: every element of every tensor that has a format,
-    and of every weight, moved up or down by half a step.
+    and of every weight, moved up or down by half a step. Whole numbers in steps of 1 are not rounded. An output that the host computes
+    has no step of its own; what it is computed from is moved like all others.
+
+    Args:
+        model: the float model, with the host's last nodes.
+        graph: the quantised graph.
+        arrays: samples of the accelerator.
+        direct: the model's outputs, and which of the graph's has their values, if any.
     """
-    moved = _MovedModel(model, graph)
+    moved = _MovedModel(model, graph, direct)
     exact = moved.run(arrays, None)
-    effect = {name: 0.0 for name in graph.outputs}
+    effect = {name: 0.0 for name in direct}
     for draw in range(_DRAWS):
         other = moved.run(arrays, np.random.default_rng(draw))
         for name, largest in effect.items():
             effect[name] = max(float(np.abs(other[name] - exact[name]).max(initial=0)), largest)  # NaN stays
     stated = sum(task.operator.tolerance(task.values) for task in graph.tasks)
     steps = {
-        name: 0.0 if is_exact(graph.tensors[name]) else graph.tensors[name].number.scale
-        for name in graph.outputs
+        name: graph.tensors[tensor].number.scale if tensor and not is_exact(graph.tensors[tensor]) else 0.0
+        for name, tensor in direct.items()
     }
-    return exact, {name: (0.5 + stated) * steps[name] + 2 * effect[name] for name in graph.outputs}
+    return exact, {name: (0.5 + stated) * steps[name] + 2 * effect[name] for name in direct}
 
 
 def is_exact(tensor: Tensor) -> bool:
@@ -232,10 +262,11 @@ def is_exact(tensor: Tensor) -> bool:
 class _MovedModel:
     """A float model whose tensors and weights can be moved by half a step of their formats."""
 
-    def __init__(self, model: onnx.ModelProto, graph: TaskGraph) -> None:
+    def __init__(self, model: onnx.ModelProto, graph: TaskGraph, direct: Mapping[str, str]) -> None:
         changed = onnx.ModelProto()
         changed.CopyFrom(model)
-        self.outputs = list(graph.outputs)
+        self.outputs = list(direct)
+        still = set(direct.values())
         self.weights = {
             tensor.name: numpy_helper.to_array(tensor)
             for tensor in changed.graph.initializer
@@ -245,7 +276,7 @@ class _MovedModel:
         self.tensors = {
             name: tensor
             for name, tensor in graph.tensors.items()
-            if name not in graph.outputs and (name in made or name in graph.inputs)
+            if name not in still and (name in made or name in graph.inputs)
         }
         for name in self.weights:  # an input overrides an initializer
             value = helper.make_tensor_value_info(name, TensorProto.FLOAT, self.weights[name].shape)
