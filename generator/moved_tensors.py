@@ -23,6 +23,7 @@ def add_moved_tensors(model: onnx.ModelProto, graph: TaskGraph) -> onnx.ModelPro
         graph: float task graph after all passes.
     """
     made = {name for node in model.graph.node for name in node.output}
+    known = {*made, *(value.name for value in model.graph.input)}
     result = onnx.ModelProto()
     result.CopyFrom(model)
     for task in graph.tasks:
@@ -32,7 +33,12 @@ def add_moved_tensors(model: onnx.ModelProto, graph: TaskGraph) -> onnx.ModelPro
             )
             result.graph.initializer.append(values)
             _add(result, "Identity", [values.name], task.output)
-        if task.output in made or not isinstance(task.operator, Move):
+            known.add(task.output)
+        if not isinstance(task.operator, Move):
+            continue
+        if task.output in made:
+            if task.inputs[0] not in known:  # an output and what is kept of it (passes/separate_outputs.py)
+                _add(result, "Identity", [task.output], task.inputs[0])
             continue
         size = prod(graph.input_tensors(task)[0].shape[1:])
         index = task.operator.nest.indices()
@@ -51,6 +57,7 @@ def add_moved_tensors(model: onnx.ModelProto, graph: TaskGraph) -> onnx.ModelPro
         )
         shape = _constant(result, f"{name}/shape", (-1, *task.operator.shape[1:]))
         _add(result, "Reshape", [f"{name}/gathered", shape], name)
+        known.add(name)
     return result
 
 

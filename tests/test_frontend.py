@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 from onnx_models import check, make_model, node, random, run_onnxruntime
 
-from intarsia import passes
+from intarsia import golden, passes
 from intarsia.errors import IntarsiaError
 from intarsia.frontend import import_model
 
@@ -248,6 +249,20 @@ def test_flatten_styles(case: str) -> None:
     graph = check(conv_net(flatten, constants))
     assert [task.operator.name for task in graph.tasks] == ["Conv", "MaxPool", "Dense"]
     assert graph.tasks[0].clamp == (0, np.inf)
+
+
+@pytest.mark.skipif(NEWEST < 28, reason="SpaceToDepth has modes since opset 28")
+@pytest.mark.parametrize("mode", ["DCR", "CRD", None])
+def test_newest_operators_that_older_runtimes_know(mode: str | None) -> None:
+    attributes = {} if mode is None else {"mode": mode}
+    nodes = [node("SpaceToDepth", ["x"], "d", blocksize=2, **attributes), node("Relu", ["d"], "y")]
+    model = make_model(nodes, (1, 3, 4, 6), opset=28)
+    imported = import_model(model)
+    assert max(entry.version for entry in imported.model.opset_import) <= 17
+    x = random(1, 3, 4, 6)
+    (wanted,) = ReferenceEvaluator(model).run(None, {"x": x})
+    found = golden.run_float(passes.run(imported.graph), {"x": x[np.newaxis]})["y"]
+    np.testing.assert_array_equal(found[0], wanted)
 
 
 @pytest.mark.parametrize("opset", [7, 8, 9, 10, 11, 13, 17, 21, 22, NEWEST])

@@ -16,6 +16,7 @@ from test_qdq import assert_exact
 from intarsia import golden, passes
 from intarsia.errors import IntarsiaError
 from intarsia.frontend import import_model
+from intarsia.moved_tensors import add_moved_tensors
 from intarsia.quantise import QuantiseOptions
 from intarsia.schedule.pure import sequential
 from intarsia.task_graph import TaskGraph
@@ -229,7 +230,12 @@ def test_other_masks_of_scores_are_refused(seen: np.ndarray) -> None:
     ("operands", "results", "attributes", "message"),
     [
         (["q", "q", "q", "", "q", "q"], ["y"], {}, "n_y.*past_key"),
-        (["q", "q", "q"], ["y", "", "", "scores"], {}, "n_y.*qk_matmul_output"),
+        (
+            ["q", "q", "q"],
+            ["y", "", "", "scores"],
+            {"is_causal": 1, "qk_matmul_output_mode": 2},
+            "n_y.*'scores' shows the minus infinity",
+        ),
     ],
 )
 def test_attention_that_is_refused(operands: list, results: list, attributes: dict, message: str) -> None:
@@ -239,6 +245,18 @@ def test_attention_that_is_refused(operands: list, results: list, attributes: di
         model.graph.output.append(helper.make_tensor_value_info(results[-1], TensorProto.FLOAT, None))
     with pytest.raises(IntarsiaError, match=message):
         import_model(model)
+
+
+def test_outputs_that_are_read_as_well() -> None:
+    """A copy on chip for the readers, whatever the schedule; the float model has it too."""
+    nodes = [node("MatMul", ["x", "m"], "a"), node("Relu", ["a"], "r"), node("MatMul", ["r", "m"], "y")]
+    model = make_model(nodes, (1, 4, 6), {"m": random(6, 6)}, output=["a", "y", "r"])
+    graph = prepared(model)
+    assert graph.outputs == ("a", "y", "r")
+    assert not any(graph.consumers[name] for name in graph.outputs)
+    assert_equals_golden(integers := quantised(graph), sequential(integers, 4, 4))
+    shown = add_moved_tensors(import_model(model).model, graph)
+    assert {name for each in shown.graph.node for name in each.output} >= graph.tensors.keys() - {"x"}
 
 
 def test_the_largest_at_the_end_is_left_to_the_host() -> None:

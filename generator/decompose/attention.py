@@ -2,7 +2,8 @@
 
     Y = Softmax(softcap(Q K' * scale) + mask) V        softcap(s) = c * tanh(s / c)
 
-There is no cache of keys and values, and no mask but that of causality or a tensor that is added.
+There is no cache of keys and values, and no mask but that of causality or a tensor that is added. The result qk_matmul_output shows
+the products, by `qk_matmul_output_mode` after the softcap, the mask or the Softmax.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from .decomposer import Decomposer
 
 _MASK = 3
 _CACHES = {4: "past_key", 5: "past_value", 6: "nonpad_kv_seqlen"}
-_FURTHER_RESULTS = ("present_key", "present_value", "qk_matmul_output")
+_CACHED = ("present_key", "present_value")
+_QK = 3
+_PLAIN, _CAPPED, _WITH_MASK, _WEIGHTS = range(4)
+"""What qk_matmul_output may show."""
 
 _Shape = tuple[int, ...]
 
@@ -38,15 +42,16 @@ def attention(into: Decomposer, node: NodeProto) -> None:
         k, v = _repeated(into, k, k_shape, groups), _repeated(into, v, v_shape, groups)
     scale = attributes.get("scale") or 1 / sqrt(q_shape[3])
     scores = into.node("MatMul", [q, into.transpose(k, (0, 1, 3, 2))])
-    scores = into.node("Mul", [scores, into.number(scale, "scale")])
+    shown = _shown(into, node)
+    scores = into.node("Mul", [scores, into.number(scale, "scale")], shown.get(_PLAIN, ""))
     if cap := attributes.get("softcap", 0.0):
         part = into.node("Tanh", [into.node("Mul", [scores, into.number(1 / cap, "inverse_cap")])])
-        scores = into.node("Mul", [part, into.number(cap, "cap")])
-    scores = _masked(into, node, scores, keys=k_shape[2])
+        scores = into.node("Mul", [part, into.number(cap, "cap")], shown.get(_CAPPED, ""))
+    scores = _masked(into, node, scores, k_shape[2], shown.get(_WITH_MASK, ""))
     if attributes.get("is_causal", 0):
         seen = into.constant(np.tri(q_shape[2], k_shape[2], dtype=bool), f"{node.name}/causal")
         scores = into.node("Where", [seen, scores, into.number(-np.inf, "masked")])
-    weights = into.node("Softmax", [scores], axis=-1)
+    weights = into.node("Softmax", [scores], shown.get(_WEIGHTS, ""), axis=-1)
     if len(into.shape(node, node.input[0])) == 4:
         into.node("MatMul", [weights, v], node.output[0])
         return
@@ -74,23 +79,47 @@ def _repeated(into: Decomposer, x: str, shape: _Shape, groups: int) -> str:
     return into.reshape(into.node("Expand", [single, all_groups]), (batch, heads * groups, tokens, features))
 
 
-def _masked(into: Decomposer, node: NodeProto, scores: str, keys: int) -> str:
+def _shown(into: Decomposer, node: NodeProto) -> dict[int, str]:
+    """The name of qk_matmul_output by the first step that gives it; empty if nobody asks for it."""
+    if len(node.output) <= _QK or not node.output[_QK]:
+        return {}
+    attributes = attributes_of(node)
+    mode = attributes.get("qk_matmul_output_mode", _PLAIN)
+    mask = _mask(node)
+    if mode == _WITH_MASK and (attributes.get("is_causal", 0) or _is_boolean(into, mask)):
+        raise _unsupported(node, f"its result {node.output[_QK]!r} shows the minus infinity of masked scores")
+    if mode == _WITH_MASK and not mask:
+        mode = _CAPPED
+    if mode == _CAPPED and not attributes.get("softcap", 0.0):
+        mode = _PLAIN
+    return {mode: node.output[_QK]}
+
+
+def _mask(node: NodeProto) -> str:
+    return str(node.input[_MASK]) if len(node.input) > _MASK else ""
+
+
+def _is_boolean(into: Decomposer, mask: str) -> bool:
+    return mask in into.constants and into.constants[mask].dtype == np.bool_
+
+
+def _masked(into: Decomposer, node: NodeProto, scores: str, keys: int, result: str) -> str:
     """The scores with the mask operand added, or chosen by it."""
-    mask = node.input[_MASK] if len(node.input) > _MASK else ""
+    mask = _mask(node)
     if not mask:
         return scores
     if (columns := into.shape(node, mask)[-1]) != keys:
         raise error(node, f"its mask {mask!r} has {columns} columns. Supported: {keys}, one for each key")
-    if mask in into.constants and into.constants[mask].dtype == np.bool_:
+    if _is_boolean(into, mask):
         return into.node("Where", [mask, scores, into.number(-np.inf, "unseen")])
-    return into.node("Add", [scores, mask])
+    return into.node("Add", [scores, mask], result)
 
 
 def _check(node: NodeProto) -> None:
     for index, what in _CACHES.items():
         if len(node.input) > index and node.input[index]:
             raise _unsupported(node, f"it reads a cache of keys and values ({what})")
-    for index, what in enumerate(_FURTHER_RESULTS, start=1):
+    for index, what in enumerate(_CACHED, start=1):
         if len(node.output) > index and node.output[index]:
             raise _unsupported(node, f"its result {what}, {node.output[index]!r}, is used")
     attributes = attributes_of(node)

@@ -17,6 +17,7 @@ from . import (
     place_channels,
     remove_no_ops,
     separate_inputs,
+    separate_outputs,
     short_names,
     spread_formats,
     spread_whole,
@@ -46,6 +47,7 @@ PIPELINE = (
     place_channels,  # before lower_moves, which takes its Moves together with those before them
     lower_moves,
     separate_inputs,  # after lower_moves, which would take its Moves for superfluous
+    separate_outputs,  # likewise
     check_hardware,  # its errors name the model's nodes, so before short_names
     short_names,
 )

@@ -23,17 +23,16 @@ def apply(graph: TaskGraph) -> TaskGraph:
             if name not in graph.inputs or name == first:
                 continue
             if name not in copies:
-                copy = _copy(tensors[name], task)
-                tasks.append(copy)
-                tensors[copy.output] = replace(tensors[name], name=copy.output)
-                copies[name] = copy.output
+                copies[name] = f"{name}, on chip"
+                tasks.append(copy(tensors[name], copies[name], copies[name], task.onnx_nodes))
+                tensors[copies[name]] = replace(tensors[name], name=copies[name])
             names[number] = copies[name]
         tasks.append(replace(task, inputs=tuple(names)))
     return replace(graph, tensors=tensors, tasks=tuple(tasks))
 
 
-def _copy(tensor: Tensor, reader: Task) -> Task:
+def copy(tensor: Tensor, output: str, name: str, onnx_nodes: tuple[str, ...]) -> Task:
+    """A Move that changes nothing."""
     operator = move(np.arange(prod(tensor.shape), dtype=np.int64).reshape(tensor.shape), tensor.channel_axis)
     assert isinstance(operator, Move)  # one counter
-    name = f"{tensor.name}, on chip"
-    return Task(name, operator, (tensor.name,), name, onnx_nodes=reader.onnx_nodes)
+    return Task(name, operator, (tensor.name,), output, onnx_nodes=onnx_nodes)
