@@ -20,7 +20,7 @@ from .host_split import HostOps
 from .ops.mask import LEAST
 from .prequantised.rewriter import Rewriter, attributes_of
 
-_ALL = 1 << 10
+_ALL = 1 << 16
 _VALUES: Mapping[str, tuple[int, ...] | int] = {
     **dict.fromkeys(("Add", "Sub", "Mul", "Max", "Min", "Sum", "Concat", "MatMul", "Clip"), _ALL),
     **dict.fromkeys(("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Slice", "Split"), 1),
@@ -155,7 +155,8 @@ _CHECKS: Mapping[str, Callable[[NodeProto, Mapping[str, int], Mapping[str, np.nd
 def _value_indices(node: NodeProto) -> tuple[int, ...]:
     """Which operands of a node are values."""
     found = _VALUES[node.op_type]
-    return found if isinstance(found, tuple) else tuple(range(min(found, len(node.input))))
+    wanted = found if isinstance(found, tuple) else range(min(found, len(node.input)))
+    return tuple(index for index in wanted if index < len(node.input))
 
 
 def _rewrite(rewriter: Rewriter, node: NodeProto, types: Mapping[str, int]) -> None:

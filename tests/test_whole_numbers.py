@@ -139,9 +139,11 @@ def test_moves_and_products_are_exact(tmp_path: Path) -> None:
         node("Tile", ["part", "twice"], "tiled"),
         node("MatMul", ["tiled", "w"], "product"),
         node("Cast", ["product"], "z", to=TensorProto.FLOAT),
-        node("MaxPool", ["image"], "pooled", kernel_shape=[2, 2]),
+        node("Pad", ["image", "pads"], "wider", mode="edge"),
+        node("MaxPool", ["wider"], "pooled", kernel_shape=[2, 2]),
     ]
     constants = {
+        "pads": np.array([0, 0, 1, 0, 0, 0, 0, 1]),
         "one": np.array([1]),
         "four": np.array([4]),
         "two": np.array([2]),
