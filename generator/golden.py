@@ -72,6 +72,13 @@ def run_float(graph: TaskGraph, inputs: Mapping[str, Array]) -> dict[str, Floats
     """Real values of every tensor of a float graph, by the same operators, in float64."""
     trace: dict[str, Floats] = {name: np.asarray(inputs[name], dtype=np.float64) for name in graph.inputs}
     for task in graph.tasks:
-        accumulators = task.operator.accumulate([trace[name] for name in task.inputs], task.values)
-        trace[task.output] = np.clip(accumulators / task.operator.divisor, *task.clamp)
+        trace[task.output] = run_float_task(task, [trace[name] for name in task.inputs])
     return trace
+
+
+def run_float_task(task: Task, inputs: Sequence[Floats]) -> Floats:
+    """Real output of one float task for float64 inputs of shape (samples, *tensor shape)."""
+    result: Floats = np.clip(
+        task.operator.accumulate(inputs, task.values) / task.operator.divisor, *task.clamp
+    )
+    return result

@@ -35,6 +35,9 @@ class Operator:
     lowering_tolerance: ClassVar[int] = 0
     """LSB by which the golden may differ from the QDQ model in ONNX Runtime, for the same input: a proven or measured bound
     of integer algorithms that are not exact; 0 for all others."""
+    real_error: ClassVar[float] = 0.0
+    """LSB within which the golden is of the real value before rounding, for the same input, where that is a closer bound
+    than `lowering_tolerance`; 0 if none is stated."""
     homogeneous: ClassVar[bool] = False
     """True if inputs that are all multiplied by a positive factor give results multiplied by it."""
     onnx_types: ClassVar[tuple[str, ...]] = ()

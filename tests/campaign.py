@@ -12,11 +12,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+import float_mutations
 import mutations
 import numpy as np
 import onnx
-from mutations import Fault
+from mutations import Fault, Run
 
 from intarsia import golden
 from intarsia.design import Design
@@ -36,7 +38,7 @@ from intarsia.verify.golden_runner import GoldenRunner
 from intarsia.verify.hardware_runner import HardwareRunner
 from intarsia.verify.onnxruntime_runner import FloatRunner, QuantisedRunner
 from intarsia.verify.run import open_worlds
-from intarsia.verify.runner import Runner
+from intarsia.verify.runner import Isolated, Isolating, Runner
 from intarsia.verify.source import batches
 from intarsia.verify.worlds import Worlds
 
@@ -97,21 +99,13 @@ class Remembered:
 
 
 @dataclass(frozen=True, eq=False)
-class Rewritten:
-    """The golden with another way to run its tasks, all or one of them."""
+class RememberedModel(Remembered):
+    """The sound QDQ model."""
 
-    graph: TaskGraph
-    run: Callable[[TaskGraph, Task, list[Array]], Array]
-    only: str
-    name: str = "golden"
-
-    def trace(self, inputs: dict[str, Array]) -> Trace:
-        """Raw integers of every tensor."""
-        trace: Trace = dict(inputs)
-        for task in self.graph.tasks:
-            run = self.run if task.name == self.only else golden.run_task
-            trace[task.output] = run(self.graph, task, [trace[name] for name in task.inputs])
-        return trace
+    def isolated(self, trace: Mapping[str, Array]) -> Isolated:
+        """Every task alone."""
+        assert isinstance(self.runner, Isolating)
+        return self.runner.isolated(trace)
 
 
 class Campaign:
@@ -143,7 +137,12 @@ class Campaign:
         fields = ("golden", "float_model", "quantised", "csim", "board")
         sound = {field: getattr(worlds, field) for field in fields}
         self.worlds = replace(
-            worlds, **{field: Remembered(runner, {}) for field, runner in sound.items() if runner is not None}
+            worlds,
+            **{
+                field: (RememberedModel if field == "quantised" else Remembered)(runner, {})
+                for field, runner in sound.items()
+                if runner is not None
+            },
         )
         self.uncached = worlds
         self.kinds: frozenset[str] | None = None
@@ -161,11 +160,34 @@ class Campaign:
         """Verify."""
         return check(self.graph, worlds, inputs or self.batches)
 
-    def outcome(self, fault: str, world: str, layer: str, **runners: Runner) -> Outcome:
-        """What the verifier says of a faulty world."""
-        first = self.check(replace(self.worlds, **runners)).first_divergence  # type: ignore[arg-type]
+    def outcome(
+        self,
+        fault: str,
+        world: str,
+        layer: str,
+        graph: TaskGraph | None = None,
+        edge: str | None = None,
+        **runners: Runner,
+    ) -> Outcome:
+        """What the verifier says of a faulty world.
+
+        Args:
+            fault: its name.
+            world: where it is.
+            layer: what has to be named.
+            graph: what the verifier takes for the right graph, if that is faulty itself.
+            edge: what has to be named, if not the edge that ends in the world.
+            runners: the faulty world.
+        """
+        worlds = replace(self.worlds, **runners)  # type: ignore[arg-type]
+        first = check(graph or self.graph, worlds, self.batches).first_divergence
         return Outcome(
-            fault, world, layer, EDGES[world], first.layer if first else "", str(first.edge) if first else ""
+            fault,
+            world,
+            layer,
+            edge or EDGES[world],
+            first.layer if first else "",
+            str(first.edge) if first else "",
         )
 
     def run(
@@ -197,7 +219,8 @@ class Campaign:
             runner: Runner = self._onnx(export_qdq(fault.graph), QuantisedRunner)
             yield self.outcome(fault.name, world, fault.layer, quantised=runner)
         elif world == "golden":
-            yield self.outcome(fault.name, world, fault.layer, golden=GoldenRunner(fault.graph))
+            # The verifier computes with the same graph, as it would with a damaged one: it must not need a sound golden.
+            yield self.outcome(fault.name, world, fault.layer, fault.graph, golden=GoldenRunner(fault.graph))
         else:
             library, weights = self._compiled(fault.graph)
             yield from self._hardware(world, fault.name, fault.layer, library, weights)
@@ -257,19 +280,18 @@ class Campaign:
             runner: Runner = kind(Path(file.name), self.graph)
         return runner
 
-    def _ends(self) -> list[Task]:
-        """The first and the last task."""
-        return [self.graph.tasks[0], self.graph.tasks[-1]][: len(self.graph.tasks)]
-
     def _float(self) -> Iterator[Outcome]:
-        """A framework that computes something else: gross faults, as only these exceed a budget."""
-        for task in self._ends():
-            for name, nodes in FLOAT_FAULTS.items():
-                model = onnx.ModelProto()
-                model.CopyFrom(self.design.float_model)
-                _behind(model, task.output, nodes)
-                runner = self._onnx(model, FloatRunner)
-                yield self.outcome(name, "float", task.name, float_model=runner)
+        """A framework that computes something else in one layer."""
+
+        def trace(model: onnx.ModelProto) -> Mapping[str, Array]:
+            runner = self._onnx(model, FloatRunner)
+            parts = [runner.trace(dict(batch.real)) for batch in self.batches if batch.real is not None]
+            return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+        for fault in float_mutations.faults(self.graph, self.design.float_model, trace):
+            if self._wanted(fault.name):
+                runner = self._onnx(fault.model, FloatRunner)
+                yield self.outcome(fault.name, "float", fault.layer, float_model=runner)
 
     def _quantised(self) -> Iterator[Outcome]:
         """Rounding down before QuantizeLinear: it has nothing left to round."""
@@ -296,9 +318,29 @@ class Campaign:
         yield self.outcome("floor for round", "quantised", layer, quantised=runner)
 
     def _golden(self) -> Iterator[Outcome]:
+        """Other arithmetic in one task, for all that computes with the golden: the verifier, too."""
+        sound = golden.run_task
         for name, run in ARITHMETIC.items():
             if layer := mutations.first_layer_hurt(self.graph, self.truth, run):
-                yield self.outcome(name, "golden", layer, golden=Rewritten(self.graph, run, layer))
+
+                def faulty(
+                    graph: TaskGraph, task: Task, inputs: list[Array], run: Run = run, layer: str = layer
+                ) -> Array:
+                    return (run if task.name == layer else sound)(graph, task, inputs)
+
+                with patch.object(golden, "run_task", faulty):
+                    edge = self._golden_edge(self.graph, layer)
+                    runner = GoldenRunner(self.graph)
+                    yield self.outcome(name, "golden", layer, None, edge, golden=runner)
+
+    def _golden_edge(self, graph: TaskGraph, layer: str) -> str:
+        """Lowering, unless the faulty golden is as close to the real function as a sound one has to be: then it is the C++
+        that differs from it.
+        """
+        inputs = [self.truth[name] for name in graph.task(layer).inputs]
+        result = golden.run_task(graph, graph.task(layer), inputs)
+        within = mutations.allowed(self.graph, self.graph.task(layer), inputs, result)
+        return EDGES["csim"] if within else EDGES["golden"]
 
     def _kernel_faults(self, world: str) -> Iterator[Outcome]:
         """The emitted kernels round or saturate in another way, all tasks alike: the first that shows it is named."""
@@ -360,33 +402,12 @@ def replaced(text: str, old: str, new: str) -> str:
     return text.replace(old, new)
 
 
-def _behind(model: onnx.ModelProto, tensor: str, nodes: Callable[[str, str], list[onnx.NodeProto]]) -> None:
-    """Insert nodes behind the node that makes a tensor, for all who read it."""
-    place, maker = next((i, node) for i, node in enumerate(model.graph.node) if tensor in node.output)
-    before = f"{tensor} before the fault"
-    maker.output[list(maker.output).index(tensor)] = before
-    for offset, node in enumerate(nodes(before, tensor)):
-        model.graph.node.insert(place + 1 + offset, node)
-
-
-def _constant(name: str, value: Any) -> onnx.NodeProto:
-    return onnx.helper.make_node("Constant", [], [name], value=onnx.numpy_helper.from_array(value))
-
-
-FLOAT_FAULTS: Mapping[str, Callable[[str, str], list[onnx.NodeProto]]] = {
-    "sign lost": lambda x, y: [onnx.helper.make_node("Neg", [x], [y])],
-    "half the value": lambda x, y: [
-        _constant(f"{y} half", np.array(0.5, np.float32)),
-        onnx.helper.make_node("Mul", [x, f"{y} half"], [y]),
-    ],
-    "nothing": lambda x, y: [onnx.helper.make_node("Sub", [x, x], [y])],
-}
-
 ARITHMETIC = {
     "floor for round": mutations.run_task_rounding_down,
     "half up for half to even": mutations.run_task_rounding_up,
     "wrap for saturate": mutations.run_task_wrapping,
     "one operand read twice": mutations.run_task_on_one_operand,
+    "softmax without maximum": mutations.run_task_from_the_rail,
 }
 
 KERNELS = {
@@ -409,6 +430,11 @@ KERNELS = {
         "intarsia/combine.hpp",
         "total_t(total_t(y[v] - row.zero_b) << row.shift_b)",
         "total_t(total_t(x[v] + 0 * y[v] - row.zero_b) << row.shift_b)",
+    ),
+    "softmax without maximum": (
+        "intarsia/softmax.hpp",
+        "counts ? int(largest) - int(x[v]) : 0",
+        "counts ? (1 << (8 * sizeof(input_t) - 1)) - 1 + 0 * int(largest) - int(x[v]) : 0",
     ),
 }
 

@@ -191,7 +191,7 @@ def campaign(
 class TestCampaign:
     """The same faults in every world; tests/benchmarks/faults.py runs all of them on larger models."""
 
-    @pytest.mark.parametrize(("world", "least"), [("float", 6), ("quantised", 30), ("golden", 30)])
+    @pytest.mark.parametrize(("world", "least"), [("float", 20), ("quantised", 30), ("golden", 30)])
     def test_every_fault_of_the_models(self, campaign: Campaign, world: str, least: int) -> None:
         outcomes = list(campaign.run((world,)))
         assert len(outcomes) >= least

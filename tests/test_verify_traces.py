@@ -18,7 +18,8 @@ from intarsia.graph_file import load_graph
 from intarsia.task_graph import TaskGraph
 from intarsia.verify import World, assert_agrees, load_budget, run
 from intarsia.verify.accuracy import Accuracy, ScoreError, top, total
-from intarsia.verify.budget import BudgetError
+from intarsia.verify.budget import Budget, BudgetError
+from intarsia.verify.float_reference import float_reference
 from intarsia.verify.plugin import GuardedRunner, RunnerError, load_function, load_runner
 from intarsia.verify.runner import Array
 from intarsia.verify.source import is_trace
@@ -265,16 +266,35 @@ class TestOwnWorlds:
                 self.graph = graph
 
             def trace(self, inputs: Arrays) -> Arrays:
-                raw = {name: self.graph.tensors[name].number.quantise(x) for name, x in inputs.items()}
+                return golden.run_float(self.graph, inputs)
+
+        tasks = float_reference(lenet_project, load_graph(lenet_project / "golden.npz"))
+        assert tasks is not None
+        report = run(lenet_project, board="none", runners={World.FLOAT: Double(tasks.graph)})
+        assert_agrees(report)
+        assert report.worlds[World.FLOAT] == "NumPy"
+
+    def test_a_float_world_that_rounds_is_none(self, lenet_project: Path) -> None:
+        class Rounding:
+            """The quantised model, dequantised: every layer is 30 to 40 dB from the float one."""
+
+            name = "rounding"
+
+            def trace(self, inputs: Arrays) -> Arrays:
+                raw = {name: graph.tensors[name].number.quantise(x) for name, x in inputs.items()}
                 return {
-                    name: self.graph.tensors[name].number.dequantise(values)
-                    for name, values in golden.run(self.graph, raw).items()
+                    name: graph.tensors[name].number.dequantise(x)
+                    for name, x in golden.run(graph, raw).items()
                 }
 
         graph = load_graph(lenet_project / "golden.npz")
-        report = run(lenet_project, board="none", runners={World.FLOAT: Double(graph)})
-        assert_agrees(report)
-        assert report.worlds[World.FLOAT] == "NumPy"
+        report = run(lenet_project, board="none", runners={World.FLOAT: Rounding()})
+        assert report.first_divergence is not None
+        assert "(quantisation); the float model does not compute this layer" in str(report.first_divergence)
+        kinder = run(
+            lenet_project, None, "none", budget=Budget(float_sqnr_db=20), runners={World.FLOAT: Rounding()}
+        )
+        assert_agrees(kinder)
 
     def test_the_golden_cannot_be_replaced(self, lenet_project: Path) -> None:
         with pytest.raises(RunnerError, match="cannot take the place"):

@@ -1,7 +1,8 @@
 """One batch through all worlds: every comparison at every edge, cumulative and isolated.
 
-Isolated: the golden's task is fed with the very inputs that the task had in the world under test, taken from that
-world's own taps, and must give that world's output. (The other way round, feeding the golden's tensors into a task
+Isolated: the reference's task is fed with the very inputs that the task had in the world under test, taken from that
+world's own taps, and must give that world's output. The reference is the QDQ model for the golden, and the golden for
+hardware. (The other way round, feeding the golden's tensors into a task
 of the hardware, would need injection hardware. Both ask whether f_world(x) == f_golden(x), at x_world or at
 x_golden; ours also works on recorded traces.) A tensor that the world does not show is recomputed from the nearest
 ones that it does show, so that untapped tasks are checked together with the next tapped one.
@@ -22,7 +23,7 @@ from .compare import Comparison, compare, malformed
 from .edge import Edge, Mode
 from .findings import Batch, Check, Evidence, Findings
 from .metrics import Fidelity, Saturation, fidelity, saturation
-from .runner import Array
+from .runner import Array, Isolated, Isolating
 from .worlds import World, Worlds
 
 Traces = dict[World, dict[str, Array]]
@@ -37,28 +38,48 @@ def examine(graph: TaskGraph, worlds: Worlds, batch: Batch, scorer: Scorer | Non
     }
     comparisons: dict[Check, Comparison] = {}
     evidence: dict[tuple[Edge, int], Evidence] = {}
+    real_errors: dict[str, float] = {}
     for edge, (reference, tested) in worlds.edges.items():
         if edge.statistical:
             continue
         expected, got = traces[reference], traces[tested]
-        trial = expected if edge is Edge.LOWERING else got
-        recomputed = recompute(graph, _observed(graph, trial, batch), traces[World.GOLDEN])
-        found = _compare_edge(edge, expected, got, recomputed, batch.first_sample)
+        isolated, given = _isolated(graph, worlds, edge, batch, traces)
+        found = _compare_edge(edge, expected, got, (isolated.raw, given), batch.first_sample)
+        for name, steps in isolated.unrounded.items():
+            real_errors[name] = float(np.abs(given[name] - steps).max(initial=0))
         comparisons |= found
         for sample in {one.first.sample for one in found.values() if one.first}:
             ends = (worlds.names[reference], worlds.names[tested])
-            evidence[edge, sample] = _evidence(batch, sample, ends, expected, got, recomputed)
+            evidence[edge, sample] = _evidence(batch, sample, ends, expected, got, isolated.raw)
 
     findings = Findings(
         samples=batch.samples if batch.real is not None else 0,
         stress=batch.samples if batch.real is None else 0,
         comparisons=comparisons,
+        real_errors=real_errors,
         evidence=evidence,
         example=_example(worlds, traces, batch) if batch.first_sample == 0 else None,
     )
     if batch.real is None:
         return findings
     return findings.merge(_statistics(graph, worlds, traces, batch, scorer))
+
+
+def _isolated(
+    graph: TaskGraph, worlds: Worlds, edge: Edge, batch: Batch, traces: Traces
+) -> tuple[Isolated, Mapping[str, Array]]:
+    """What each task should give and what it gives, for the inputs that it had in the world on trial.
+
+    At the lowering edge that is the golden, which cannot be its own judge: the QDQ model says what is right. A user's
+    world in its place need not be able to start from any tensor; then the golden has to give what that world gives.
+    """
+    expected, got = (traces[world] for world in worlds.edges[edge])
+    if edge is not Edge.LOWERING:
+        return Isolated(recompute(graph, _observed(graph, got, batch), traces[World.GOLDEN]), {}), got
+    if not isinstance(worlds.quantised, Isolating):
+        return Isolated(expected, {}), recompute(graph, _observed(graph, expected, batch), got)
+    same = all(np.array_equal(expected[name], got[name]) for name in expected)
+    return (Isolated(expected, {}) if same else worlds.quantised.isolated(got)), got
 
 
 def recompute(graph: TaskGraph, observed: Mapping[str, Array], reference: Mapping[str, Array]) -> Trace:
@@ -95,7 +116,11 @@ def _observed(graph: TaskGraph, trace: Mapping[str, Array], batch: Batch) -> Tra
 
 
 def _compare_edge(
-    edge: Edge, expected: Mapping[str, Array], got: Mapping[str, Array], recomputed: Trace, first_sample: int
+    edge: Edge,
+    expected: Mapping[str, Array],
+    got: Mapping[str, Array],
+    isolated: tuple[Mapping[str, Array], Mapping[str, Array]],
+    first_sample: int,
 ) -> dict[Check, Comparison]:
     """Both modes for every tensor that both worlds show.
 
@@ -103,18 +128,16 @@ def _compare_edge(
     the fault is one that they share, and the mapping edge reports it.
     """
     result: dict[Check, Comparison] = {}
+    right, given = isolated
     for name in expected:
         if name not in got:
             continue
         result[Check(edge, name, Mode.CUMULATIVE)] = compare(expected[name], got[name], first_sample)
-        if name in recomputed:
-            mine, theirs = recomputed[name], got[name]
-            if edge is Edge.LOWERING:
-                mine, theirs = expected[name], recomputed[name]
+        if name in right and name in given:
             only = None
             if edge is Edge.DEPLOYMENT and expected[name].shape == got[name].shape:
                 only = expected[name] != got[name]
-            result[Check(edge, name, Mode.ISOLATED)] = compare(mine, theirs, first_sample, only)
+            result[Check(edge, name, Mode.ISOLATED)] = compare(right[name], given[name], first_sample, only)
     return result
 
 
@@ -159,6 +182,7 @@ def _statistics(
     lost: dict[str, Fidelity] = {}
     comparisons: dict[Check, Comparison] = {}
     close: dict[tuple[str, Mode], Fidelity] = {}
+    faithful: dict[str, Fidelity] = {}
     if worlds.float_model is not None and batch.real is not None:
         real = _known_only(graph, worlds.float_model.trace(dict(batch.real)))
         image = traces[worlds.image]
@@ -174,12 +198,16 @@ def _statistics(
                 comparisons[check] = compare(rounded[name], image[name], batch.first_sample)
             if name in isolated:
                 close[name, Mode.ISOLATED] = fidelity(value, number.dequantise(isolated[name]))
+        if worlds.float_reference is not None:
+            alone = worlds.float_reference.isolated({**batch.real, **real})
+            faithful = {name: fidelity(alone[name], real[name]) for name in real if name in alone}
     if worlds.dense is not None and batch.real is not None:
         dense = _known_only(graph, worlds.dense.trace(dict(batch.real)))
         lost = {name: fidelity(value, real[name]) for name, value in dense.items() if name in real}
     return Findings(
         comparisons=comparisons,
         fidelity=close,
+        faithful=faithful,
         compression=lost,
         saturation=rails,
         accuracy=_accuracy(graph, worlds, traces, (dense, real), batch, scorer or top(1), metric),

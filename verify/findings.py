@@ -48,7 +48,7 @@ class Batch:
 class Evidence:
     """One sample at one edge: the graph inputs and both traces, without the samples axis.
 
-    `isolated` holds what the golden makes of the inputs that each task had in the world on trial.
+    `isolated` holds what each task should give for the inputs that it had in the world on trial.
     """
 
     sample: str
@@ -71,7 +71,11 @@ class Findings:
     samples: int = 0
     stress: int = 0
     comparisons: Mapping[Check, Comparison] = field(default_factory=dict)
+    real_errors: Mapping[str, float] = field(default_factory=dict)
+    """Largest distance in LSB of the golden from the QDQ model's result before rounding, for the same inputs."""
     fidelity: Mapping[tuple[str, Mode], Fidelity] = field(default_factory=dict)
+    faithful: Mapping[str, Fidelity] = field(default_factory=dict)
+    """The float model against its own layers in float64, for the same inputs."""
     compression: Mapping[str, Fidelity] = field(default_factory=dict)
     saturation: Mapping[str, Saturation] = field(default_factory=dict)
     accuracy: Accuracy = field(default_factory=Accuracy)
@@ -88,7 +92,9 @@ class Findings:
             self.samples + other.samples,
             self.stress + other.stress,
             comparisons,
+            _join(self.real_errors, other.real_errors, max),
             _join(self.fidelity, other.fidelity, Fidelity.merge),
+            _join(self.faithful, other.faithful, Fidelity.merge),
             _join(self.compression, other.compression, Fidelity.merge),
             _join(self.saturation, other.saturation, Saturation.merge),
             self.accuracy.merge(other.accuracy),

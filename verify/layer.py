@@ -30,6 +30,8 @@ class EdgeResult:
     cumulative: Comparison | None = None
     isolated: Comparison | None = None
     reason: str = ""
+    unfaithful: bool = False
+    """At the quantisation edge: the float model itself does not compute this layer."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,11 @@ def _results(graph: TaskGraph, edge: Edge, findings: Findings, budget: Budget) -
     for name in graph.inputs:
         if results[name].verdict is Verdict.UNOBSERVED:
             results[name] = EdgeResult(Verdict.GIVEN, reason="both worlds were given these integers")
-    return _tolerate(graph, _within_bounds(graph, results)) if edge is Edge.LOWERING else results
+    return (
+        _tolerate(graph, _within_bounds(graph, results, findings.real_errors))
+        if edge is Edge.LOWERING
+        else results
+    )
 
 
 def _exact(edge: Edge, tensor: str, findings: Findings) -> EdgeResult:
@@ -109,17 +115,27 @@ def _exact(edge: Edge, tensor: str, findings: Findings) -> EdgeResult:
     )
 
 
-def _within_bounds(graph: TaskGraph, results: dict[str, EdgeResult]) -> dict[str, EdgeResult]:
-    """Turn the difference of an integer algorithm from the float function into a warning, where it is within its bound.
+def _within_bounds(
+    graph: TaskGraph, results: dict[str, EdgeResult], real_errors: Mapping[str, float]
+) -> dict[str, EdgeResult]:
+    """Turn the difference of an integer algorithm from the float function into a warning, where it is within its bounds.
 
-    What counts is the difference for the very inputs that the task got (isolated).
+    What counts is the difference for the very inputs that the task got (isolated): from the rounded result in whole LSB,
+    and, where the operator states it, from the real value.
     """
-    bounds = {task.output: task.operator.tolerance(task.values) for task in graph.tasks}
+    operators = {task.output: (task.operator, task.operator.tolerance(task.values)) for task in graph.tasks}
 
     def judged(name: str, result: EdgeResult) -> EdgeResult:
-        alone, bound = result.isolated, bounds.get(name, 0)
+        if name not in operators:
+            return result
+        alone, (operator, bound) = result.isolated, operators[name]
         if result.verdict is not Verdict.FAIL or alone is None or alone.problem or alone.max_lsb > bound:
             return result
+        error, most = real_errors.get(name, 0.0), operator.real_error
+        if error > most > 0:
+            return replace(
+                result, reason=f"{error:.2f} LSB from the real value, at most {most:g} are allowed"
+            )
         reason = f"an integer algorithm: within {bound} LSB of ONNX Runtime for the inputs it got"
         return replace(result, verdict=Verdict.WARN, reason=reason)
 
@@ -180,7 +196,10 @@ def _compressed(graph: TaskGraph, tensor: str, findings: Findings, budget: Budge
 
 
 def _statistical(graph: TaskGraph, tensor: str, findings: Findings, budget: Budget) -> EdgeResult:
-    """By the budget: the layer's own, accuracy for a graph output if there were labels, else SQNR."""
+    """By the float model's own layer first: a wrong reference proves nothing.
+
+    Then by the budget: the layer's own, accuracy for a graph output if there were labels, else SQNR.
+    """
     output = tensor in graph.outputs
     layer = graph.producers[tensor].name if tensor in graph.producers else tensor
     comparison = findings.comparisons.get(Check(Edge.QUANTISATION, tensor, Mode.CUMULATIVE))
@@ -190,6 +209,9 @@ def _statistical(graph: TaskGraph, tensor: str, findings: Findings, budget: Budg
     if fidelity.not_finite:
         reason = f"{fidelity.not_finite} values of the float model are NaN or infinite"
         return EdgeResult(Verdict.FAIL, comparison, reason=reason)
+    own = findings.faithful.get(tensor)
+    if own is not None and (wrong := budget.judge_float(own, graph.tensors[tensor].number.scale)):
+        return EdgeResult(wrong[0], comparison, reason=wrong[1], unfaithful=True)
     judged = budget.judge_layer(layer, fidelity.sqnr_db)
     if judged is None and output:
         judged = budget.judge_accuracy(findings.accuracy)

@@ -84,7 +84,7 @@ def _exact(graph: TaskGraph, worlds: Worlds, rows: Sequence[Layer], edge: Edge) 
     result = row.edges[edge]
     culprit = result.isolated is not None and not result.isolated.equal
     shown = result.isolated if culprit and result.isolated else result.cumulative or Comparison()
-    inherited = result.verdict is Verdict.INHERITED and edge is not Edge.LOWERING
+    inherited = result.verdict is Verdict.INHERITED
     first = shown.first
     expected_world, got_world = (_short(worlds.names, world) for world in worlds.edges[edge])
     return Divergence(
@@ -100,7 +100,8 @@ def _exact(graph: TaskGraph, worlds: Worlds, rows: Sequence[Layer], edge: Edge) 
         expected=first.expected if first else None,
         got=first.got if first else None,
         through=_unobserved_before(graph, rows, edge, row),
-        reason=shown.problem or (f"{got_world} is right for the inputs it got" if inherited else ""),
+        reason=shown.problem
+        or (f"{got_world} is right for the inputs it got" if inherited else result.reason),
     )
 
 
@@ -124,17 +125,20 @@ def _compression(worlds: Worlds, rows: Sequence[Layer]) -> Divergence | None:
 
 
 def _statistical(worlds: Worlds, rows: Sequence[Layer]) -> Divergence | None:
-    """The layer that adds most noise, if the budget is exceeded."""
+    """The first layer that the float model does not compute; else the one that adds most noise, if the budget is exceeded."""
     failed = next((row for row in rows if row.edges[Edge.QUANTISATION].verdict is Verdict.FAIL), None)
     if failed is None:
         return None
+    wrong = next((row for row in rows if row.edges[Edge.QUANTISATION].unfaithful), None)
     known = [row for row in rows if row.op != "Input" and row.isolated_fidelity is not None]
-    row = min(
+    row = wrong or min(
         known, key=lambda row: row.isolated_fidelity.sqnr_db if row.isolated_fidelity else 0.0, default=failed
     )
     expected_world, got_world = (_short(worlds.names, world) for world in worlds.edges[Edge.QUANTISATION])
     reason = f"{failed.name}: {failed.edges[Edge.QUANTISATION].reason}"
-    if Edge.LOWERING in worlds.edges and any(one.edges[Edge.LOWERING].verdict.bad for one in rows):
+    if wrong is not None:
+        reason = wrong.edges[Edge.QUANTISATION].reason
+    elif Edge.LOWERING in worlds.edges and any(one.edges[Edge.LOWERING].verdict.bad for one in rows):
         reason += "; says little while the lowering edge fails"
     elif row.isolated_fidelity is not None:
         reason += f"; {row.name} adds most noise ({row.isolated_fidelity.sqnr_db:.1f} dB on its own)"

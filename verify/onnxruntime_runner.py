@@ -7,6 +7,7 @@ depend on the CPU.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ from intarsia.errors import IntarsiaError
 from intarsia.qdq import quantised_tensor_names
 from intarsia.task_graph import TaskGraph
 
-from .runner import Array
+from .lone_tasks import LoneTasks
+from .runner import Array, Isolated
 
 
 class ModelError(IntarsiaError):
@@ -46,11 +48,8 @@ class TracedSession:
             shown = {output.name for output in model.graph.output}
             inner = {name for name in self._names.values() if name not in graph.inputs} - shown
             model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in sorted(inner))
-            options = onnxruntime.SessionOptions()
-            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-            options.log_severity_level = 3
             self._session = onnxruntime.InferenceSession(
-                model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+                model.SerializeToString(), _unoptimised(), providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # protobuf, onnx and ONNX Runtime share no base class
             raise ModelError(f"ONNX Runtime cannot run {path}: {error}") from error
@@ -92,6 +91,13 @@ class TracedSession:
         return result
 
 
+def _unoptimised() -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 3
+    return options
+
+
 class FloatRunner:
     """The float model: real values in, real values out."""
 
@@ -121,6 +127,7 @@ class QuantisedRunner:
         """Load a QDQ model that was exported from the graph."""
         self._graph = graph
         self._session = TracedSession(path, graph, quantised_tensor_names(graph))
+        self._model = onnx.load(path)
 
     def trace(self, inputs: dict[str, Array]) -> dict[str, Array]:
         """Raw integers of every tensor that the model quantises."""
@@ -128,3 +135,11 @@ class QuantisedRunner:
             name: self._graph.tensors[name].number.dequantise(inputs[name]) for name in self._graph.inputs
         }
         return {name: values.astype(np.int64) for name, values in self._session.run(real).items()}
+
+    def isolated(self, trace: Mapping[str, Array]) -> Isolated:
+        """What the model makes of each task's inputs as another world has them."""
+        return self._lone_tasks.run(trace)
+
+    @cached_property
+    def _lone_tasks(self) -> LoneTasks:
+        return LoneTasks(self._model, self._graph, _unoptimised())

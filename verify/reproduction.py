@@ -22,7 +22,7 @@ Run again with this sample only:
 inputs.npz    the sample's graph inputs, as real values (exact multiples of the input's step)
 expected.npz  raw integers of every tensor in {expected}
 got.npz       raw integers of every tensor in {got}
-isolated.npz  raw integers that the golden computes from the inputs each task got
+isolated.npz  raw integers that each task should give for the inputs it got
 """
 
 

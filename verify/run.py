@@ -25,6 +25,7 @@ from .budget import Budget, BudgetError
 from .check import check, judge
 from .csim_runner import CsimRunner, SimulationError
 from .edge import Edge
+from .float_reference import float_reference
 from .golden_runner import GoldenRunner
 from .hardware_runner import HardwareRunner
 from .onnxruntime_runner import DenseRunner, FloatRunner, QuantisedRunner
@@ -219,6 +220,7 @@ def open_worlds(
         csim=HardwareRunner(csim, graph),
         board=None if target is None else HardwareRunner(target, graph),
         emulated=board == EMULATED,
+        float_reference=float_reference(project, graph),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
@@ -28,4 +28,23 @@ class Runner(Protocol):
             inputs: graph inputs of shape (samples, *tensor shape): raw integers (int64), but real values for
                 the float model. The trace is of the same kind.
         """
+        ...
+
+
+class Isolated(NamedTuple):
+    """What a world makes of each task's inputs in another world's trace; arrays of shape (samples, *tensor shape).
+
+    `unrounded` holds the results before rounding, in steps of the tensor, of tasks with an `Operator.real_error`.
+    """
+
+    raw: Mapping[str, Array]
+    unrounded: Mapping[str, Array]
+
+
+@runtime_checkable
+class Isolating(Protocol):
+    """A world that can start from any tensor, and so can judge each task of another one."""
+
+    def isolated(self, trace: Mapping[str, Array], /) -> Isolated:
+        """Each task's result for its inputs in another world's trace of raw integers."""
         ...

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from .edge import Edge
+from .float_reference import FloatReference
 from .runner import Runner
 
 EMULATED_BOARD = "emulated board"
@@ -27,7 +28,8 @@ class World(StrEnum):
 class Worlds:
     """The worlds of one verification; None where a world does not take part.
 
-    `dense` is the float model before compression, `float_model` the one that was compiled. `emulated` is true if the board is an emulated one: it is then called so wherever its results appear.
+    `dense` is the float model before compression, `float_model` the one that was compiled, and `float_reference`
+    what it is judged by, layer by layer. `emulated` is true if the board is an emulated one: it is then called so wherever its results appear.
     """
 
     golden: Runner
@@ -37,6 +39,7 @@ class Worlds:
     csim: Runner | None = None
     board: Runner | None = None
     emulated: bool = False
+    float_reference: FloatReference | None = None
 
     @property
     def runners(self) -> Mapping[World, Runner]:
