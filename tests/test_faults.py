@@ -22,10 +22,13 @@ from intarsia.boards import environment
 from intarsia.samples import load_samples
 
 
-def verify(project: Path, *, board: str = "none") -> tuple[int, dict[str, Any], str]:
+def verify(
+    project: Path, *, board: str = "none", timeout: float | None = None
+) -> tuple[int, dict[str, Any], str]:
     """Exit code, content of --json, and what was printed."""
     file = project / "result.json"
     arguments = ["verify", project, "--board", board, "--samples", 4, "--json", file]
+    arguments += [] if timeout is None else ["--timeout", timeout]
     done = CliRunner().invoke(app, [str(argument) for argument in arguments])
     return done.exit_code, json.loads(file.read_text()) if file.is_file() else {}, done.output
 

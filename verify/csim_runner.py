@@ -26,6 +26,25 @@ MOST_THREADS = 8
 """Each has its own copy of the program's memories and of the weights."""
 
 
+def parts_of(project: Path, extra_flags: tuple[str, ...] = ()) -> tuple[dict[str, Any], Path, bytes]:
+    """Manifest, compiled library and weights of a project, which is compiled unless it is already.
+
+    Raises:
+        BuildError: the sources do not compile.
+        SimulationError: the project is incomplete.
+    """
+    try:
+        manifest = read_manifest(project / "deploy" / "manifest.json")
+        weights = (project / "weights.bin").read_bytes()
+    except AcceleratorError as error:
+        raise SimulationError(f"{error}. Compile the project again") from error
+    except OSError as error:
+        raise SimulationError(
+            f"cannot read {project / 'weights.bin'}: {error.strerror}. Compile the project again"
+        ) from error
+    return manifest, build(project, extra_flags), weights
+
+
 class CsimRunner:
     """Maps raw inputs to the trace of the C-simulation; a batch is shared out among the processors.
 
@@ -59,16 +78,7 @@ class CsimRunner:
             BuildError: the sources do not compile.
             SimulationError: the project is incomplete.
         """
-        try:
-            manifest = read_manifest(project / "deploy" / "manifest.json")
-            weights = (project / "weights.bin").read_bytes()
-        except AcceleratorError as error:
-            raise SimulationError(f"{error}. Compile the project again") from error
-        except OSError as error:
-            raise SimulationError(
-                f"cannot read {project / 'weights.bin'}: {error.strerror}. Compile the project again"
-            ) from error
-        return cls(manifest, build(project, extra_flags), weights)
+        return cls(*parts_of(project, extra_flags))
 
     def trace(self, inputs: Mapping[str, Array]) -> dict[str, Integers]:
         """Raw integers of the outputs and of every task's result, for inputs of shape (samples, *tensor shape[1:]).

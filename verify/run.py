@@ -23,7 +23,8 @@ from .accuracy import Scorer
 from .board_runner import BoardRunner
 from .budget import Budget, BudgetError
 from .check import check, judge
-from .csim_runner import CsimRunner, SimulationError
+from .csim_process import CsimProcess
+from .csim_runner import SimulationError
 from .edge import Edge
 from .float_reference import float_reference
 from .golden_runner import GoldenRunner
@@ -77,7 +78,7 @@ def run(
         runners: worlds of your own, by the place that they take.
         runner_files: the same as Python files (see `intarsia.verify.plugin.load_runner`).
         scorer: accuracy of labelled samples; top-1 and top-5 if None.
-        timeout_s: how long the board may take for one batch; 600 s if None.
+        timeout_s: how long the C-simulation or the board may take for one batch; 600 s if None.
         smallest: reduce a failing sample and model to the smallest piece that fails, in DIR/verify/shrunk.
         jobs: processes that share the samples; without a board and worlds of your own.
         address: of a Dask scheduler whose workers share the samples in their place.
@@ -203,11 +204,11 @@ def _require_shareable(board: str, *own: object) -> None:
 def open_worlds(
     project: Path, graph: TaskGraph, board: str, stack: ExitStack, timeout_s: float | None = None
 ) -> Worlds:
-    """All worlds of a project; the stack closes the board."""
-    csim = CsimRunner.of_project(project)
+    """All worlds of a project; the stack ends the C-simulation and the board."""
+    limit = timeout_s or BATCH_TIMEOUT_S
+    csim = stack.enter_context(CsimProcess(project, limit))
     target = None
     if board != NONE:
-        limit = timeout_s or BATCH_TIMEOUT_S
         launch = min(LAUNCH_TIMEOUT_S, limit)
         runner = BoardRunner(project, csim.library, board, timeout_s=limit, launch_timeout_s=launch)
         target = stack.enter_context(runner)

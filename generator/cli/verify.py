@@ -38,7 +38,10 @@ def verify(
         str | None, typer.Option(help="FILE.py:FUNCTION, scores of (outputs, labels); else top-1 and top-5.")
     ] = None,
     timeout: Annotated[
-        float | None, typer.Option(min=0.1, help="Seconds that a board may take for a batch; else 600.")
+        float | None,
+        typer.Option(
+            min=0.1, help="Seconds that the C-simulation or a board may take for a batch; else 600."
+        ),
     ] = None,
     shrink: Annotated[
         bool,
