@@ -19,7 +19,9 @@ from intarsia.circulant import expand, project
 from intarsia.circulant_exact import multiplications
 from intarsia.circulant_report import form_notes
 from intarsia.compress import compress_model
+from intarsia.cost import pipeline
 from intarsia.errors import IntarsiaError
+from intarsia.machine.lower import lower
 from intarsia.machine.mac_unit import MacHardware
 from intarsia.machine.machine import Machine
 from intarsia.machine.unit_kinds import build_hardware
@@ -31,6 +33,7 @@ from intarsia.schedule.evaluate import evaluate
 from intarsia.schedule.plan import ScheduleError
 from intarsia.schedule.pure import sequential
 from intarsia.schedule.search import decide
+from intarsia.simulation.timed import TimedSimulation, size_fifos
 from intarsia.spectral import decide_with_spectra, spectral
 from intarsia.task_graph import TaskGraph
 from intarsia.verify.edge import Edge, Verdict
@@ -283,6 +286,23 @@ def test_the_largest_blocks_have_words_of_their_own(block: int, bits: int) -> No
     assert arrays(machine) == ["circulant_fft"]
     found = decide(rounded, load_board("kv260"), "sequential").chosen.schedule
     assert found.lanes == block
+
+
+@pytest.mark.parametrize(("form", "depth"), [("dense", 12), ("direct", 12), ("exact", 20), ("fft", 32)])
+def test_the_cost_model_agrees_with_the_timed_simulation(form: str, depth: int) -> None:
+    """For passes of many words, whose last one leaves word by word; `fft` also turns 16 blocks back, in 8 steps."""
+    r = np.random.default_rng(0)
+    graph = quantised(chain((64,), [circulant(dense(r, 64, 256), 8, 1)]))
+    if form == "fft":
+        graph = spectral(graph)[0]
+    plain = pure_schedule(graph, "sequential", 8, 128)
+    schedule = plain if form == "fft" else with_form(plain, form)
+    model = evaluate(graph, schedule, load_board("kv260")).cycles
+    machine = lower(graph, schedule, "timed")
+    counted = sum(size_fifos(TimedSimulation(machine))[1])
+    assert 0 <= model - counted <= 6  # a cycle at most for every process
+    (array,) = arrays(machine)
+    assert pipeline(array).depth == depth
 
 
 def layers_of(bits: int) -> TaskGraph:
