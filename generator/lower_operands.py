@@ -35,7 +35,7 @@ REPLACED = {
     "Mean": "A chain of sums, times a factor.",
     "Sum": "A chain of sums.",
     "Trilu": "The product with a mask.",
-    "Where": "With a constant condition: the sum of both operands, each times a mask.",
+    "Where": "The sum of both operands, each times a mask; a computed condition has to choose between finite values.",
 }
 """ONNX operators that only become others here, and what they become."""
 

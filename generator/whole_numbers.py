@@ -30,6 +30,8 @@ _VALUES: Mapping[str, tuple[int, ...] | int] = {
     "Where": (0, 1, 2),
 }
 """Operators whose results are whole for whole operands: which operands are values (so many first ones, or these), not sizes or axes."""
+ON_INTEGERS = tuple(sorted(_VALUES))
+"""ONNX operators that the hardware does on integers and booleans, exactly."""
 _WIDE = (TensorProto.INT32, TensorProto.INT64, TensorProto.UINT32, TensorProto.UINT64)
 
 

@@ -15,6 +15,7 @@ from intarsia.__main__ import app
 from intarsia.board import board_names, load_board
 from intarsia.normalise import REPLACED
 from intarsia.ops import OPERATORS
+from intarsia.whole_numbers import ON_INTEGERS
 
 _MADE = "<!-- made from the code by tests/refresh_docs.py; a test compares it -->\n"
 
@@ -110,6 +111,8 @@ def operators_page() -> str:
                 "DequantizeLinear, the QLinear family and QONNX's quantisers become "
                 "[number formats](numbers.md#models-that-come-quantised).\n"
             ),
+            "## On integers and booleans\n",
+            f"Exactly, [as whole numbers](numbers.md#whole-numbers): {', '.join(ON_INTEGERS)}.\n",
             "## On the host\n",
             "First and last nodes that have no hardware may run on the host: [host-ops.md](host-ops.md).\n",
         ]

@@ -11,6 +11,7 @@ def operators() -> None:
 
     from ..normalise import REPLACED
     from ..ops import OPERATORS
+    from ..whole_numbers import ON_INTEGERS
 
     table = Table("operator", "ONNX nodes", "", box=None, pad_edge=False)
     for operator in OPERATORS:
@@ -18,4 +19,6 @@ def operators() -> None:
         table.add_row(operator.name, ", ".join(operator.onnx_types), escape(first_line))
     for onnx_type, meaning in REPLACED.items():
         table.add_row("(replaced)", onnx_type, meaning)
-    Console(soft_wrap=True).print(table)
+    console = Console(soft_wrap=True)
+    console.print(table)
+    console.print(f"On integers and booleans too: {', '.join(ON_INTEGERS)}")
