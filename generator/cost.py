@@ -14,13 +14,23 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from .machine.hardware import Stage
+import numpy as np
+from numpy.typing import NDArray
+
+from .machine.stage import Stage, Steps
 
 PHASE_OVERHEAD = 6
 """Cycles to start and finish the dataflow region once more."""
 
 SHARED = "shared"
 """In `Costs.factors`: what belongs to no unit, such as AXI masters, banks and switches."""
+
+
+_FEW = 64
+"""Points of a flow up to which none is left out."""
+
+_TOLERANCE = 0.25
+"""Cycles by which a point that is left out may be off."""
 
 
 @dataclass(frozen=True)
@@ -111,29 +121,72 @@ def using(chosen: Costs) -> Iterator[None]:
         _in_force.reset(token)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Flow:
-    """When the words of a stream come: the first at cycle `start`, the last at cycle `end`, evenly between."""
+    """When the words of a stream come: word `words[n]` (from 1) in cycle `times[n]`, and those between evenly between.
 
-    start: float
+    `end` is the cycle in which the process that makes them ends.
+    """
+
+    words: NDArray[np.float64]
+    times: NDArray[np.float64]
     end: float
 
 
 def through(stage: Stage, inputs: Sequence[Flow] = ()) -> Flow:
-    """The flow that a process makes of its inputs.
+    """The flow that a process makes of its inputs, by the rules of the timed C-simulation with FIFOs that are deep enough.
 
-    It starts when the words it needs have come, at the mean rate of its slowest input or at its own; it ends after its own
-    trips, and not before the last input word and its own tail.
+    Iteration i starts no earlier than (i - 1) intervals after cycle 0, and so many intervals after the arrival of any word
+    as there are iterations since the one that reads it. What a word adds to the first is its `wait`; the longest wait so
+    far counts. All of it is piecewise linear, and computed where the pieces end.
     """
     own = pipeline(stage.kernel)
-    words = max(stage.input_words, 1)
-    before = stage.fill_words - 1  # the words before its first result took an iteration each
+    if (
+        stage.passes and own.interval == 1
+    ):  # it keeps up with any flow, for no process sends more than a word per cycle
+        (flow,) = inputs
+        times = flow.times + (1 + own.depth)
+        return Flow(flow.words, times, float(times[-1]))
+    waits = [_waits(steps, flow, own.interval) for steps, flow in zip(stage.reads, inputs, strict=True)]
+    writes = stage.writes
+    marks = _within(writes.at, *(at for at, _ in waits))
+    wait: NDArray[np.float64] | float = 0.0
+    last = 0.0
+    for at, longest in waits:
+        wait = np.maximum(wait, np.interp(marks, at, longest, left=0.0))
+        last = max(last, float(longest[-1]))
+    words, times = _thinned(
+        np.interp(marks, writes.at, writes.words), own.interval * (marks - 1) + wait + own.depth
+    )
+    return Flow(words, times, own.interval * (stage.trips - 1) + last + own.depth)
 
-    def cycles_per_word(flow: Flow) -> float:
-        rate = (flow.end - flow.start) / words
-        return max(rate, own.interval - 1 + min(rate, 1))
 
-    start = max((flow.start + cycles_per_word(flow) * before + 1 for flow in inputs), default=0.0)
-    last = max((flow.end for flow in inputs), default=0.0)
-    end = max(start + own.interval * (stage.trips - before), last + own.interval * stage.tail_trips)
-    return Flow(start + own.depth, end + own.depth)
+def _waits(steps: Steps, flow: Flow, interval: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Iterations that read, and the longest wait up to each of them."""
+    words = _within(steps.words, flow.words)
+    at = np.interp(words, steps.words, steps.at)
+    arrivals = np.interp(words, flow.words, flow.times) + 1
+    return at, np.maximum.accumulate(arrivals - interval * (at - 1))
+
+
+def _within(own: NDArray[np.float64], *others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """All of them in order, some perhaps twice, and none outside of its own."""
+    merged = np.concatenate((own, *others))
+    merged.sort()
+    return np.clip(merged, own[0], own[-1])
+
+
+def _thinned(
+    words: NDArray[np.float64], times: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Without every other point that lies within a quarter of a cycle of the line through its neighbours."""
+    if words.size < _FEW:
+        return words, times
+    before, here, after = slice(0, -2, 2), slice(1, -1, 2), slice(2, None, 2)
+    count = min(words[here].size, words[after].size)
+    span = np.maximum(words[after][:count] - words[before][:count], _TOLERANCE)
+    share = (words[here][:count] - words[before][:count]) / span
+    line = times[before][:count] + share * (times[after][:count] - times[before][:count])
+    kept = np.ones(words.size, dtype=bool)
+    kept[1 : 2 * count : 2] = np.abs(times[here][:count] - line) > _TOLERANCE
+    return words[kept], times[kept]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intarsia.machine.window import Way, plan_patches, rows_iterations
+from intarsia.machine.window import Way, plan_patches, walk_rows
 from intarsia.work import MacWork, PoolWork, Reduction, Window
 
 
@@ -72,7 +72,9 @@ def windows(draw: st.DrawFn) -> Window:
 def test_rows_iterations_equal_the_loop(window: Window, groups: int, extra: int, lead: int) -> None:
     needed = plan_patches(PoolWork(1, groups, window, Reduction.MAX), lanes=1).lines
     lines = needed + extra
-    assert rows_iterations(window, groups, lines, lead) == transcribed_iterations(window, groups, lines, lead)
+    assert walk_rows(window, groups, lines, lead).iterations == transcribed_iterations(
+        window, groups, lines, lead
+    )
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,12 @@ from ..schedule.plan import ScheduleError, Unit, Weights
 from ..task_graph import Task, TaskGraph
 from ..work import Combination, CombineWork
 from .builder import Builder
-from .hardware import Stage, rounding_bits, words_of
+from .hardware import rounding_bits, words_of
 from .identifiers import camel_case
 from .machine import Constant
 from .rows import CombineRow
 from .run import Run, index_of
+from .stage import Stage
 from .unit_kind import UnitKind
 
 
@@ -68,7 +69,7 @@ class CombineHardware:
     def stages(self, phase: int) -> list[Stage]:
         """One pass over the words."""
         words = self.rows[index_of(self.runs, phase)].words
-        return [Stage("combine", words, words)]
+        return [Stage.passing("combine", words, inputs=2)]
 
     def loaded_bytes(self, phase: int) -> int:
         """None: it has no weights."""

@@ -13,12 +13,12 @@ from ..schedule.plan import ScheduleError, Unit, Weights
 from ..task_graph import Task, TaskGraph
 from ..work import ConstantWork
 from .builder import Builder
-from .hardware import Stage
 from .identifiers import camel_case
 from .machine import Constant
 from .resources import add, memory
 from .rows import ConstantRow
 from .run import Run, index_of
+from .stage import Stage, Steps
 from .unit_kind import UnitKind
 
 
@@ -68,7 +68,7 @@ class ConstantHardware:
     def stages(self, phase: int) -> list[Stage]:
         """A word per iteration, which waits for none."""
         words = self.rows[index_of(self.runs, phase)].words
-        return [Stage("constant", words, words)]
+        return [Stage("constant", words, (), Steps.even(words))]
 
     def loaded_bytes(self, phase: int) -> int:
         """None: its tensors stay on chip."""

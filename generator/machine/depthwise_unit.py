@@ -11,7 +11,6 @@ from ..schedule.plan import ScheduleError, Unit, Weights
 from ..task_graph import Task, TaskGraph
 from ..work import DepthwiseWork
 from .builder import CHAIN_DEPTH, Builder
-from .hardware import Stage, words_of
 from .identifiers import camel_case
 from .machine import Constant
 from .pack import pack_weights
@@ -19,6 +18,7 @@ from .post_process import PostProcess, size_post
 from .resources import add, bram18
 from .rows import DepthwiseRow
 from .run import Run, index_of
+from .stage import Stage, Steps
 from .unit_kind import UnitKind
 from .window import Way, groups
 from .window_process import WindowProcess, size_window
@@ -84,8 +84,13 @@ class DepthwiseHardware:
         row = self.rows[index]
         return [
             *self.window.stage(index),
-            Stage("depthwise", row.iterations, row.iterations, row.steps),
-            self.post.stage(index, row.iterations // row.steps),
+            Stage(
+                "depthwise",
+                row.iterations,
+                (Steps.even(row.iterations),),
+                Steps.even(row.iterations // row.steps, row.steps, row.steps),
+            ),
+            self.post.stage(index, self.post.rows[index].steps),
         ]
 
     def loaded_bytes(self, phase: int) -> int:
@@ -136,7 +141,6 @@ def build_depthwise(
         window=size_window(
             works,
             [graph.input_tensors(task)[0].number.zero for task in tasks],
-            [words_of(graph, task.inputs[0], lanes) for task in tasks],
             lanes,
             [run.pace for run in runs],
         ),

@@ -11,25 +11,7 @@ from ..requantisation import requantisation
 from ..task_graph import Task, TaskGraph
 from .builder import Builder
 from .run import Run
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One process of a unit, as the cost model times it.
-
-    Attributes:
-        kernel: name of the kernel function, which tells the pipeline depth.
-        trips: iterations of its loop.
-        input_words: words it consumes.
-        fill_words: input words it must see before its first output word.
-        tail_trips: own iterations after its last input word.
-    """
-
-    kernel: str
-    trips: int
-    input_words: int
-    fill_words: int = 1
-    tail_trips: int = 1
+from .stage import Stage
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,13 @@ from ..schedule.plan import ScheduleError, Unit, Weights
 from ..task_graph import Task, TaskGraph
 from ..work import LinesWork
 from .builder import Builder
-from .hardware import Stage, words_of
+from .hardware import words_of
 from .identifiers import camel_case
 from .machine import Constant
 from .resources import add, dsp_of_product, memory
 from .rows import InterpolateRow
 from .run import Run, index_of
+from .stage import Stage
 from .unit_kind import UnitKind
 
 _BASE_BITS = 32
@@ -96,7 +97,7 @@ class InterpolationHardware:
     def stages(self, phase: int) -> list[Stage]:
         """One pass over the words."""
         words = self.rows[index_of(self.runs, phase)].words
-        return [Stage("interpolate", words, words)]
+        return [Stage.passing("interpolate", words)]
 
     def loaded_bytes(self, phase: int) -> int:
         """None: its memories stay on chip."""

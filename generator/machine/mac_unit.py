@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from ..work import MacWork
 from .builder import CHAIN_DEPTH, Builder
 from .circulant_form import CirculantRow, choose_form, circulant_row, obstacle, possible_forms
 from .circulant_forms import FFT, CirculantForm
-from .hardware import Stage, UnitMemory, words_of
+from .hardware import UnitMemory
 from .identifiers import camel_case
 from .machine import Constant
 from .pack import pack_weights
@@ -23,6 +24,7 @@ from .post_process import PostProcess, size_post
 from .resources import add, bram18
 from .rows import MacRow, Row
 from .run import Run, index_of
+from .stage import Stage, Steps
 from .unit_kind import UnitKind
 from .window import PatchPlan, groups
 from .window_process import WindowProcess, size_window
@@ -190,18 +192,11 @@ class MacHardware:
         index = index_of(self.runs, phase)
         row = self.macs[index]
         work = _work(self.graph, self.runs[index].task)
-        loads = work.batches * row.loads
         steps = self.form.steps(self.unit.outputs) - 1 if self.form else 0
         return [
             *self.window.stage(index),
-            Stage(
-                self.process,
-                row.iterations + steps,
-                work.pixels * row.words + loads,
-                row.loads + row.words + steps,
-                (row.folds - 1) * row.words + 1 + steps,
-            ),
-            self.post.stage(index, work.pixels * row.folds),
+            mac_stage(self.process, row, max(work.batches, 1), work.pixels, steps),
+            self.post.stage(index, row.folds),
         ]
 
     def forms(self) -> list[CirculantForm]:
@@ -259,6 +254,38 @@ class MacHardware:
         return add(own, self.post.resources(), self.window.resources(lanes, element_bits))
 
 
+@lru_cache(maxsize=4096)
+def mac_stage(kernel: str, row: MacRow, batches: int, pixels: int, steps: int) -> Stage:
+    """The mac process as the cost model times it.
+
+    Args:
+        kernel: name of its function.
+        row: its program.
+        batches: of a computed operand; 1 if the operand is constant.
+        pixels: of all batches.
+        steps: iterations by which a sum comes later than its last word.
+    """
+    each = pixels // batches
+    patch = row.folds * row.words
+    words, sums = each * row.words, each * row.folds
+    reads: list[tuple[float, float]] = []
+    operands: list[tuple[float, float]] = []
+    writes: list[tuple[float, float]] = []
+    for batch in range(batches):
+        loading = batch * (row.loads + each * patch)
+        start = loading + row.loads
+        end = start + each * patch
+        reads += [
+            (batch * words + 1, start + 1),
+            (batch * words + row.words, start + row.words),
+            ((batch + 1) * words, end - patch + row.words),
+        ]
+        operands += [(batch * row.loads + 1, loading + 1), ((batch + 1) * row.loads, start)]
+        writes += [(batch * sums + 1, start + row.words + steps), ((batch + 1) * sums, end + steps)]
+    ports = (Steps.of(*reads), Steps.of(*operands)) if row.loads else (Steps.of(*reads),)
+    return Stage(kernel, row.iterations + steps, ports, Steps.of(*writes))
+
+
 def products_per_dsp(element_bits: int, weight_bits: int) -> int:
     """Products with a common input that one DSP makes, of the families that boards have: all multiply 25 x 18 bits."""
     return 2 if element_bits <= 8 and weight_bits <= 8 else 1
@@ -288,7 +315,6 @@ def build_mac(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, wei
     window = size_window(
         works,
         [graph.input_tensors(task)[0].number.zero for task in tasks],
-        [words_of(graph, task.inputs[0], lanes) for task in tasks],
         lanes,
         [run.pace for run in runs],
     )

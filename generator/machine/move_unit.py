@@ -12,7 +12,6 @@ from ..schedule.plan import ScheduleError, Unit, Weights
 from ..task_graph import UNBOUNDED, Task, TaskGraph
 from ..work import MoveWork
 from .builder import Builder
-from .hardware import Stage
 from .identifiers import camel_case
 from .machine import Constant
 from .move_plan import MovePlan, plan_move
@@ -20,6 +19,7 @@ from .nest_rows import IDLE, nest_dims, nest_rows
 from .resources import add, memory
 from .rows import MoveRow
 from .run import Run, index_of
+from .stage import Stage, Steps
 from .unit_kind import UnitKind
 
 _STEP_BITS = 24
@@ -39,6 +39,7 @@ class MoveHardware:
     fills: tuple[int, ...]
     bounds: tuple[tuple[int, int], ...]
     clamps: bool
+    lanes: int
 
     @property
     def name(self) -> str:
@@ -69,8 +70,18 @@ class MoveHardware:
 
     def stages(self, phase: int) -> list[Stage]:
         """A piece per iteration."""
-        plan = self.plans[index_of(self.runs, phase)]
-        return [Stage("move", plan.nest.steps, plan.nest.sourced)]
+        index = index_of(self.runs, phase)
+        plan = self.plans[index]
+        per_pixel = -(-plan.pieces * plan.piece // self.lanes)
+        words = plan.nest.steps // plan.pieces * per_pixel
+        return [
+            Stage(
+                "move",
+                plan.nest.steps,
+                (_spread(plan.nest.sourced, plan.nest.steps),),
+                _spread(words, plan.nest.steps),
+            )
+        ]
 
     def loaded_bytes(self, phase: int) -> int:
         """None: it has no weights."""
@@ -93,6 +104,11 @@ class MoveHardware:
         return add(logic, *[memory(_STEP_BITS, entries)] * 2) if entries else logic
 
 
+def _spread(words: int, steps: int) -> Steps:
+    """So many words, the last of them in the last step."""
+    return Steps.even(max(words, 1), steps / max(words, 1), steps // max(words, 1))
+
+
 def build_move(
     graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, weights: Weights
 ) -> MoveHardware:
@@ -109,6 +125,7 @@ def build_move(
         tuple(_fill(graph, task) for task in tasks),
         tuple((found.low, found.high) for found in (requantisation(graph, task) for task in tasks)),
         any(task.clamp != UNBOUNDED for task in tasks),
+        lanes,
     )
 
 

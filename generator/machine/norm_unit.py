@@ -13,13 +13,14 @@ from ..schedule.plan import ScheduleError, Unit, Weights
 from ..task_graph import Task, TaskGraph
 from ..work import NormWork
 from .builder import CHAIN_DEPTH, Builder
-from .hardware import Stage, UnitMemory
+from .hardware import UnitMemory
 from .identifiers import camel_case
 from .machine import Constant
 from .pack import pack_biases
 from .resources import add, dsp_of_product, memory
 from .rows import NormInverseRow, NormMomentsRow, NormScaleRow
 from .run import Run, index_of
+from .stage import Stage, Steps, after_rows, row_by_row
 from .unit_kind import UnitKind
 from .window import groups
 
@@ -125,9 +126,9 @@ class NormHardware:
         row = self._words[index]
         words = self._pixels(index) * row
         return [
-            Stage("norm_moments", words, words, row, row),
-            Stage("norm_inverse", words // row, words),
-            Stage("norm_scale", words, words),
+            Stage("norm_moments", words, (Steps.even(words),), after_rows(words, row)),
+            row_by_row("norm_inverse", words, row),
+            Stage.passing("norm_scale", words),
         ]
 
     def loaded_bytes(self, phase: int) -> int:

@@ -14,12 +14,12 @@ from ..schedule.plan import ScheduleError, Unit, Weights
 from ..task_graph import Task, TaskGraph
 from ..work import PoolWork, Reduction
 from .builder import Builder
-from .hardware import Stage, words_of
 from .identifiers import camel_case
 from .machine import Constant
 from .resources import add
 from .rows import PoolRow
 from .run import Run, index_of
+from .stage import Stage, Steps
 from .unit_kind import UnitKind
 from .window_process import WindowProcess, size_window
 
@@ -71,7 +71,15 @@ class PoolHardware:
         """Window and pool."""
         index = index_of(self.runs, phase)
         row = self.pools[index]
-        return [*self.window.stage(index), Stage("pool", row.iterations, row.iterations, row.positions)]
+        return [
+            *self.window.stage(index),
+            Stage(
+                "pool",
+                row.iterations,
+                (Steps.even(row.iterations),),
+                Steps.even(row.iterations // row.positions, row.positions, row.positions),
+            ),
+        ]
 
     def loaded_bytes(self, phase: int) -> int:
         """None: it has no weights."""
@@ -107,7 +115,6 @@ def build_pool(
             _padding(graph.input_tensors(task)[0].number, work)
             for task, work in zip(tasks, works, strict=True)
         ],
-        [words_of(graph, task.inputs[0], lanes) for task in tasks],
         lanes,
         [run.pace for run in runs],
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -12,13 +13,14 @@ from ..fixed_point import Integers
 from ..requantisation import MULTIPLIER_BITS, requantisation
 from ..task_graph import Task, TaskGraph
 from .builder import Builder
-from .hardware import Stage, rounding_bits, sum_bits
+from .hardware import rounding_bits, sum_bits
 from .identifiers import camel_case
 from .machine import Constant
 from .pack import pack_biases
 from .resources import bram18
 from .rows import PostRow
 from .run import Run
+from .stage import Stage, Steps
 from .window import groups
 
 _SCALED = 3
@@ -81,15 +83,10 @@ class PostProcess:
         )
         builder.process("post", struct, sums, biases, output)
 
-    def stage(self, index: int, sums: int) -> Stage:
-        """The process as the cost model times it for one task, which brings so many words of sums.
-
-        The sums of the last pass of a pixel come at once, and leave word by word.
-        """
+    def stage(self, index: int, folds: int) -> Stage:
+        """The process as the cost model times it for one task, which brings so many words of sums per pixel."""
         row = self.rows[index]
-        passes = sums * row.steps // row.iterations
-        last = row.steps - (passes - 1) * max(self.outputs // self.lanes, 1)
-        return Stage("post", row.iterations, sums, tail_trips=max(last, 1))
+        return post_stage(row.iterations, row.steps, folds, self.outputs, self.lanes)
 
     @property
     def bias_memory(self) -> tuple[int, int]:
@@ -120,6 +117,30 @@ class PostProcess:
             ][: self.sections]
             blocks.append(pack_biases([column[made] for column in columns], self.lanes))
         return blocks
+
+
+@lru_cache(maxsize=4096)
+def post_stage(iterations: int, steps: int, folds: int, outputs: int, lanes: int) -> Stage:
+    """The post process as the cost model times it.
+
+    Args:
+        iterations: of its loop.
+        steps: of these, for each pixel.
+        folds: words of sums for each pixel.
+        outputs: sums of a word.
+        lanes: elements of an output word.
+    """
+    pixels = iterations // steps
+    folds_per_word = max(lanes // outputs, 1)
+    last_read = (folds - 1) * max(outputs // lanes, 1) + 1
+    words = -(-steps // folds_per_word)
+    return Stage(
+        "post",
+        iterations,
+        (Steps.of((1, 1), (folds, last_read), (pixels * folds, iterations - steps + last_read)),),
+        Steps.of((1, min(folds_per_word, steps)), (words, steps), (pixels * words, iterations)),
+        passes=folds == words == steps,
+    )
 
 
 def size_post(

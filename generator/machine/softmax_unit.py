@@ -17,12 +17,12 @@ from ..schedule.plan import ScheduleError, Unit, Weights
 from ..task_graph import Task, TaskGraph
 from ..work import SoftmaxWork
 from .builder import CHAIN_DEPTH, Builder
-from .hardware import Stage
 from .identifiers import camel_case
 from .machine import Constant
 from .resources import add, dsp_of_product, memory
 from .rows import SoftmaxExponentialRow, SoftmaxFactorRow, SoftmaxMaximumRow, SoftmaxScaleRow
 from .run import Run, index_of
+from .stage import Stage, Steps, after_rows, row_by_row
 from .unit_kind import UnitKind
 from .window import groups
 
@@ -172,10 +172,10 @@ class SoftmaxHardware:
         row = self._words(index)
         words = self.graph.output_tensor(self.runs[index].task).pixels * row
         return [
-            Stage("softmax_maximum", words, words, row, row),
-            Stage("softmax_exponential", words, words, row, row),
-            Stage("softmax_factor", words // row, words),
-            Stage("softmax_scale", words, words),
+            Stage("softmax_maximum", words, (Steps.even(words),), after_rows(words, row)),
+            Stage("softmax_exponential", words, (Steps.even(words),), after_rows(words, row)),
+            row_by_row("softmax_factor", words, row),
+            Stage.passing("softmax_scale", words),
         ]
 
     def loaded_bytes(self, phase: int) -> int:

@@ -17,12 +17,13 @@ from ..schedule.plan import ScheduleError, Unit, Weights
 from ..task_graph import Task, TaskGraph
 from ..work import TableWork
 from .builder import Builder
-from .hardware import Stage, words_of
+from .hardware import words_of
 from .identifiers import camel_case
 from .machine import Constant
 from .resources import add, memory
 from .rows import TableRow
 from .run import Run, index_of
+from .stage import Stage
 from .unit_kind import UnitKind
 
 
@@ -75,7 +76,7 @@ class TableHardware:
     def stages(self, phase: int) -> list[Stage]:
         """One pass over the words."""
         words = self.rows[index_of(self.runs, phase)].words
-        return [Stage("table", words, words)]
+        return [Stage.passing("table", words)]
 
     def loaded_bytes(self, phase: int) -> int:
         """None: its tables stay on chip."""

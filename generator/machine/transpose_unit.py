@@ -10,13 +10,13 @@ from ..schedule.plan import ScheduleError, Unit, Weights
 from ..task_graph import TaskGraph
 from ..work import TransposeWork
 from .builder import Builder
-from .hardware import Stage
 from .identifiers import camel_case
 from .machine import Constant
 from .nest_rows import IDLE, nest_dims, nest_rows
 from .resources import memory
 from .rows import TransposeRow
 from .run import Run, index_of
+from .stage import Stage, Steps
 from .transpose_plan import TransposePlan, plan_transpose
 from .unit_kind import UnitKind
 
@@ -59,8 +59,14 @@ class TransposeHardware:
     def stages(self, phase: int) -> list[Stage]:
         """A word per iteration; a strip has come before its result leaves."""
         plan = self.plans[index_of(self.runs, phase)]
-        tail = plan.slot - plan.depth + plan.result_words
-        return [Stage("transpose", plan.iterations, plan.nest.steps, plan.depth, tail)]
+        last = (plan.strips - 1) * plan.slot
+        reads = Steps.of((1, 1), (plan.depth, plan.depth), (plan.nest.steps, last + plan.depth))
+        writes = Steps.of(
+            (1, plan.slot + 1),
+            (plan.result_words, plan.slot + plan.result_words),
+            (plan.strips * plan.result_words, plan.iterations),
+        )
+        return [Stage("transpose", plan.iterations, (reads,), writes)]
 
     def loaded_bytes(self, phase: int) -> int:
         """None: it has no weights."""

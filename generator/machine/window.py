@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 
 from ..work import DepthwiseWork, MacWork, PoolWork, Window
 from .rows import WindowRow
+from .stage import Steps
 
 PACKED_LIMIT = 512
 """Largest patch, in elements, that is kept in registers."""
@@ -36,13 +38,15 @@ class Way(IntEnum):
 class PatchPlan:
     """What one task needs of a window process.
 
-    `words` are per output pixel; `lines` and `line_words` size the line buffer of way ROWS, `line_words` alone the
+    `words` are per output pixel; `reads` and `writes` say when the process takes a word and when it sends one; `lines` and `line_words` size the line buffer of way ROWS, `line_words` alone the
     columns of way PACKED.
     """
 
     way: Way
     words: int
     row: WindowRow
+    reads: Steps
+    writes: Steps
     lines: int = 0
     line_words: int = 0
 
@@ -75,7 +79,9 @@ def plan_patches(
     per_pixel = groups(work.channels, lanes)
     if work.window is None:
         words = work.in_pixels * per_pixel if isinstance(work, MacWork) else per_pixel
-        return PatchPlan(Way.STRAIGHT, words, WindowRow(way=Way.STRAIGHT, iterations=work.pixels * words))
+        steps = Steps.even(work.pixels * words)
+        row = WindowRow(way=Way.STRAIGHT, iterations=work.pixels * words)
+        return PatchPlan(Way.STRAIGHT, words, row, steps, steps)
     if pack and isinstance(work, MacWork) and _packs(work, work.window, lanes):
         return _plan_packed(work, work.window, lanes, padding)
     eager = _plan_rows(work.window, per_pixel, padding, lines, EAGER)
@@ -108,7 +114,40 @@ def _plan_packed(work: MacWork, window: Window, lanes: int, padding: int) -> Pat
     row = WindowRow(
         **_geometry(window), way=Way.PACKED, iterations=iterations, groups=1, right=right, padding=padding
     )
-    return PatchPlan(Way.PACKED, words, row, line_words=columns)
+    return PatchPlan(Way.PACKED, words, row, *_packed_steps(window, words, columns), line_words=columns)
+
+
+def _packed_steps(window: Window, words: int, columns: int) -> tuple[Steps, Steps]:
+    """Reads and writes of `packed_window`: a column of the padded image takes an iteration, `words` where a patch is sent."""
+    reads: list[tuple[float, float]] = []
+    writes: list[tuple[float, float]] = []
+    sending = window.kernel[1] - 1 + window.stride[1] * np.arange(window.out_width)  # columns
+
+    def at(column: int) -> int:
+        """Iteration of a column, from the beginning of a row that sends patches."""
+        return column + int((sending < column).sum()) * (words - 1)
+
+    start = 1
+    sent = 0
+    for y in range(-window.pad_top, window.height + window.pad_top + window.kernel[0]):
+        row = y - (window.kernel[0] - 1 - window.pad_top)
+        sends = row >= 0 and row % window.stride[0] == 0 and row // window.stride[0] < window.out_height
+        if 0 <= y < window.height:
+            right = window.pad_left + window.width - 1
+            first = y * window.width - window.pad_left + 1
+            reads += [
+                (first + column, start + (at(column) if sends else column))
+                for column in (window.pad_left, min(max(window.pad_left, int(sending[0])), right), right)
+            ]
+        if sends:
+            last = sent + window.out_width * words
+            writes += [
+                (sent + 1, start + at(int(sending[0]))),
+                (last, start + at(int(sending[-1])) + words - 1),
+            ]
+            sent = last
+        start += columns + (window.out_width * (words - 1) if sends else 0)
+    return Steps.of(*reads), Steps.of(*writes)
 
 
 def _plan_rows(window: Window, per_pixel: int, padding: int, lines: int, lead: int) -> PatchPlan:
@@ -116,17 +155,24 @@ def _plan_rows(window: Window, per_pixel: int, padding: int, lines: int, lead: i
     # `stride` more rows than the kernel spans: they fill while the patches of one output row are sent.
     all_lines = window.height + window.pad_top  # slots are counted from the first padded row
     lines = max(min(reach + window.stride[0], all_lines), *window.stride, *window.dilation, lines)
+    walk = walk_rows(window, per_pixel, lines, lead)
     row = WindowRow(
         **_geometry(window),
         way=Way.ROWS,
-        iterations=rows_iterations(window, per_pixel, lines, lead),
+        iterations=walk.iterations,
         groups=per_pixel,
         first_slot=-window.pad_top % lines,
         lead=lead,
         padding=padding,
     )
     return PatchPlan(
-        Way.ROWS, window.positions * per_pixel, row, lines=lines, line_words=window.width * per_pixel
+        Way.ROWS,
+        window.positions * per_pixel,
+        row,
+        walk.reads,
+        walk.writes,
+        lines=lines,
+        line_words=window.width * per_pixel,
     )
 
 
@@ -147,9 +193,21 @@ def _geometry(window: Window) -> dict[str, int]:
     }
 
 
+@dataclass(frozen=True)
+class RowsWalk:
+    """A window of way ROWS: its exact trip count, and when it takes and sends words.
+
+    The steps are exact at both ends of every output row, and of its first patch.
+    """
+
+    iterations: int
+    reads: Steps
+    writes: Steps
+
+
 @cache
-def rows_iterations(window: Window, per_pixel: int, lines: int, lead: int = EAGER) -> int:
-    """Exact trip count of `rows_window` in hls_kernels/window.hpp.
+def walk_rows(window: Window, per_pixel: int, lines: int, lead: int = EAGER) -> RowsWalk:
+    """The iterations of `rows_window` in hls_kernels/window.hpp.
 
     Two coupled sequences of one event per iteration. A word is stored one iteration after the one before it, not
     before its slot is free (when the last patch of an output row has been sent), and not more than `lead` words ahead
@@ -164,8 +222,12 @@ def rows_iterations(window: Window, per_pixel: int, lines: int, lead: int = EAGE
     send = 0  # next iteration in which a word may be sent
     columns = _row_columns(window, per_pixel)
     row_words = window.width * per_pixel
+    patch_words = window.positions * per_pixel
     reach_y = (window.kernel[0] - 1) * window.dilation[0]
     reach = ((window.kernel[1] - 1) * window.dilation[1] + 1) * per_pixel
+    ends = {0}  # words stored by the end of each output row, and of its first patch
+    writes: list[tuple[float, float]] = []
+    sent = 0
     for out_y in range(window.out_height):
         base = out_y * window.stride[0] - window.pad_top
         slots = min(max(base + lines, 0), window.height) * row_words
@@ -184,16 +246,27 @@ def rows_iterations(window: Window, per_pixel: int, lines: int, lead: int = EAGE
                 last = (out_x * window.stride[1] - window.pad_left) * per_pixel + reach + lead
                 wanted = last_y * row_words + min(max(last, 0), row_words)
                 steps.append((min(slots, max(wanted, 0)), patch.reshape(-1)))
-        for limit, words in steps:
+        for number, (limit, words) in enumerate(steps):
             if limit > count:
                 free = max(free, send)
                 stored[count:limit] = free + np.arange(limit - count)
                 free += limit - count
                 count = limit
             ready = np.where(words >= 0, stored[words] + 1, 0)
-            send = int(max(send + words.size, (ready - np.arange(words.size)).max() + words.size))
-    remaining = stored.size - count
-    return max(send, max(free, send) + remaining if remaining else free)
+            order = np.arange(words.size)
+            leaves = np.maximum(np.maximum.accumulate(ready - order), send) + order + 1
+            if number in (0, len(steps) - 1):
+                ends.add(count)
+                writes += [(sent + n, int(leaves[n - 1])) for n in (1, patch_words, words.size)]
+            sent += words.size
+            send = int(leaves[-1])
+    if count < stored.size:
+        free = max(free, send)
+        stored[count:] = free + np.arange(stored.size - count)
+        free += stored.size - count
+        ends.add(stored.size)
+    taken = [(word, int(stored[word - 1]) + 1) for a, b in pairwise(sorted(ends)) for word in (a + 1, b)]
+    return RowsWalk(max(send, free), Steps.of(*taken), Steps.of(*writes))
 
 
 def _row_columns(window: Window, per_pixel: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:

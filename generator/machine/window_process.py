@@ -9,13 +9,13 @@ from functools import cached_property
 from ..board import Resources
 from ..work import DepthwiseWork, MacWork, PoolWork
 from .builder import CHAIN_DEPTH, Builder
-from .hardware import Stage
 from .identifiers import camel_case
 from .machine import Constant
 from .resources import NOTHING, bram18
 from .rows import WindowRow
 from .run import Run
-from .window import EAGER, PatchPlan, Way, plan_patches
+from .stage import Stage
+from .window import PatchPlan, Way, plan_patches
 
 _WAY_NAMES = {Way.STRAIGHT: "kStraight", Way.ROWS: "kRows", Way.PACKED: "kPacked"}
 
@@ -26,12 +26,10 @@ class WindowProcess:
 
     Attributes:
         patches: plan of each task.
-        input_words: words of each task's input.
         packed_shape: kernel height, kernel width and channels of the packed way, or zeros.
     """
 
     patches: tuple[PatchPlan, ...]
-    input_words: tuple[int, ...]
     packed_shape: tuple[int, int, int]
 
     @cached_property
@@ -60,16 +58,8 @@ class WindowProcess:
         """The process as the cost model times it for one task; none where patches come straight."""
         plan = self.patches[index]
         if plan.way is Way.STRAIGHT:
-            return [] if self.straight else [Stage("window", plan.row.iterations, self.input_words[index])]
-        row = plan.row
-        rows = max((row.kernel_height - 1) * row.dilation_y - row.pad_top, 0)
-        columns = max((row.kernel_width - 1) * row.dilation_x - row.pad_left, 0) + 1
-        fill = min((rows * row.width + columns) * row.groups, self.input_words[index])
-        fill = max(fill, 1)
-        # Behind another unit, whose words come unevenly, it stalls about once more as long as it fills.
-        linked = plan.way is Way.ROWS and row.lead != EAGER
-        trips = row.iterations + (fill - 1 if linked else 0)
-        return [Stage("window", trips, self.input_words[index], fill, plan.words)]
+            return [] if self.straight else [Stage.passing("window", plan.row.iterations)]
+        return [Stage("window", plan.row.iterations, (plan.reads,), plan.writes)]
 
     def resources(self, lanes: int, element_bits: int) -> Resources:
         """Line buffers, registers and counters."""
@@ -116,7 +106,6 @@ class WindowProcess:
 def size_window(
     works: Sequence[MacWork | DepthwiseWork | PoolWork],
     paddings: Sequence[int],
-    input_words: Sequence[int],
     lanes: int,
     paces: Sequence[int],
 ) -> WindowProcess:
@@ -125,7 +114,6 @@ def size_window(
     Args:
         works: geometry of each task.
         paddings: raw value of padded elements of each task.
-        input_words: words of each task's input.
         lanes: elements per word.
         paces: for each task, the cycles over which its words come from another unit; 0 if from memory.
     """
@@ -149,7 +137,7 @@ def size_window(
         plan_patches(work, lanes, padding, lines, pack=packs, pace=pace)
         for work, padding, packs, pace in zip(works, paddings, pack, paces, strict=True)
     ]
-    return WindowProcess(tuple(plans), tuple(input_words), kept)
+    return WindowProcess(tuple(plans), kept)
 
 
 def _packed_shape(work: MacWork | DepthwiseWork | PoolWork) -> tuple[int, int, int]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 
 from ..cost import PHASE_OVERHEAD, Flow, through
-from ..machine.hardware import Hardware, Stage
-from ..machine.wiring import COLLECT, Wiring
+from ..machine.hardware import Hardware
+from ..machine.stage import Stage, Steps
+from ..machine.wiring import COLLECT, Traffic, Wiring
 from .plan import Schedule
 
 
@@ -44,36 +45,55 @@ def phase_cost(schedule: Schedule, index: int, hardware: Mapping[str, Hardware],
     traffic = wiring.traffic[index]
     flows: dict[str, Flow] = {}
     tasks: dict[str, int] = {}
+    ends: list[float] = []
+
+    def run(stage: Stage, inputs: Sequence[Flow] = ()) -> Flow:
+        flow = through(stage, inputs)
+        ends.append(flow.end)
+        return flow
 
     def arriving(target: str, port: int) -> Flow:
         edges = wiring.into(target, port)
         active = [edge for edge in edges if edge in traffic]
         sources = [flows[edge.source] for edge in active]
-        if len(edges) == 1:
-            return sources[0]
-        return through(_pass("merge", sum(traffic[edge].words for edge in active)), sources)
+        return sources[0] if len(edges) == 1 else run(merging([traffic[edge] for edge in active]), sources)
 
     def leaving(source: str, flow: Flow) -> None:
-        words = max(traffic[edge].words for edge in wiring.out_of(source) if edge in traffic)
-        flows[source] = through(_pass("route", words), [flow]) if len(wiring.out_of(source)) > 1 else flow
+        edges = wiring.out_of(source)
+        words = max(traffic[edge].words for edge in edges if edge in traffic)
+        flows[source] = run(Stage.passing("route", words), [flow]) if len(edges) > 1 else flow
 
-    for feed in wiring.feeds:
+    for number, feed in enumerate(wiring.feeds):
         if words := max((traffic[edge].words for edge in wiring.out_of(feed) if edge in traffic), default=0):
-            leaving(feed, through(_pass("fetch", words)))
+            kernel = "fetch_view" if any(reads[number].view for reads in wiring.reads) else "fetch"
+            leaving(feed, run(Stage(kernel, words, (), Steps.even(words))))
     for assignment in schedule.phases[index].assignments:
         stages = hardware[assignment.unit].stages(index)
         trips = max(stage.trips for stage in stages)
         tasks[assignment.task] = max(trips, tasks.get(assignment.task, 0))
         ports = sorted({edge.port for edge in traffic if edge.target == assignment.unit})
-        flow = through(stages[0], [arriving(assignment.unit, port) for port in ports])
-        for stage in stages[1:]:
-            flow = through(stage, [flow])
+        operands = [arriving(assignment.unit, port) for port in ports]
+        flows_in = operands[:1]
+        for stage in stages:  # the second operand goes to the stage that reads it
+            flows_in = [run(stage, [*flows_in, *operands[1:]][: len(stage.reads)])]
+        (flow,) = flows_in
         words = max(traffic[edge].words for edge in wiring.out_of(assignment.unit) if edge in traffic)
-        leaving(assignment.unit, through(_pass("tee", words), [flow]))
+        leaving(assignment.unit, run(Stage.passing("tee", words), [flow]))
     stored = sum(flow.words for edge, flow in traffic.items() if edge.target == COLLECT)
-    last = through(_pass("collect", stored), [arriving(COLLECT, 0)])
-    return PhaseCost(ceil(last.end) + PHASE_OVERHEAD, tasks)
+    run(Stage.passing("collect", stored), [arriving(COLLECT, 0)])
+    return PhaseCost(ceil(max(ends)) + PHASE_OVERHEAD, tasks)
 
 
-def _pass(kernel: str, words: int) -> Stage:
-    return Stage(kernel, words, words)
+def merging(sources: Sequence[Traffic]) -> Stage:
+    """The process that takes runs of words from its sources in turn."""
+    round_words = sum(source.run for source in sources)
+    reads = []
+    before = 0
+    for source in sources:
+        first, last = before + 1, before + source.run
+        reads.append(
+            Steps.of((1, first), (source.run, last), (source.words, last + (source.rounds - 1) * round_words))
+        )
+        before = last
+    words = sum(source.words for source in sources)
+    return Stage("merge", words, tuple(reads), Steps.even(words), passes=len(sources) == 1)
