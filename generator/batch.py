@@ -39,9 +39,11 @@ def correct_reshape(model: onnx.ModelProto, shapes: Shapes, batch: int, correcte
         if not known or node.output[0] in corrected:
             continue
         corrected.add(node.output[0])
-        target = _for_one_sample(
-            numpy_helper.to_array(constants[node.input[1]]), prod(shapes[node.input[0]]), batch
-        )
+        shape, target = shapes[node.input[0]], numpy_helper.to_array(constants[node.input[1]]).copy()
+        if not any(attribute.name == "allowzero" and attribute.i for attribute in node.attribute):
+            for axis in range(1, min(len(target), len(shape))):  # a zero takes over the input's size
+                target[axis] = target[axis] or shape[axis]
+        target = _for_one_sample(target, prod(shape), batch)
         if target is not None:
             node.input[1] = f"shape of {node.output[0]}"
             model.graph.initializer.append(numpy_helper.from_array(target, node.input[1]))

@@ -4,6 +4,7 @@ Sum, Mean, Max, Min        a chain of operators of two operands
 A / B                      A * Reciprocal(B)
 Where(constant, A, B)      A * mask + B * (1 - mask), unless B is the minus infinity of a Softmax
 Trilu(A)                   A * mask
+Pow(A, several exponents)  the sum, over up to 8 exponents, of mask * Pow(A * mask + 1 - mask, exponent)
 Max, Min with a number     Clip
 MatMul(constant, A)        (A' * constant')'
 MatMul(A, vector)          MatMul(A, column)
@@ -27,12 +28,14 @@ from .prequantised.rewriter import Rewriter, attributes_of
 
 _BY_ELEMENT = ("Add", "Sub", "Mul", "Div", "Max", "Min")
 _CHAINS = {"Sum": "Add", "Mean": "Add", "Max": "Max", "Min": "Min"}
+_MOST_EXPONENTS = 8
 _CLIP_BY_ATTRIBUTES = 11
 """Opset from which on the bounds of Clip are operands."""
 
 
 REPLACED = {
     "Mean": "A chain of sums, times a factor.",
+    "Pow": "With up to 8 exponents: the sum of a function for each, times a mask.",
     "Sum": "A chain of sums.",
     "Trilu": "The product with a mask.",
     "Where": "The sum of both operands, each times a mask; a computed condition has to choose between finite values.",
@@ -85,6 +88,8 @@ class _Lowering(Rewriter):
                 self._where(operands, result)
             case "Trilu" if known:
                 self._triangle(node, result)
+            case "Pow" if known and operands[1] in self.constants:
+                self._power(node, operands, result)
             case "MatMul" if known:
                 self._matmul(operands, result, node)
             case _:
@@ -178,6 +183,26 @@ class _Lowering(Rewriter):
         ones = np.ones(self.shapes[node.input[0]][-2:])
         mask = np.triu(ones, diagonal) if upper else np.tril(ones, diagonal)
         self._pair("Mul", node.input[0], self._mask(mask), result)
+
+    def _power(self, node: NodeProto, operands: Sequence[str], result: str) -> None:
+        """A function for each exponent, of elements that are 1 where it is another one's turn."""
+        exponents = self.constants[operands[1]]
+        different = np.unique(exponents)
+        if not 1 < len(different) <= _MOST_EXPONENTS:
+            self.keep(node)
+            return
+        shape = np.broadcast_shapes(self.shapes[operands[0]], exponents.shape)
+        x, total = self._expanded(operands[0], shape), ""
+        for number, exponent in enumerate(different, start=1):
+            mask = np.broadcast_to(exponents == exponent, shape)
+            own = self._pair("Mul", x, self._mask(mask))
+            own = self._pair("Add", own, self._mask(~mask))
+            power = self.node("Pow", [own, self.number(float(exponent), "exponent")])
+            self.shapes[power] = shape
+            part = self._pair("Mul", power, self._mask(mask))
+            if total:
+                part = self._pair("Add", total, part, result if number == len(different) else "")
+            total = part
 
     def _matmul(self, operands: Sequence[str], result: str, node: NodeProto) -> None:
         """Batches of one shape; a constant matrix in front goes behind."""

@@ -301,16 +301,30 @@ class _Lifted:
     def _matmul(self, node: NodeProto) -> None:
         ranks = [len(self.known.shape(name)) for name in node.input]
         computed = self.known.computed(node)
-        if ranks[1] == 1 and node.input[1] in computed:
-            raise IntarsiaError(
-                f"MatMul node {node.name!r} multiplies by the computed vector {node.input[1]!r}. Supported: matrices"
-            )
-        if ranks[0] == 1 and ranks[1] > 2:
-            raise IntarsiaError(
-                f"MatMul node {node.name!r} multiplies a vector by {ranks[1] - 2} axes of matrices. Supported: matrices"
-            )
-        if ranks[0] > 1:
+        if (ranks[1] == 1 and node.input[1] in computed) or (ranks[0] == 1 and ranks[1] > 2):
+            self._vectors(node)
+        elif ranks[0] > 1:
             self._pad_ranks(node, max(ranks))
+
+    def _vectors(self, node: NodeProto) -> None:
+        """A vector as a row or a column, and the product without the axis of size 1 again."""
+        result = node.output[0]
+        rank = max(2, *(len(self.known.shape(name)) for name in node.input))
+        for index, name in enumerate(node.input):
+            shape = self.known.shape(name)
+            if len(shape) == 1:
+                shape = (*shape, 1) if index else (1, *shape)
+            if name in self.known.constants:
+                values = self.known.constants[name].reshape(shape)
+                node.input[index] = self._reals(node, f"operand {index}", values)
+            else:
+                padded = (1, *(1,) * (rank - len(shape)), *shape)
+                node.input[index] = self._as_shape(name, padded, f"{result}, operand {index}")
+        product = helper.make_node("MatMul", node.input, [f"{result}, product"], name=f"{node.name}, product")
+        self.nodes.append(product)
+        shape = (1, *self.known.shape(result))
+        target = self._integers(node, "shape", shape)
+        node.CopyFrom(helper.make_node("Reshape", [product.output[0], target], [result], name=node.name))
 
     def _gemm(self, node: NodeProto) -> None:
         """A product and a sum, because Gemm knows two axes only."""

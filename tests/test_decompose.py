@@ -28,6 +28,16 @@ def resized(shape: tuple[int, ...], scales: list[float], opset: int = 19, **attr
     return node("Resize", ["x", "", "s"], "y", **attributes), shape, constants, opset
 
 
+def cropped(region: list[float], **attributes: Any) -> Case:
+    """Of images of 5 rows and 6 columns, to 4 rows and 7 columns."""
+    low, high = np.split(np.array(region), 2)
+    constants = {"r": np.array([0.0, 0, *low, 1, 1, *high]), "s": np.array([1, 3, 4, 7])}
+    crop = node(
+        "Resize", ["x", "r", "", "s"], "y", coordinate_transformation_mode="tf_crop_and_resize", **attributes
+    )
+    return crop, (3, 5, 6), constants, 19
+
+
 CASES: dict[str, Case] = {
     "instance norm": norm("InstanceNormalization", (4, 5, 6)),
     "instance norm of a signal": norm("InstanceNormalization", (4, 15), epsilon=1e-3),
@@ -83,6 +93,44 @@ CASES: dict[str, Case] = {
         {"s": np.array([1, 3, 6, 7])},
         19,
     ),
+    "cropped": cropped([0.25, 0.1, 0.75, 0.9], mode="linear"),
+    "cropped beyond the border": cropped([-0.3, 0.1, 0.75, 1.4], mode="linear", extrapolation_value=1.5),
+    "cropped, nearest": cropped([0.25, -0.4, 0.75, 0.9]),
+    "not cropped": cropped([0.0, 0.0, 1.0, 1.0], mode="linear"),
+    "largest of volumes": (
+        node(
+            "MaxPool",
+            ["x"],
+            "y",
+            kernel_shape=[2, 3, 2],
+            strides=[1, 2, 2],
+            pads=[1, 0, 0, 0, 1, 1],
+            dilations=[2, 1, 1],
+        ),
+        (2, 4, 5, 6),
+        {},
+        17,
+    ),
+    "mean of volumes": (
+        node("AveragePool", ["x"], "y", kernel_shape=[2, 3, 2], strides=[2, 1, 2], pads=[1, 1, 0, 0, 1, 1]),
+        (2, 4, 5, 6),
+        {},
+        19,
+    ),
+    "mean of volumes, rounded up": (
+        node("AveragePool", ["x"], "y", kernel_shape=[3, 2, 2], strides=[2, 2, 2], ceil_mode=1),
+        (2, 4, 5, 6),
+        {},
+        19,
+    ),
+    "same mean of volumes": (
+        node("AveragePool", ["x"], "y", kernel_shape=[2, 3, 3], strides=[1, 2, 2], auto_pad="SAME_LOWER"),
+        (2, 4, 5, 6),
+        {},
+        19,
+    ),
+    "largest of a volume": (node("GlobalMaxPool", ["x"], "y"), (3, 2, 3, 4), {}, 17),
+    "mean of a volume": (node("GlobalAveragePool", ["x"], "y"), (3, 2, 3, 4), {}, 17),
     "upsample": (
         node("Upsample", ["x", "s"], "y", mode="linear"),
         (3, 4, 5),
@@ -106,6 +154,9 @@ SIMULATED = (
     "mean without padding",
     "linear by 2",
     "linear, smaller",
+    "cropped beyond the border",
+    "largest of volumes",
+    "mean of volumes",
 )
 
 
@@ -140,6 +191,17 @@ def test_resize_to_the_same_size_goes() -> None:
     same = node("Resize", ["x", "", "s"], "r", mode="linear")
     graph = check(make_model([same, node("Tanh", ["r"], "y")], [1, 3, 4, 5], {"s": np.ones(4)}, opset=19))
     assert [task.operator.name for task in graph.tasks] == ["Tanh"]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 11, 49, 113])
+def test_a_crop_of_everything_is_a_resize(size: int) -> None:
+    """However ONNX Runtime rounds the positions: rows and columns that stay are not taken for ones outside."""
+    crop = node("Resize", ["x", "r", "", "s"], "y", coordinate_transformation_mode="tf_crop_and_resize")
+    constants = {"r": np.array([0.0] * 4 + [1.0] * 4), "s": np.array([1, 2, size, size])}
+    imported = import_model(
+        make_model([crop, node("Tanh", ["y"], "z")], [1, 2, size, size], constants, opset=19)
+    )
+    assert [task.operator.name for task in imported.graph.tasks] == ["Tanh"]
 
 
 def test_norm_without_factors_is_one_task() -> None:

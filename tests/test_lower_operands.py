@@ -227,6 +227,22 @@ def test_other_masks_of_scores_are_refused(seen: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize(
+    "exponents", [[[2.0], [0.5], [3.0]], [2.0, 0.0, 1.0, 3.0, -1.0]], ids=["rows", "columns"]
+)
+def test_several_exponents(exponents: list) -> None:
+    """Of values above 0; elsewhere their root would be no number."""
+    nodes = [node("Softplus", ["x"], "p"), node("Pow", ["p", "e"], "y")]
+    integers = quantised(prepared(make_model(nodes, (1, 3, 5), {"e": np.array(exponents)})))
+    assert_equals_golden(integers, sequential(integers, 4, 4))
+
+
+def test_many_exponents_are_refused() -> None:
+    model = make_model([node("Pow", ["x", "e"], "y")], MATRIX, {"e": random(6, 5)})
+    with pytest.raises(IntarsiaError, match=r"n_y.*30 different values\. Supported: up to 8"):
+        import_model(model)
+
+
+@pytest.mark.parametrize(
     ("operands", "results", "attributes", "message"),
     [
         (["q", "q", "q", "", "q", "q"], ["y"], {}, "n_y.*past_key"),

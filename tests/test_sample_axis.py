@@ -7,7 +7,7 @@ import pytest
 from onnx import helper
 from onnx_models import make_model, node, random, run_onnxruntime
 
-from intarsia.errors import IntarsiaError
+from intarsia import golden
 from intarsia.frontend import import_model
 from intarsia.sample_axis import has_batch
 
@@ -83,8 +83,25 @@ def test_inputs_of_different_sizes_are_one_sample() -> None:
     assert import_model(model).graph.tensors["z"].shape == (1, 4, 2)
 
 
-def test_products_with_computed_vectors_are_refused() -> None:
-    model = make_model([node("MatMul", ["x", "z"], "y")], (3, 4))
-    model.graph.input.append(helper.make_tensor_value_info("z", 1, (4,)))
-    with pytest.raises(IntarsiaError, match="computed vector 'z'"):
-        import_model(model)
+@pytest.mark.parametrize(
+    ("first", "second"), [((3, 4), (4,)), ((4,), (4,)), ((4,), (3, 4, 5)), ((2, 3, 4), (4,)), ((4,), (4, 5))]
+)
+def test_products_with_computed_vectors(first: tuple[int, ...], second: tuple[int, ...]) -> None:
+    model = make_model([node("MatMul", ["x", "z"], "y")], first)
+    model.graph.input.append(helper.make_tensor_value_info("z", 1, second))
+    inputs = {"x": random(*first), "z": random(*second, seed=1)}
+    imported = import_model(model)
+    taken = {name: values.reshape(imported.graph.tensors[name].shape) for name, values in inputs.items()}
+    (found,) = golden.run_float(imported.graph, {name: values[np.newaxis] for name, values in taken.items()})[
+        imported.graph.outputs[0]
+    ]
+    expected = run_onnxruntime(model, inputs, ["y"])["y"]
+    np.testing.assert_allclose(found.reshape(expected.shape), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("target", [[2, 0, 4, 1], [2, 0, 1, -1], [2, -1, 2]])
+def test_targets_for_a_batch_become_those_for_a_sample(target: list[int]) -> None:
+    imported = import_model(make_model([node("Reshape", ["x", "s"], "y")], (2, 3, 4), {"s": target}))
+    x = random(1, 3, 4)
+    expected = x.reshape(1, *[3 if size == 0 else size for size in target[1:]])
+    np.testing.assert_array_equal(run_onnxruntime(imported.model, {"x": x}, ["y"])["y"], expected)

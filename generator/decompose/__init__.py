@@ -13,7 +13,6 @@ from onnx import NodeProto
 from ..constant_folding import infer_shapes
 from ..prequantised.rewriter import attributes_of, error
 from .attention import attention
-from .average_pool import average_pool
 from .conv_transpose import conv_transpose
 from .decomposer import Decomposer
 from .image_norms import group_normalisation, instance_normalisation
@@ -23,15 +22,19 @@ from .recurrent import MOST_STEPS, recurrent
 from .resize import resize
 from .row_norms import row_normalisation
 from .time_major import TimeMajor
+from .volume_pool import global_pool, pool
 
 DECOMPOSED: Mapping[str, Callable[[Decomposer, NodeProto], None]] = {
     "Attention": attention,
-    "AveragePool": average_pool,
+    "AveragePool": pool,
     "ConvTranspose": conv_transpose,
+    "GlobalAveragePool": global_pool,
+    "GlobalMaxPool": global_pool,
     "GroupNormalization": group_normalisation,
     "InstanceNormalization": instance_normalisation,
     "LayerNormalization": row_normalisation,
     "LRN": local_response_normalisation,
+    "MaxPool": pool,
     "PRelu": prelu,
     "RMSNormalization": row_normalisation,
     "Resize": resize,
@@ -42,13 +45,15 @@ DECOMPOSED: Mapping[str, Callable[[Decomposer, NodeProto], None]] = {
 RECURRENT = ("LSTM", "GRU", "RNN")
 REPLACED = {
     "Attention": "Products of matrices around a Softmax, without a cache of keys and values.",
-    "AveragePool": "Where windows at the border count fewer pixels: a mean over zeros, times a constant of each pixel.",
+    "AveragePool": "Where windows at the border count fewer pixels: a mean over zeros, times a constant of each pixel. "
+    "Of volumes: two pools of images.",
     "ConvTranspose": "A Conv that makes all phases of the stride as channels, and a move that interleaves them.",
     "GroupNormalization": "LayerNormalization of rows, and a factor and summand per channel.",
     "InstanceNormalization": "LayerNormalization of rows, and a factor and summand per channel.",
     "LRN": "A Conv with ones over neighbouring channels, a function, and products.",
+    **dict.fromkeys(("GlobalAveragePool", "GlobalMaxPool", "MaxPool"), "Of volumes: pools of images."),
     "PRelu": "With several slopes: the larger of x and its product with them.",
-    "Resize": "Linear and cubic: a depthwise Conv of all phases, or products with a matrix for each axis.",
+    "Resize": "Linear, cubic, cropped: a depthwise Conv of all phases, or products with a matrix for each axis.",
     "Upsample": "Linear: as Resize.",
     **dict.fromkeys(
         RECURRENT, f"Unrolled: products, functions and sums for each of up to {MOST_STEPS} steps."

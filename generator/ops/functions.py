@@ -231,7 +231,7 @@ class Pow(Table):
         exponents = np.unique(node.weights(1))
         node.require(
             exponents.size == 1,
-            f"its exponent has {exponents.size} different values. Supported: one exponent for all elements",
+            f"its exponent has {exponents.size} different values. Supported: up to 8",
         )
         return node.task(cls(float(exponents[0])))
 
