@@ -1,11 +1,12 @@
-// transpose: exchanges channels with pixels, a word per cycle. Its feed sends strips: the words of `depth` pixels
-// of the source that hold the same `width` channels; each strip becomes `width` pixels of the result, of `depth`
-// channels.
+// transpose: exchanges channels with pixels, a word per cycle. Its feed sends strips: the words of `depth`
+// pixels of the source that hold the same `width` channels; each strip becomes `width` pixels of the result, of
+// `depth` channels.
 //
 // Element j of word k lies in bank (j + k) % kLanes of the store, so that a word's elements as well as those
 // that make a word of the result are in banks of their own. While a strip comes, the one before leaves.
 //
-// Config: kLanes (a power of two), kEntries (of one strip in a bank), input_t, row(phase).
+// Config: kLanes (a power of two), kEntries (of one strip in a bank), kClamps (results have bounds), input_t,
+// row(phase); step(i) for nest.hpp.
 // Cycles: iterations = strips * slot + words of a strip's result, II = 1.
 #pragma once
 
@@ -22,6 +23,8 @@ struct transpose_row {
     int depth;  // words of a strip
     int width;  // elements that it takes of each, a power of two
     int slot;   // iterations from the start of a strip to that of the next
+    int low;    // bounds of the results
+    int high;
     Nest from;
 };
 
@@ -70,7 +73,9 @@ Transpose:
             }
             for (int v = 0; v < kLanes; ++v) {
 #pragma HLS UNROLL
-                result[v] = channel + v < row.depth ? bank[(v + pixel) & (kLanes - 1)] : input_t(0);
+                int value = bank[(v + pixel) & (kLanes - 1)];
+                if (Config::kClamps) value = value < row.low ? row.low : value > row.high ? row.high : value;
+                result[v] = input_t(channel + v < row.depth ? value : 0);
             }
             out.write(result);
             channel += kLanes;

@@ -29,13 +29,13 @@ CASES: dict[str, tuple[np.ndarray, int]] = {
 }
 
 
-def graph_of(name: str, channels: int = CHANNELS) -> TaskGraph:
+def graph_of(name: str, channels: int = CHANNELS, clamp: tuple[float, float] = UNBOUNDED) -> TaskGraph:
     indices, axis = CASES[name]
     operator = move(indices, axis)
     assert operator is not None
     rng = np.random.default_rng(0)
     return quantised(
-        chain((3, ROWS, 1), [conv(rng, 3, channels, kernel=(1, 1)), (operator, {}, UNBOUNDED)], name="moved")
+        chain((3, ROWS, 1), [conv(rng, 3, channels, kernel=(1, 1)), (operator, {}, clamp)], name="moved")
     )
 
 
@@ -48,6 +48,13 @@ def work_of(graph: TaskGraph) -> Any:
 def test_simulation_transposes_as_the_golden(name: str, lanes: int) -> None:
     graph = graph_of(name)
     assert isinstance(work_of(graph), TransposeWork)
+    machine = assert_equals_golden(graph, sequential(graph, lanes, 4))
+    assert "transpose" in {process.function for process in machine.processes}
+
+
+@pytest.mark.parametrize("lanes", [4, 32])
+def test_simulation_clamps_what_it_transposes(lanes: int) -> None:
+    graph = graph_of("heads", clamp=(0.25, 0.5))
     machine = assert_equals_golden(graph, sequential(graph, lanes, 4))
     assert "transpose" in {process.function for process in machine.processes}
 

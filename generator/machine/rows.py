@@ -143,6 +143,8 @@ class TransposeRow(Row):
     depth: int
     width: int
     slot: int
+    low: int
+    high: int
     source: NestRow | IrregularNestRow
 
     @property

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..board import Resources
+from ..requantisation import requantisation
 from ..schedule.plan import ScheduleError, Unit, Weights
-from ..task_graph import TaskGraph
+from ..task_graph import UNBOUNDED, TaskGraph
 from ..work import TransposeWork
 from .builder import Builder
 from .identifiers import camel_case
@@ -23,11 +24,13 @@ from .unit_kind import UnitKind
 
 @dataclass(frozen=True)
 class TransposeHardware:
-    """A transpose unit with the plans of its tasks, in the order of `runs`."""
+    """A transpose unit with the plans of its tasks, in the order of `runs`; `bounds` are those of the results, raw."""
 
     unit: Unit
     runs: tuple[Run, ...]
     plans: tuple[TransposePlan, ...]
+    bounds: tuple[tuple[int, int], ...]
+    clamps: bool
 
     @property
     def name(self) -> str:
@@ -39,17 +42,18 @@ class TransposeHardware:
         struct = f"{camel_case(builder.ids[self.name])}Transpose"
         (*nests, idle), steps = nest_rows([*(plan.nest for plan in self.plans), IDLE])
         rows = [
-            TransposeRow(plan.iterations, plan.strips, plan.depth, plan.width, plan.slot, nest)
-            for plan, nest in zip(self.plans, nests, strict=True)
+            TransposeRow(plan.iterations, plan.strips, plan.depth, plan.width, plan.slot, low, high, nest)
+            for plan, (low, high), nest in zip(self.plans, self.bounds, nests, strict=True)
         ]
         builder.config(
             struct,
             "channels exchanged with pixels",
-            builder.by_phase(self.runs, rows, TransposeRow(0, 0, 0, 1, 1, idle)),
+            builder.by_phase(self.runs, rows, TransposeRow(0, 0, 0, 1, 1, 0, 0, idle)),
             builder.comment(self.runs),
             (
                 Constant("kLanes", "kWordLanes"),
                 Constant("kEntries", str(self._entries), "of one strip in a bank"),
+                Constant("kClamps", str(self.clamps).lower()),
                 Constant("input_t", "element_t", is_type=True),
             ),
             steps,
@@ -76,13 +80,14 @@ class TransposeHardware:
         """Two rotations by any number of lanes, two strips in a bank for each lane, and counters."""
         word = lanes * element_bits
         rotation = 2 * word * max(lanes.bit_length() - 1, 1)
+        bounds = word if self.clamps else 0
         counters = 70 * nest_dims([plan.nest for plan in self.plans])
         bank = memory(element_bits, 2 * self._entries)
         return Resources(
             dsp=0,
             bram18=lanes * bank.bram18,
             uram=0,
-            lut=rotation + 2 * word + counters + lanes * (bank.lut + 12),
+            lut=rotation + 2 * word + bounds + counters + lanes * (bank.lut + 12),
             ff=4 * word + counters + lanes * bank.ff,
         )
 
@@ -105,7 +110,14 @@ def build_transpose(
         if not isinstance(work, TransposeWork):
             raise ScheduleError(f"task {run.task.name!r} ({run.task.operator.name}) is no transpose")
         plans.append(plan_transpose(work, lanes))
-    return TransposeHardware(unit, tuple(runs), tuple(plans))
+    found = [requantisation(graph, run.task) for run in runs]
+    return TransposeHardware(
+        unit,
+        tuple(runs),
+        tuple(plans),
+        tuple((one.low, one.high) for one in found),
+        any(run.task.clamp != UNBOUNDED for run in runs),
+    )
 
 
 TRANSPOSE = UnitKind("transpose", TransposeWork, build_transpose)

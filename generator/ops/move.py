@@ -11,7 +11,6 @@ import numpy as np
 
 from ..nest import FILL, LONGEST_TABLE, Digit, Indices, Nest, factor
 from ..operator import Array, Operator
-from ..task_graph import UNBOUNDED
 from ..transposed import exchanges
 from ..work import MoveWork, TransposeWork
 from .move_rules import RULES, fill_value, moved_indices
@@ -94,9 +93,7 @@ class Move(Operator):
         """A move unit, or a transpose unit where that is faster; a nest walks over the words of memory."""
         source, result = graph.input_tensors(task)[0], graph.output_tensor(task)
         kind = MoveWork
-        if task.clamp == UNBOUNDED and exchanges(
-            self.nest, self.shape, self.channel_axis, source.shape, source.channel_axis
-        ):
+        if exchanges(self.nest, self.shape, self.channel_axis, source.shape, source.channel_axis):
             kind = TransposeWork
         return kind(
             pixels=result.pixels,
