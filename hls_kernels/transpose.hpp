@@ -1,6 +1,6 @@
 // transpose: exchanges channels with pixels, a word per cycle. Its feed sends strips: the words of `depth`
-// pixels of the source that hold the same `width` channels; each strip becomes `width` pixels of the result, of
-// `depth` channels.
+// pixels of the source that hold the same `width` channels; each strip becomes `width` pixels of the result,
+// of `depth` channels.
 //
 // Element j of word k lies in bank (j + k) % kLanes of the store, so that a word's elements as well as those
 // that make a word of the result are in banks of their own. While a strip comes, the one before leaves.
