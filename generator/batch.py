@@ -43,10 +43,10 @@ def correct_reshape(model: onnx.ModelProto, shapes: Shapes, batch: int, correcte
         if not any(attribute.name == "allowzero" and attribute.i for attribute in node.attribute):
             for axis in range(1, min(len(target), len(shape))):  # a zero takes over the input's size
                 target[axis] = target[axis] or shape[axis]
-        target = _for_one_sample(target, prod(shape), batch)
-        if target is not None:
+        for_one = _for_one_sample(target, prod(shape), batch)
+        if for_one is not None:
             node.input[1] = f"shape of {node.output[0]}"
-            model.graph.initializer.append(numpy_helper.from_array(target, node.input[1]))
+            model.graph.initializer.append(numpy_helper.from_array(for_one, node.input[1]))
             return True
     return False
 

@@ -7,6 +7,7 @@ the border count fewer elements: how many they count is a product over the axes.
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 from onnx import NodeProto, helper
 
@@ -66,7 +67,7 @@ def _along(
 ) -> str:
     """The pool along two of the spatial axes, or along one and along none; returns its result, of that shape."""
     given = attributes_of(node)
-    attributes = {
+    attributes: dict[str, Any] = {
         name: given[name] for name in ("auto_pad", "ceil_mode", "count_include_pad") if name in given
     }
     for name in ("kernel_shape", "strides", "dilations"):
