@@ -128,11 +128,11 @@ def manifest(board: str = "kv260", kernel: str = "tiny") -> dict[str, Any]:
     }
 
 
-def write_project(folder: Path, board: str = "kv260") -> Path:
+def write_project(folder: Path, board: str = "kv260", kernel: str = "tiny") -> Path:
     """Writes the deploy folder as the compiler does."""
     deploy = folder / "deploy"
     deploy.mkdir(parents=True)
-    (deploy / "manifest.json").write_text(json.dumps(manifest(board)))
+    (deploy / "manifest.json").write_text(json.dumps(manifest(board, kernel)))
     (deploy / "weights.bin").write_bytes(WEIGHTS.tobytes())
     (deploy / "golden_vectors.npz").write_bytes(golden_vectors())
     for name in ("accelerator.py", "pynq_device.py"):
@@ -140,11 +140,13 @@ def write_project(folder: Path, board: str = "kv260") -> Path:
     return folder
 
 
-def build_library(folder: Path) -> Path:
-    """Compiles the kernel."""
+def build_library(folder: Path, kernel: str = "tiny") -> Path:
+    """Compiles the kernel, under another name if one is given."""
     source, library = folder / "tiny.cpp", folder / "libtiny.so"
     source.write_text(KERNEL)
-    subprocess.run(["g++", "-O1", "-shared", "-fPIC", "-o", str(library), str(source)], check=True)
+    subprocess.run(
+        ["g++", f"-Dtiny={kernel}", "-O1", "-shared", "-fPIC", "-o", str(library), str(source)], check=True
+    )
     return library
 
 

@@ -74,14 +74,16 @@ def images(count: int, seed: int = 0) -> Array:
     return np.random.default_rng(seed).integers(-60, 60, (count, 3, 2, 2)).astype(np.int8)
 
 
-def run_client(python: Path, server: EmulatedServer, project: Path, script: str) -> str:
-    """Runs a script as a user of the board does, and returns what it prints."""
+def run_client(
+    python: Path, server: EmulatedServer, project: Path, script: str, kept_state: Path | None = None
+) -> str:
+    """Runs a script as a user of the board does, and returns what it prints; PYNQ starts afresh unless its state is kept."""
     path = project / "script.py"
     path.write_text(f"BITSTREAM = {str(server.bitstream)!r}\nMANIFEST = 'deploy/manifest.json'\n{script}")
     variables = os.environ | {"PYNQ_REMOTE_DEVICES": server.address, "PYTHONPATH": str(project / "deploy")}
     with tempfile.TemporaryDirectory() as state:
         done = subprocess.run(
-            [str(python), "-W", "ignore", "-c", LAUNCHER, state, str(path)],
+            [str(python), "-W", "ignore", "-c", LAUNCHER, str(kept_state or state), str(path)],
             cwd=project,
             env=variables,
             capture_output=True,
@@ -430,6 +432,24 @@ else:
     raise AssertionError("registers of another build were used")
 """,
         )
+
+    def test_the_cache_of_pynq_is_not_used(
+        self, python: Path, server: EmulatedServer, project: Path, tmp_path: Path
+    ) -> None:
+        """PYNQ keeps the last .hwh that any program has parsed, and takes it for that of a bitstream it knows already."""
+        state = tmp_path / "state"
+        state.mkdir()
+        session = """
+from accelerator import Accelerator
+with Accelerator(BITSTREAM, MANIFEST) as one:
+    assert one.self_test() == 4
+"""
+        run_client(python, server, project, session, state)
+        stranger = board_project.write_project(tmp_path / "stranger", kernel="stranger")
+        library = board_project.build_library(tmp_path, kernel="stranger")
+        with faulty(python, stranger, library, "") as another:
+            run_client(python, another, stranger, session)
+        run_client(python, server, project, session, state)
 
     def test_the_command_line_tells_errors_in_one_line(
         self, python: Path, project: Path, tmp_path: Path
