@@ -2,6 +2,7 @@
 
 import ast
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -227,6 +228,19 @@ class TestLayout:
         packed = accelerator.pack(np.array([[1, -2, 3]]), entry)
         assert packed.tobytes() == b"\x01\0\xfe\xff\x03\0\0\0"
         assert accelerator.unpack(packed, entry).tolist() == [[1, -2, 3]]
+
+    def test_no_loop_over_elements(self) -> None:
+        """A million elements there and back in less than a loop in Python would take for one of the steps."""
+        number = {"bits": 8, "signed": True, "exponent": -4}
+        spec = {"tensor": "x", "shape": [1, 3, 512, 512], "channel_axis": 1, "lanes": 16, "format": number}
+        spec |= {"words": 512 * 512, "word_offset": 0}
+        values = np.random.default_rng(0).uniform(-9, 9, (1, 3, 512, 512))
+        start = time.process_time()
+        raw = accelerator.quantise(values, number)
+        there = accelerator.unpack(accelerator.pack(raw, spec), spec)
+        back = accelerator.dequantise(there, number)
+        assert time.process_time() - start < 0.8
+        assert np.abs(back - np.clip(values, -8, 127 / 16)).max() <= 2**-5
 
     def test_unpack_returns_a_copy(self) -> None:
         entry = spec([1, 4], 1, 4)

@@ -292,6 +292,12 @@ class TestMakefile:
         done = self.run(project, "csim")
         assert done.returncode == 0, done.stdout + done.stderr
         assert "PASSED" in done.stdout
+        expected = bytearray((project / "tb/expected.bin").read_bytes())
+        expected[0] ^= 1
+        (project / "tb/expected.bin").write_bytes(expected)
+        done = self.run(project, "csim")
+        assert done.returncode != 0, "a testbench that passes whatever comes out proves nothing"
+        assert "FAILED: 3 of 4 vectors agree" in done.stdout
 
     @needs_tclsh
     @pytest.mark.parametrize("board", BOARDS)
