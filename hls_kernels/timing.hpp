@@ -41,24 +41,42 @@ struct access {
     int64_t iteration;
     int stream;
     bool write;
+
+    bool operator==(const access& other) const {
+        return iteration == other.iteration && stream == other.stream && write == other.write;
+    }
 };
 
 struct process_record {
     std::vector<access> accesses;
     int64_t iterations = 0;
+
+    bool operator==(const process_record& other) const {
+        return iterations == other.iterations && accesses == other.accesses;
+    }
 };
 
 struct phase_record {
     std::vector<process_record> processes;
     int streams = 0;
+
+    bool operator==(const phase_record& other) const {
+        return streams == other.streams && processes == other.processes;
+    }
 };
 
-/// The record of one launch.
+/// The record of one launch. Phases that do the same, as the layers of a deep model do, share theirs.
 struct record {
-    static std::vector<phase_record>& phases() {
+    static std::vector<phase_record>& distinct() {
         static std::vector<phase_record> all;
         return all;
     }
+    /// Which record each phase has.
+    static std::vector<int>& phases() {
+        static std::vector<int> all;
+        return all;
+    }
+    static const phase_record& of(int phase) { return distinct()[phases()[phase]]; }
     static bool& inside() {
         static bool value = false;
         return value;
@@ -66,21 +84,30 @@ struct record {
     /// Lasts as long as a phase; loops between phases do not count.
     struct region {
         explicit region(int phase) {
-            if (phase == 0) phases().clear();
-            phases().emplace_back();
+            if (phase == 0) {
+                distinct().clear();
+                phases().clear();
+            }
+            distinct().emplace_back();
             inside() = true;
         }
-        ~region() { inside() = false; }
+        ~region() {
+            inside() = false;
+            std::vector<phase_record>& all = distinct();
+            const auto known = std::find(all.begin(), all.end() - 1, all.back());
+            phases().push_back(int(known - all.begin()));
+            if (known != all.end() - 1) all.pop_back();
+        }
     };
-    static void begin_process() { phases().back().processes.emplace_back(); }
+    static void begin_process() { distinct().back().processes.emplace_back(); }
     static void next_iteration() {
-        if (inside()) ++phases().back().processes.back().iterations;
+        if (inside()) ++distinct().back().processes.back().iterations;
     }
     /// The number of a new stream of the phase; -1 outside of the region, where streams are not timed.
-    static int new_stream() { return inside() ? phases().back().streams++ : -1; }
+    static int new_stream() { return inside() ? distinct().back().streams++ : -1; }
     static void touch(int stream, bool write) {
         if (stream < 0) return;
-        process_record& process = phases().back().processes.back();
+        process_record& process = distinct().back().processes.back();
         process.accesses.push_back({process.iterations, stream, write});
     }
 };
@@ -231,10 +258,15 @@ int intarsia_phases() {
     return int(intarsia::record::phases().size());
 }
 int intarsia_streams(int phase) {
-    return intarsia::record::phases()[phase].streams;
+    return intarsia::record::of(phase).streams;
 }
 int intarsia_processes(int phase) {
-    return int(intarsia::record::phases()[phase].processes.size());
+    return int(intarsia::record::of(phase).processes.size());
+}
+
+/// Equal for phases that are timed alike.
+int intarsia_record(int phase) {
+    return intarsia::record::phases()[phase];
 }
 
 /// Cycles of a phase, or -1 if it deadlocks. Fills, per stream, the high-water mark and the waits of both
@@ -244,7 +276,7 @@ int64_t intarsia_time_phase(int phase, const int* fifo_depths, const int* pipeli
                             const int* intervals, int64_t* high_water, int64_t* reader_waits,
                             int64_t* writer_waits, int* blocked, int64_t* iterations, int64_t* started,
                             int64_t* ended) {
-    const intarsia::phase_record& record = intarsia::record::phases()[phase];
+    const intarsia::phase_record& record = intarsia::record::of(phase);
     const intarsia::phase_timing timing(record, fifo_depths, pipeline_depths, intervals);
     for (int s = 0; s < record.streams; ++s) {
         high_water[s] = timing.streams[s].high_water();

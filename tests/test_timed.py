@@ -19,7 +19,7 @@ from intarsia.machine.machine import Machine
 from intarsia.machine.rows import TapRow
 from intarsia.ops.max_pool import MaxPool
 from intarsia.schedule.evaluate import evaluate
-from intarsia.schedule.pure import dataflow
+from intarsia.schedule.pure import dataflow, sequential
 from intarsia.simulation.timed import DeadlockError, TimedSimulation, size_fifos
 from intarsia.task_graph import UNBOUNDED, TaskGraph
 
@@ -149,3 +149,13 @@ def test_the_cost_model_comes_close_on_a_chain_of_unequal_layers() -> None:
     counted = TimedSimulation(lower(graph, schedule, "unequal")).cycles()
     model = evaluate(graph, schedule, load_board("kv260")).cycles
     assert abs(counted - model) <= 0.02 * counted, (counted, model)
+
+
+def test_layers_that_are_alike_share_a_record() -> None:
+    rng = np.random.default_rng(0)
+    layers = [conv(rng, 8, channels, kernel=(1, 1)) for channels in (8, 8, 8, 16)]
+    graph = quantised(chain((8, 6, 6), layers))
+    simulation = TimedSimulation(lower(graph, sequential(graph, 8, 8), "alike"))
+    first, second, third, last = simulation.records()
+    assert first == second == third != last
+    assert simulation.time()[1].cycles == simulation.time()[2].cycles

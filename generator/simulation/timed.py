@@ -87,7 +87,17 @@ class TimedSimulation:
             DeadlockError: a phase does not end.
         """
         chosen = self.depths() | dict(depths or {})
-        return tuple(self._time_phase(phase, chosen) for phase in range(len(self.machine.phase_names)))
+        known: dict[int, PhaseTiming] = {}
+        timings = []
+        for phase, record in enumerate(self.records()):
+            if record not in known:
+                known[record] = self._time_phase(phase, chosen)
+            timings.append(self._with_weights(phase, known[record]))
+        return tuple(timings)
+
+    def records(self) -> tuple[int, ...]:
+        """The number of each phase's record; phases that do the same have the same."""
+        return tuple(self._library.intarsia_record(phase) for phase in range(len(self.machine.phase_names)))
 
     def cycles(self, depths: Mapping[str, int] | None = None) -> int:
         """Latency of one sample, in cycles."""
@@ -128,13 +138,17 @@ class TimedSimulation:
             fetched = self._fetching(timed["Prefetch"].iterations)
             timed["Prefetch"] = replace(timed["Prefetch"], ended=fetched)
             cycles = max(cycles, fetched)
-        if self.machine.loaded_words:
-            cycles += self._fetching(self.machine.loaded_words[phase])
         return PhaseTiming(
             cycles + PHASE_OVERHEAD,
             {name: FifoUse(*(int(value) for value in waits[:, index])) for index, name in enumerate(names)},
             timed,
         )
+
+    def _with_weights(self, phase: int, timing: PhaseTiming) -> PhaseTiming:
+        """The timing of a phase that waits for its weights first, if they are loaded."""
+        if not self.machine.loaded_words:
+            return timing
+        return replace(timing, cycles=timing.cycles + self._fetching(self.machine.loaded_words[phase]))
 
     def _fetching(self, words: int) -> int:
         """Cycles to fetch so many words of weights from DRAM."""
