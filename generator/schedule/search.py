@@ -325,16 +325,24 @@ def _dataflows(
     """For each word width, the units sized for the shortest interval that fits, and for every longer one tried before.
 
     The interval is the largest trip count over the units. Giving every unit the fewest outputs that reach an interval
-    is exact: trips fall and resources grow with outputs.
+    is exact: trips fall and resources grow with outputs. But where weights are circulant, passes of whole blocks need
+    fewer weights than smaller ones do, so both are tried.
     """
     works = _mac_works(graph)
-    gains = {name: _gain(graph, block_of(graph, graph.task(name))) for name in works}
-    for lanes in choices:
+    blocks = {name: block_of(graph, graph.task(name)) for name in works}
+    gains = {name: _gain(graph, block) for name, block in blocks.items()}
+    for lanes, whole in product(choices, (False, True)):
+        units = {
+            name: block if whole and lanes % block == 0 else _spectra(graph, name)
+            for name, block in blocks.items()
+        }
+        if whole and all(unit == _spectra(graph, name) for name, unit in units.items()):
+            continue
         options_of = {
             name: [
                 (_trips(work, lanes, outputs), outputs)
                 for outputs in _output_choices(lanes, work.outputs)
-                if _fits_word(graph, lanes, outputs) and outputs % _spectra(graph, name) == 0
+                if _fits_word(graph, lanes, outputs) and outputs % units[name] == 0
             ]
             for name, work in works.items()
         }
