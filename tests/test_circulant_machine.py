@@ -175,13 +175,13 @@ def test_the_chosen_sequential_schedule_has_fewer_multipliers() -> None:
 
 
 def test_a_dataflow_schedule_takes_passes_of_whole_blocks() -> None:
-    """Behind a slow layer two outputs per pass would do, with all weights as dense ones."""
+    """Behind a slow layer an output per pass would do, with all weights as dense ones."""
     r = np.random.default_rng(0)
-    slow = conv(r, 1, 8, kernel=(3, 3))
-    graph = quantised(chain((1, 18, 18), [slow, circulant(dense(r, 8 * 256, 64), 8, 256)]))
+    slow = conv(r, 1, 8, kernel=(5, 5)), conv(r, 8, 8, kernel=(1, 1), stride=(4, 4))
+    graph = quantised(chain((1, 36, 36), [*slow, circulant(dense(r, 8 * 64, 64), 8, 64)]))
     chosen = decide(graph, load_board("pynq-z2"), "dataflow", (16,)).chosen
     machine = assert_equals_golden(graph, chosen.schedule)
-    assert sorted(arrays(machine)) == ["circulant_exact", "mac"]
+    assert arrays(machine)[-1].startswith("circulant")
 
 
 def spectral_graph(block: int, bits: int = 8) -> TaskGraph:
