@@ -5,6 +5,7 @@ had are kept: quantisation gives these tensors whole steps. What the nodes do wi
 ONNX leaves overflow open.
 
 Nodes that share an integer tensor stay together: they go to the hardware if it has every one of them, else to the host (host_split.py).
+Those whose values become reals only to be scaled or shifted go to the host as well, unless the user wants no node there.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ _VALUES: Mapping[str, tuple[int, ...] | int] = {
 """Operators whose results are whole for whole operands: which operands are values (so many first ones, or these), not sizes or axes."""
 ON_INTEGERS = tuple(sorted(_VALUES))
 """ONNX operators that the hardware does on integers and booleans, exactly."""
+_SCALING = ("Add", "Sub", "Mul", "Div")
 _WIDE = (TensorProto.INT32, TensorProto.INT64, TensorProto.UINT32, TensorProto.UINT64)
 
 
@@ -55,9 +57,14 @@ def take(model: onnx.ModelProto, host_ops: HostOps) -> dict[str, str]:
     taken: set[str] = set()
     rewriter = Rewriter(model)
     shared = _shared(graph, types)
+    prepared = _prepared(graph, types) if host_ops is None else frozenset()
     for group in nx.connected_components(shared):
         nodes = [shared.nodes[one]["node"] for one in group if "node" in shared.nodes[one]]
-        if nodes and all(_has_hardware(node, types, rewriter.constants, host_ops or ()) for node in nodes):
+        if (
+            nodes
+            and prepared.isdisjoint(node.output[0] for node in nodes)
+            and all(_has_hardware(node, types, rewriter.constants, host_ops or ()) for node in nodes)
+        ):
             taken |= {name for kind, name in group if kind == "tensor"}
     if not taken:
         return {}
@@ -106,6 +113,13 @@ def _shared(graph: onnx.GraphProto, types: Mapping[str, int]) -> nx.Graph[tuple[
             shared.add_node(("node", node.output[0]), node=node)
             shared.add_edge(("node", node.output[0]), ("tensor", name))
     return shared
+
+
+def _prepared(graph: onnx.GraphProto, types: Mapping[str, int]) -> frozenset[str]:
+    """Results of casts to reals that are then scaled or shifted: the host does both at once, and what it gives is rounded once."""
+    casts = {node.output[0] for node in graph.node if node.op_type == "Cast"} - types.keys()
+    readers = (node for node in graph.node if node.op_type in _SCALING)
+    return frozenset(name for node in readers for name in node.input if name in casts)
 
 
 def _has_hardware(

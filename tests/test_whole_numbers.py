@@ -204,6 +204,12 @@ def test_who_runs_integers() -> None:
     model = make_model(cast, (1, 4), constants, elements=TensorProto.UINT8)
     model.graph.output[0].type.tensor_type.elem_type = TensorProto.FLOAT
     assert import_model(model).host_before is None
+    scaled = [cast[0], node("Mul", ["f", "half"], "s"), node("MatMul", ["s", "w"], "y")]
+    pixels = make_model(scaled, (1, 4), constants | {"half": 0.5}, elements=TensorProto.UINT8)
+    pixels.graph.output[0].type.tensor_type.elem_type = TensorProto.FLOAT
+    first = import_model(pixels).host_before
+    assert first is not None and [one.op_type for one in first.graph.node] == ["Cast", "Mul"]
+    assert import_model(pixels, ()).host_before is None
     left = import_model(model, ("Cast",)).host_before
     assert left is not None and left.graph.input[0].type.tensor_type.elem_type == TensorProto.UINT8
 
