@@ -19,6 +19,8 @@ from typer.main import get_command
 
 from intarsia import verify
 from intarsia.__main__ import app
+from intarsia.explore.grid import Grid
+from intarsia.explore.sweep import explore_model
 
 WITH_EXAMPLES = [page for page in PAGES if blocks(page)]
 
@@ -178,6 +180,19 @@ def test_keys_of_design_json(compiled_lenet: Path) -> None:
     design = json.loads((compiled_lenet / "design.json").read_text())
     by_name = ("schedule.baselines", "schedule.phases[].lanes")
     assert keys(design, "", by_name) - {"schedule.phases[].lanes"} == documented_keys("design.json")
+
+
+def test_keys_of_points_json(lenet_model: Path, lenet_images: Path, tmp_path: Path) -> None:
+    grid = Grid(
+        boards=("pynq-z2",), bits=((8, 8),), circulant=(1, 4), lanes=(16,), schedules=("dataflow",), budgets=(1.0, 100.0)
+    )  # fmt: skip
+    explore_model(lenet_model, tmp_path, grid, samples=lenet_images)
+    points = json.loads((tmp_path / "points.json").read_text())
+    found = keys(points, "", ("boards", "circulant", "points[].cost.baselines"))
+    shown = documented_keys("points.json") - {"points[].quality"}  # null in no point here
+    if not points["surprises"]:
+        found, shown = found - {"surprises"}, {key for key in shown if not key.startswith("surprises")}
+    assert found == shown
 
 
 def test_keys_of_verify_json(lenet_project: Path, lenet_images: Path) -> None:

@@ -61,7 +61,7 @@ class Report:
         if not self.passed:
             return "NOT VERIFIED: nothing was compared"
         bounded = Edge.LOWERING in self.edges and Verdict.WARN in self.counts_of(Edge.LOWERING)
-        beside = (World.FLOAT, World.QUANTISED) if bounded else (World.FLOAT,)
+        beside = {World.DENSE, World.FLOAT, *([World.QUANTISED] if bounded else [])}
         chain = " = ".join(name for world, name in self.worlds.items() if world not in beside)
         but = f"; {self.worlds[World.QUANTISED]} differs within the bounds of each layer" if bounded else ""
         return f"PASSED: {chain} in every bit{but}; {self.coverage}, {self.counts}"

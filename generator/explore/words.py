@@ -296,7 +296,7 @@ def _fewer_lanes(points: Sequence[Point], front: Sequence[Point]) -> list[Surpri
             continue
         gain = wider.cost.cycles / point.cost.cycles
         text = (
-            f"Narrower words are faster: on {_where(point)}, {point.choice.lanes} lanes take {point.cost.cycles:,} cycles and "
+            f"Narrower words are faster: {point.choice.schedule}, on {_where(point)}, {point.choice.lanes} lanes take {point.cost.cycles:,} cycles and "
             f"{wider.choice.lanes} lanes (#{wider.number}) {wider.cost.cycles:,}, {gain:.2f} times as many. Layers with few "
             "channels leave lanes of a wide word empty, and narrow ones leave room for more output channels at once."
         )
