@@ -159,6 +159,34 @@ def test_more_memory_is_never_worse(seed, size):
         before = found
 
 
+@given(st.integers(0, 10**6), st.integers(1, 8), st.randoms(use_true_random=False))
+@settings(max_examples=60, deadline=None)
+def test_more_lanes_are_never_worse(seed, size, rng):
+    """More lanes: phases that are faster, and phases that were not possible before."""
+    problem = random_problem(seed, size)
+    before = attempt(dynamic_programme.solve, problem)
+    faster = tuple(replace(c, cycles=rng.randint(c.cycles // 2, c.cycles)) for c in problem.candidates)
+    everything = Candidate(frozenset(problem.tasks), 4 * size, "all", 3)
+    for candidates in (faster, (*problem.candidates, everything)):
+        found = attempt(dynamic_programme.solve, replace(problem, candidates=candidates))
+        assert before is None or found.objective.cycles <= before.objective.cycles
+
+
+@given(st.integers(0, 10**6), st.integers(1, 8))
+@settings(max_examples=60, deadline=None)
+def test_more_bandwidth_is_never_worse(seed, size):
+    problem = random_problem(seed, size)
+    before = None
+    for factor in (4, 3, 2, 1, 0):  # cycles of a spilled word
+        tensors = tuple(
+            replace(t, write_cycles=factor * t.write_cycles, read_cycles=factor * t.read_cycles)
+            for t in problem.tensors
+        )
+        found = attempt(dynamic_programme.solve, replace(problem, tensors=tensors))
+        assert before is None or found.objective.cycles <= before.objective.cycles
+        before = found
+
+
 @given(st.integers(0, 10**6), st.integers(1, 9))
 @settings(max_examples=60, deadline=None)
 def test_never_worse_than_the_pure_schedules(seed, size):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from importlib.resources import as_file, files
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from graphs import RELU, chain, conv, dense, quantised, small_cnn
 from machines import pure_schedule, simulate
+from test_mixed import residual
 
 from intarsia import compiler
 from intarsia.board import load_board
@@ -122,6 +124,26 @@ def test_iterations_are_the_rows_trip_counts(simulation: TimedSimulation) -> Non
                 assert count == trips, name
                 checked += 1
     assert checked >= len(machine.processes) - 1
+
+
+def test_a_short_skip_connection_deadlocks_and_is_named_and_sized_away() -> None:
+    graph = residual()
+    simulation = TimedSimulation(lower(graph, pure_schedule(graph, "dataflow", 8, 8), "residual"))
+    skip = "layer0_to_add"
+    depths = {stream.name: stream.depth for stream in size_fifos(simulation)[0].streams}
+    assert max(depths, key=lambda name: depths[name]) == skip
+    assert simulation.cycles(depths) == simulation.cycles(everywhere(simulation.machine, UNBOUNDED_DEPTH))
+    for depth in (2, depths[skip] // 2):
+        with pytest.raises(DeadlockError) as error:
+            simulation.cycles(depths | {skip: depth})
+        cycle = re.findall(r"(\w+) waits for '(\w+)' \((full|empty).*? by (\w+)\)", str(error.value))
+        full = [stream for _, stream, state, _ in cycle if state == "full"]
+        assert full == [skip]  # the one to deepen
+        assert f"full at depth {depth}, read by AddCombine" in str(error.value)
+        waiting = [process for process, *_ in cycle]
+        waited_for = [process for *_, process in cycle]
+        assert waited_for == waiting[1:] + waiting[:1]
+        assert {"Layer1Mac", "Layer2Mac", "AddCombine"} <= set(waiting)  # the longer way
 
 
 def test_the_cost_model_comes_close_on_lenet(lenet: Design) -> None:

@@ -31,7 +31,6 @@ class Pattern(Enum):
 
     SEQUENTIAL = "sequential"
     DATAFLOW = "dataflow"
-    PARALLEL = "parallel"
 
 
 class Weights(Enum):

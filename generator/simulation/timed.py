@@ -132,7 +132,7 @@ class TimedSimulation:
             *(_pointer(a) for a in (fifo_depths, pipeline_depths, intervals, *waits, blocked, *times)),
         )
         if cycles < 0:
-            raise DeadlockError(self._deadlock(phase, [int(index) for index in blocked]))
+            raise DeadlockError(self._deadlock(phase, depths, [int(index) for index in blocked]))
         timed = {name: ProcessTiming(*(int(v) for v in times[:, i])) for i, name in enumerate(processes)}
         if self.machine.first:  # it touches no stream, so that the bandwidth of DRAM can be put in here
             fetched = self._fetching(timed["Prefetch"].iterations)
@@ -154,17 +154,32 @@ class TimedSimulation:
         """Cycles to fetch so many words of weights from DRAM."""
         return ceil(words / self._dram) + pipeline("prefetch").depth if words else 0
 
-    def _deadlock(self, phase: int, blocked: Sequence[int]) -> str:
-        streams = self.machine.streams
-        waits = [
-            f"{process.config} waits for {streams[stream].name!r}"
-            for process, stream in zip(self.machine.processes, blocked, strict=True)
-            if stream >= 0
-        ]
+    def _deadlock(self, phase: int, depths: Mapping[str, int], blocked: Sequence[int]) -> str:
+        """The processes that wait for one another, in a cycle, and the FIFOs between them."""
+        ends: dict[str, list[int]] = {}
+        for number, process in enumerate(self.machine.processes):  # writers come before readers
+            for argument in process.arguments:
+                ends.setdefault(argument, []).append(number)
+        way: list[int] = []
+        waits: list[str] = []
+        number = next(number for number, stream in enumerate(blocked) if stream >= 0)
+        while number not in way and blocked[number] >= 0:
+            name = self.machine.streams[blocked[number]].name
+            writer, reader = ends[name]
+            full = number == writer
+            other = reader if full else writer
+            state = f"full at depth {depths[name]}, read by" if full else "empty, written by"
+            way.append(number)
+            waits.append(f"{self._config(number)} waits for {name!r} ({state} {self._config(other)})")
+            number = other
+        cycle = waits[way.index(number) :] if number in way else waits
         return (
-            f"phase {phase} ({self.machine.phase_names[phase]}) deadlocks: {'; '.join(waits)}. "
-            "Deepen the FIFOs named; `intarsia compile` sizes them so that none waits for ever"
+            f"phase {phase} ({self.machine.phase_names[phase]}) deadlocks: {'; '.join(cycle)}. "
+            "Deepen the FIFOs that are full; `intarsia compile` sizes them so that none waits for ever"
         )
+
+    def _config(self, number: int) -> str:
+        return self.machine.processes[number].config
 
 
 def size_fifos(simulation: TimedSimulation) -> tuple[Machine, tuple[int, ...]]:
