@@ -10,7 +10,7 @@ would take too long to simulate (`timed_cycles` null), for which the cost model 
 - ideal: products per multiplier.
 - lower_bound: the larger of that and of the bytes per cycle of DRAM.
 - auto, dataflow, sequential: ours, with the same multipliers; null where none fits.
-- intar_schedule: InTAR's phases and engines in our terms, on our hardware.
+- intar_schedule: InTAR's phases and engines in our terms, on our hardware; by the cost model where it would not fit the board.
 - published: cycles that the InTAR repository reports as measured on the board, for its baselines only.
 - paper_dataflow, paper_sequential: formulas of the baselines in the paper's style: a module for each layer with equal shares
   of the multipliers and no overlap where a layer needs all of the one before; one vector of weights after another without
@@ -267,7 +267,7 @@ def measure(kernel: Kernel) -> dict[str, Any]:
     if total <= LARGEST_SIMULATION:
         counted: dict[Schedule, tuple[int, bool]] = {}
         for kind, evaluation in found.items():
-            if evaluation is not None:
+            if evaluation is not None and evaluation.fits:
                 if evaluation.schedule not in counted:
                     counted[evaluation.schedule] = simulated(graph, evaluation.schedule, board)
                 cycles[kind] = counted[evaluation.schedule][0]
