@@ -5,12 +5,15 @@ from __future__ import annotations
 from ..board import board_names, load_board
 from .evaluate import Evaluation, exceeded
 
+_NARROWER = "narrower words (--lanes 4)"
+_WEIGHTS = "fewer weight bits (--weight-bits)"
+_ACTIVATIONS = "fewer activation bits (--activation-bits)"
 _LESS = {
-    "BRAM18": "fewer weight bits (--weight-bits) or activation bits (--activation-bits)",
-    "URAM": "fewer weight bits (--weight-bits) or activation bits (--activation-bits)",
-    "DSP": "narrower words (--lanes 4)",
-    "LUT": "narrower words (--lanes 4) or fewer activation bits (--activation-bits)",
-    "FF": "narrower words (--lanes 4)",
+    "BRAM18": (_WEIGHTS, _ACTIVATIONS),
+    "URAM": (_WEIGHTS, _ACTIVATIONS),
+    "DSP": (_NARROWER,),
+    "LUT": (_NARROWER, _ACTIVATIONS),
+    "FF": (_NARROWER,),
 }
 
 
@@ -22,5 +25,5 @@ def what_would_fit(evaluation: Evaluation) -> str:
         if boards
         else "use a larger board than any of `intarsia boards`"
     )
-    less = dict.fromkeys(_LESS[text.split(":")[0]] for text in evaluation.excess)
-    return f"To make it fit, {larger}; or ask for {', or '.join(less)}; or another schedule (--schedule)"
+    less = dict.fromkeys(option for text in evaluation.excess for option in _LESS[text.split(":")[0]])
+    return f"To make it fit, {larger}; or ask for {' or '.join(less)}; or another schedule (--schedule)"
