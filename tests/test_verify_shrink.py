@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -20,12 +19,11 @@ from intarsia import golden
 from intarsia.__main__ import app
 from intarsia.graph_file import load_graph
 from intarsia.verify import assert_agrees, run
-from intarsia.verify.cut import CutError, ancestors, between, bisect, compile_prefix, prefix
+from intarsia.verify.cut import CutError, ancestors, between, prefix
 from intarsia.verify.runner import Array
 from intarsia.verify.shrink import fewer_elements
 
 GRAPH = network()
-NAMES = [task.name for task in GRAPH.tasks]
 
 
 def test_a_cut_computes_the_same() -> None:
@@ -41,18 +39,6 @@ def test_ancestors_are_in_order() -> None:
     assert list(ancestors(GRAPH, "conv3")) == ["conv1", "pool1", "conv2", "conv3"]
     with pytest.raises(CutError, match="the layers are conv1"):
         prefix(GRAPH, "conv99")
-
-
-@pytest.mark.parametrize("culprit", [*NAMES, None])
-def test_bisecting_finds_the_first_wrong_layer(culprit: str | None) -> None:
-    asked: list[str] = []
-
-    def fails(task: str) -> bool:
-        asked.append(task)
-        return culprit is not None and culprit in ancestors(GRAPH, task)
-
-    assert bisect(GRAPH, fails) == culprit
-    assert len(asked) <= 3
 
 
 @given(st.sets(st.integers(0, 29), min_size=1, max_size=3))
@@ -119,33 +105,3 @@ def test_a_model_that_ends_early_is_a_project(lenet_project: Path, tmp_path: Pat
     report = run(tmp_path / "cut", board="none")
     assert_agrees(report)
     assert report.layers[-1].name == "conv2" and report.samples == 16
-
-
-def test_bisecting_a_board_that_shows_outputs_only(lenet_project: Path, tmp_path: Path) -> None:
-    """What a user does by hand, with a board that gets the third layer wrong."""
-    graph = load_graph(lenet_project / "golden.npz")
-    culprit = graph.tasks[2]
-
-    class Board:
-        name = "board"
-
-        def __init__(self, outputs: tuple[str, ...]) -> None:
-            self.outputs = outputs
-
-        def trace(self, inputs: dict[str, Array]) -> dict[str, Array]:
-            found = dict(inputs)
-            for task in graph.tasks:
-                found[task.output] = golden.run_task(graph, task, [found[name] for name in task.inputs])
-                if task is culprit:
-                    found[task.output] ^= 1
-            return {name: found[name] for name in self.outputs}
-
-    def fails(task: str) -> bool:
-        cut = Path(shutil.copytree(lenet_project, tmp_path / task))
-        design = compile_prefix(lenet_project, task)
-        shutil.rmtree(cut)
-        design.write(cut)
-        board = Board(design.graph.outputs)
-        return not run(cut, samples=2, runners={intarsia.verify.World.BOARD: board}).passed
-
-    assert bisect(graph, fails) == culprit.name

@@ -65,22 +65,49 @@ def prefix(graph: TaskGraph, task: str) -> TaskGraph:
     return between(graph, ancestors(graph, task))
 
 
-def bisect(graph: TaskGraph, fails: Callable[[str], bool]) -> str | None:
-    """The first task with inputs, in topological order, after which the model is wrong; None if it never is.
+def suspects(graph: TaskGraph, right: Mapping[str, bool]) -> tuple[str, ...]:
+    """Tasks of which one is the first wrong one, in topological order; empty if none can be.
 
     Args:
         graph: the quantised task graph.
-        fails: whether the model that ends with this task is wrong. Once wrong, it is taken to stay so.
+        right: whether the models that end with some tasks give the right result. One that does clears all that it depends
+            on (a fault that later tasks hide stays unseen), one that does not leaves no other.
     """
-    names = [task.name for task in graph.tasks if task.inputs]  # a constant by itself is no model
-    low, high = 0, len(names)
-    while low < high:
-        middle = (low + high) // 2
-        if fails(names[middle]):
-            high = middle
-        else:
-            low = middle + 1
-    return names[low] if low < len(names) else None
+    left = {task.name for task in graph.tasks if task.inputs}  # a constant by itself is no model
+    for name, good in right.items():
+        before = set(ancestors(graph, name))
+        left = left - before if good else left & before
+    return tuple(task.name for task in graph.tasks if task.name in left)
+
+
+def next_cut(graph: TaskGraph, right: Mapping[str, bool]) -> str | None:
+    """The task whose result halves the suspects best; None if nothing is left to ask.
+
+    With an output of the model it begins: whether the board is wrong at all, as far as these inputs show it.
+    """
+    left = suspects(graph, right)
+    if not right:
+        return graph.producers[graph.outputs[-1]].name
+    open_ones = [name for name in left if name not in right]
+
+    def larger_part(name: str) -> int:
+        before = len(set(left) & set(ancestors(graph, name)))
+        return max(before, len(left) - before)
+
+    return min(open_ones, key=larger_part, default=None)
+
+
+def bisect(graph: TaskGraph, fails: Callable[[str], bool]) -> str | None:
+    """The first wrong task, whose result is wrong though all that it depends on are right; None if there is none.
+
+    Args:
+        graph: the quantised task graph.
+        fails: whether the model that ends with this task is wrong.
+    """
+    right: dict[str, bool] = {}
+    while (name := next_cut(graph, right)) is not None:
+        right[name] = not fails(name)
+    return next(iter(suspects(graph, right)), None)
 
 
 def compile_cut(graph: TaskGraph, board: Board, clock_mhz: float, samples: Mapping[str, Array]) -> Design:

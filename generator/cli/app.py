@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..errors import IntarsiaError
+from .bisect import bisect
 from .boards import boards
 from .check_registers import check_registers
 from .compile import compile_command
@@ -30,6 +31,7 @@ COMMANDS = (
     ("verify", verify),
     ("compress", compress),
     ("cut", cut),
+    ("bisect", bisect),
     ("demo", demo),
     ("boards", boards),
     ("operators", operators),
