@@ -52,6 +52,20 @@ class MacWork:
 
 
 @dataclass(frozen=True)
+class StencilWork:
+    """Products summed over `window` positions of an image of one channel, the elements of whose rows lie side by side."""
+
+    window: Window
+
+
+@dataclass(frozen=True)
+class RowPoolWork:
+    """The maximum over a window of an image of one channel, the elements of whose rows lie side by side."""
+
+    window: Window
+
+
+@dataclass(frozen=True)
 class DepthwiseWork:
     """Products summed over `window` positions, for each channel by itself."""
 
@@ -161,8 +175,10 @@ class NormWork:
 
 Work = (
     MacWork
+    | StencilWork
     | DepthwiseWork
     | PoolWork
+    | RowPoolWork
     | CombineWork
     | TableWork
     | LinesWork

@@ -1,9 +1,10 @@
 // move: values in another order. Its feed sends the word of every piece that has a source (memory.hpp); this
 // process takes the piece out of it and puts it at its place in the result.
 //
-// A piece is 1 to kLanes elements that lie side by side in one word of the source and in one word of the
-// result. Pieces without a source hold the fill; what a pixel's last word has beyond its channels is 0.
-// Config: kLanes (a power of two), kClamps (results have bounds), input_t, row(phase); step(i) for nest.hpp.
+// A piece is 1 to kLanes elements that lie side by side in one word of the result and, each once, in one word
+// of the source. Pieces without a source hold the fill; what a pixel's last word has beyond its channels is 0.
+// Config: kLanes (a power of two), kSpread (most of all rows), kClamps (results have bounds), input_t,
+// row(phase); step(i) for nest.hpp.
 // Cycles: iterations = pixels * pieces, II = 1.
 #pragma once
 
@@ -20,6 +21,7 @@ struct move_row {
     int piece;   // elements of a piece
     int last;    // elements of the last piece of a pixel
     int fill;    // what pieces without a source hold
+    int spread;  // elements of the source stand 2**spread times in the result
     int low;     // bounds of the results
     int high;
     Nest from;
@@ -47,7 +49,8 @@ Move:
         for (int v = 0; v < Config::kLanes; ++v) {
 #pragma HLS UNROLL
             if (v >= slot) {
-                int value = sourced ? int(word[(v - slot + lane) & (Config::kLanes - 1)]) : row.fill;
+                const int source = ((v - slot) >> (Config::kSpread ? row.spread : 0)) + lane;
+                int value = sourced ? int(word[source & (Config::kLanes - 1)]) : row.fill;
                 if (Config::kClamps) value = value < row.low ? row.low : value > row.high ? row.high : value;
                 result[v] = typename Config::input_t(v < behind ? value : 0);
             }

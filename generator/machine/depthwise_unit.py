@@ -159,4 +159,4 @@ def _work(graph: TaskGraph, task: Task) -> DepthwiseWork:
     return work
 
 
-DEPTHWISE = UnitKind("depthwise", DepthwiseWork, build_depthwise, multiplies=True)
+DEPTHWISE = UnitKind("depthwise", DepthwiseWork, build_depthwise)

@@ -13,21 +13,27 @@ from ..schedule.plan import ScheduleError
 from ..work import MoveWork
 
 
+MOST_SPREAD = 2
+"""Most times that a piece repeats each element, as a power of two."""
+
+
 @dataclass(frozen=True)
 class MovePlan:
     """Pieces that lie side by side in one word of the source and in one word of the result.
 
     Attributes:
-        piece: elements of a piece, a power of two up to the lanes.
+        piece: elements of a piece in the result, a power of two up to the lanes.
         pieces: pieces of every pixel.
         last: elements of the last piece of a pixel.
         nest: addresses of the pieces' first elements; a word is `lanes` addresses.
+        spread: times that every element of the source stands in a piece, as a power of two.
     """
 
     piece: int
     pieces: int
     last: int
     nest: Nest
+    spread: int = 0
 
 
 @lru_cache(maxsize=1024)
@@ -40,16 +46,29 @@ def plan_move(work: MoveWork, lanes: int) -> MovePlan:
     elements = addresses(work, lanes)
     piece = lanes
     while piece:
-        starts = _starts(elements, piece, lanes)
-        nest = None if starts is None else factor(starts)
-        if starts is not None and nest is not None:
-            pieces = starts.shape[-1]
-            return MovePlan(piece, pieces, work.channels - (pieces - 1) * piece, nest)
+        for spread in _spreads(elements, piece):
+            starts = _starts(elements[..., :: 1 << spread], piece >> spread, lanes)
+            nest = None if starts is None else factor(starts)
+            if starts is not None and nest is not None:
+                pieces = starts.shape[-1]
+                return MovePlan(piece, pieces, work.channels - (pieces - 1) * piece, nest, spread)
         piece //= 2
     raise ScheduleError(
         f"values of shape {work.source_shape}, channels on axis {work.source_axis}, cannot be moved into shape "
         f"{work.shape} with channels on axis {work.channel_axis}: no nest of counters walks over them"
     )
+
+
+def _spreads(elements: Indices, piece: int) -> list[int]:
+    """How often pieces may repeat each element: once, or as often as all elements are repeated; as powers of two."""
+    found = [0]
+    channels = elements.shape[-1]
+    while (times := 2 << found[-1]) <= min(piece, 1 << MOST_SPREAD) and channels % times == 0:
+        groups = elements.reshape(*elements.shape[:-1], -1, times)
+        if (groups != groups[..., :1]).any():
+            break
+        found.append(found[-1] + 1)
+    return found
 
 
 def addresses(work: MoveWork, lanes: int) -> Indices:

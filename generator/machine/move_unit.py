@@ -51,16 +51,17 @@ class MoveHardware:
         struct = f"{camel_case(builder.ids[self.name])}Move"
         (*nests, idle), steps = nest_rows([*(plan.nest for plan in self.plans), IDLE])
         rows = [
-            MoveRow(plan.nest.steps, plan.pieces, plan.piece, plan.last, fill, low, high, nest)
+            MoveRow(plan.nest.steps, plan.pieces, plan.piece, plan.last, fill, plan.spread, low, high, nest)
             for plan, fill, (low, high), nest in zip(self.plans, self.fills, self.bounds, nests, strict=True)
         ]
         builder.config(
             struct,
             "values in another order",
-            builder.by_phase(self.runs, rows, MoveRow(0, 0, 0, 0, 0, 0, 0, idle)),
+            builder.by_phase(self.runs, rows, MoveRow(0, 0, 0, 0, 0, 0, 0, 0, idle)),
             builder.comment(self.runs),
             (
                 Constant("kLanes", "kWordLanes"),
+                Constant("kSpread", str(max(plan.spread for plan in self.plans)), "most of all, as a power of two"),
                 Constant("kClamps", str(self.clamps).lower()),
                 Constant("input_t", "element_t", is_type=True),
             ),

@@ -206,4 +206,5 @@ def folded_bias(graph: TaskGraph, task: Task) -> Integers:
     bias = task.values.get("bias", np.zeros(len(weights), np.int64))
     zero = graph.input_tensors(task)[0].number.zero
     folded: Integers = bias - zero * weights.reshape(len(weights), -1).sum(axis=1)
-    return folded
+    one_channel = len(folded) == 1
+    return np.broadcast_to(folded, graph.output_tensor(task).channels) if one_channel else folded

@@ -121,6 +121,7 @@ class MoveRow(Row):
     piece: int
     last: int
     fill: int
+    spread: int
     low: int
     high: int
     source: NestRow | IrregularNestRow
@@ -242,6 +243,47 @@ class MacRow(Row):
     rows: int = 0
     last: int = 0
     pixels: int = 0
+
+
+@dataclass(frozen=True)
+class RowWindowRow(Row):
+    """row_window.hpp: geometry of windows over rows of words."""
+
+    struct: ClassVar[str] = "row_window_row"
+    header: ClassVar[str] = "row_window.hpp"
+
+    iterations: int = 0
+    height: int = 0
+    words: int = 0
+    last: int = 0
+    columns: int = 0
+    pad_top: int = 0
+    out_height: int = 0
+    out_words: int = 0
+    padding: int = 0
+
+
+@dataclass(frozen=True)
+class StencilRow(Row):
+    """stencil.hpp: words of results, and whose weights."""
+
+    struct: ClassVar[str] = "stencil_row"
+    header: ClassVar[str] = "stencil.hpp"
+
+    iterations: int = 0
+    weights: int = 0
+
+
+@dataclass(frozen=True)
+class RowPoolRow(Row):
+    """row_pool.hpp: words of results, and their clamp."""
+
+    struct: ClassVar[str] = "row_pool_row"
+    header: ClassVar[str] = "row_pool.hpp"
+
+    iterations: int = 0
+    low: int = 0
+    high: int = 0
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,8 @@ class UnitKind:
         name: of the kind, and of its units where they are shared by all tasks.
         work: the class of Work that it runs.
         build: sizes a unit for its runs, in time order: (graph, unit, runs, lanes, weights).
-        multiplies: True if the unit has a multiplier per lane of its own, beside those of `Unit.outputs`.
     """
 
     name: str
     work: type[Work]
     build: Callable[[TaskGraph, Unit, Sequence[Run], int, Weights], Hardware]
-    multiplies: bool = False

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from ..schedule.plan import Phase, Schedule, Unit
 from ..task_graph import Task, TaskGraph
-from ..work import DepthwiseWork, MacWork, MoveWork, PoolWork, TransposeWork
+from ..work import DepthwiseWork, MacWork, MoveWork, PoolWork, RowPoolWork, StencilWork, TransposeWork
 from .combine_unit import COMBINE
 from .constant_unit import CONSTANT
 from .depthwise_unit import DEPTHWISE
@@ -21,8 +21,11 @@ from .move_plan import plan_move
 from .move_unit import MOVE
 from .norm_unit import NORM
 from .pool_unit import POOL
+from .row_pool_unit import ROW_POOL
+from .row_window import row_window_shape
 from .run import Run
 from .softmax_unit import SOFTMAX
+from .stencil_unit import STENCIL
 from .table_unit import TABLE
 from .transpose_plan import plan_transpose
 from .transpose_unit import TRANSPOSE
@@ -35,12 +38,14 @@ KINDS: tuple[UnitKind, ...] = (
     MOVE,
     ENGINE,
     DEPTHWISE,  # of a separable convolution, expand and depthwise run in one phase; project takes the next engine
+    STENCIL,
     NORM,
     SOFTMAX,
     COMBINE,
     TABLE,
     INTERPOLATION,
     POOL,
+    ROW_POOL,
 )
 
 
@@ -59,12 +64,23 @@ def is_engine_task(graph: TaskGraph, task: Task) -> bool:
 def unit_for(graph: TaskGraph, task: Task, name: str, outputs: int) -> Unit:
     """A unit that can run a task; `outputs` matters to engines only."""
     kind = kind_of(graph, task)
-    return Unit(name, kind.name, outputs if kind is ENGINE else 0)
+    work = task.operator.work(task, graph)
+    products = work.window.positions if isinstance(work, StencilWork) else int(isinstance(work, DepthwiseWork))
+    return Unit(name, kind.name, outputs if kind is ENGINE else 0, products)
+
+
+def shared_unit_name(graph: TaskGraph, task: Task) -> str:
+    """Name of the unit that a task shares with all tasks that one unit can run: its kind, and the shape of row windows."""
+    kind = kind_of(graph, task).name
+    work = task.operator.work(task, graph)
+    if not isinstance(work, StencilWork | RowPoolWork):
+        return kind
+    return f"{kind}_{row_window_shape(work.window)}"
 
 
 def unit_multipliers(unit: Unit, lanes: int) -> int:
     """Multipliers of a unit for products with weights."""
-    return (unit.outputs + KINDS[rank(unit)].multiplies) * lanes
+    return (unit.outputs + unit.products) * lanes
 
 
 def rank(unit: Unit) -> int:

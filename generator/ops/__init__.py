@@ -20,6 +20,7 @@ from .move import Move
 from .reshape import Reshape
 from .softmax import Softmax
 from .spectral import SpectralConv, SpectralDense
+from .stencil import Stencil
 from .transpose import Transpose
 from .with_constant import WithConstant
 
@@ -44,7 +45,8 @@ OPERATORS: tuple[type[Operator], ...] = (
     LogSoftmax,
     LayerNormalization,
     RMSNormalization,
-    # Put in by the compiler (spectral.py)
+    # Put in by the compiler (passes/pixels_in_words.py, spectral.py)
+    Stencil,
     SpectralConv,
     SpectralDense,
     # Removed by passes

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from ..operator import Array, Operator
-from ..work import PoolWork, Reduction
+from ..work import PoolWork, Reduction, RowPoolWork
 from .sliding import (
     image_shape,
     image_size,
@@ -18,6 +18,7 @@ from .sliding import (
     output_size,
     patches,
     reduce_windows,
+    rows_fit,
     samples_like,
     window,
 )
@@ -65,11 +66,17 @@ class MaxPool(Operator):
         """(1, channels, out height, out width), channels on axis 1; without the height for signals."""
         shape = inputs[0].shape
         size = output_size(image_size(shape), self.kernel, self.stride, self.dilation, self.pads)
-        return image_shape(shape, shape[1], size), 1
+        return image_shape(shape, shape[1], size), self.channel_axes(inputs)[0]
 
     def channel_axes(self, inputs: Sequence[Tensor]) -> tuple[int, ...]:
-        """Windows slide over the axes behind the channels."""
-        return (1,)
+        """Windows slide over the axes behind the channels; of an image of one channel, rows may lie in words."""
+        axis = inputs[0].channel_axis
+        return (axis if self.pools_rows(inputs[0]) else 1,)
+
+    def pools_rows(self, x: Tensor) -> bool:
+        """True if a row pool unit can take the windows: of an image of one channel, whose rows lie in words."""
+        in_rows = x.shape[1] == 1 and x.channel_axis == len(x.shape) - 1
+        return in_rows and rows_fit(self.kernel, self.stride, self.dilation, self.pads)
 
     def accumulate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Array:
         """The maximum; exact."""
@@ -88,10 +95,12 @@ class MaxPool(Operator):
         """A maximum is one of its inputs."""
         return True
 
-    def work(self, task: Task, graph: TaskGraph) -> PoolWork:
-        """A pool unit."""
+    def work(self, task: Task, graph: TaskGraph) -> PoolWork | RowPoolWork:
+        """A pool unit, for channels or for rows."""
         output = graph.output_tensor(task)
         geometry = window(graph, task, self.kernel, self.stride, self.pads, self.dilation)
+        if self.pools_rows(graph.input_tensors(task)[0]):
+            return RowPoolWork(geometry)
         return PoolWork(output.pixels, output.channels, geometry, Reduction.MAX)
 
     def to_qdq(self, builder: QdqBuilder, task: Task, graph: TaskGraph) -> str:

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 Pair = tuple[int, int]
 Pads = tuple[int, int, int, int]
 
+_NARROWEST = 4
+"""Elements of the narrowest word."""
+
+_TALLEST = 16
+"""Rows of a kernel whose pixels are all kept in registers."""
+
 
 def output_size(size: Pair, kernel: Pair, stride: Pair, dilation: Pair, pads: Pads) -> Pair:
     """Height and width of the result (floor mode).
@@ -94,6 +100,12 @@ def samples_like(x: Array, result: Array) -> Array:
     """Results (samples, channels, height, width) as samples of images or signals, whichever x is."""
     samples, channels, height, width = result.shape
     return result.reshape(samples, *image_shape(x.shape[1:], channels, (height, width)))
+
+
+def rows_fit(kernel: Pair, stride: Pair, dilation: Pair, pads: Pads) -> bool:
+    """True if windows can slide over rows of pixels in words: they reach no further than the narrowest word beyond a word."""
+    reach = max(pads[1], kernel[1] - stride[1] - pads[1])
+    return stride[0] == stride[1] <= _NARROWEST and dilation == (1, 1) and reach <= _NARROWEST and kernel[0] <= _TALLEST
 
 
 def window(

@@ -14,6 +14,7 @@ from . import (
     lower_clamps,
     lower_moves,
     mask_softmax,
+    pixels_in_words,
     place_channels,
     remove_no_ops,
     separate_inputs,
@@ -44,6 +45,7 @@ PIPELINE = (
     affine_to_product,  # after both folds: only for what is left
     lower_clamps,  # after fuse_clamp: only for what is left
     constant_operands,
+    pixels_in_words,  # before place_channels, which would move rows in words back
     place_channels,  # before lower_moves, which takes its Moves together with those before them
     lower_moves,
     separate_inputs,  # after lower_moves, which would take its Moves for superfluous

@@ -16,6 +16,7 @@ from itertools import combinations
 import networkx as nx
 
 from ..machine.constant_unit import CONSTANT
+from ..machine.depthwise_unit import DEPTHWISE
 from ..machine.hardware import words_of
 from ..machine.mac_unit import ENGINE
 from ..machine.move_unit import MOVE
@@ -47,7 +48,7 @@ class Engines:
             Unit(f"{kind.name}{index}", kind.name) for kind in LEADING for index in range(self.leading_units)
         )
         behind = (
-            Unit(f"{kind.name}{index}", kind.name, outputs if kind is ENGINE else 0)
+            Unit(f"{kind.name}{index}", kind.name, outputs if kind is ENGINE else 0, int(kind is DEPTHWISE))
             for index, outputs in enumerate(self.outputs)
             for kind in KINDS
             if kind not in LEADING

@@ -55,12 +55,14 @@ class Unit:
         outputs: of an engine, the output channels that it makes per pass, of `lanes` multipliers each; else 0.
         form: of an engine with circulant weights, how it multiplies them (machine/circulant_forms.py); the cheapest of
             its forms if empty.
+        products: multipliers for products with weights that each lane of another unit has.
     """
 
     name: str
     kind: str
     outputs: int = 0
     form: str = ""
+    products: int = 0
 
     @property
     def is_engine(self) -> bool:

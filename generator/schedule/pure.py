@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..machine.circulant_form import engine_of_blocks
-from ..machine.unit_kinds import kind_of, rank, unit_for
+from ..machine.unit_kinds import kind_of, rank, shared_unit_name, unit_for
 from ..machine.window import plan_patches
 from ..machine.wiring import read_problem, reads_of
 from ..task_graph import Task, TaskGraph
@@ -47,7 +47,7 @@ def sequential(graph: TaskGraph, lanes: int, outputs: int, entries: int = 0, apa
 
     for bundle in bundles(graph):
         task = bundle.task
-        name = kind_of(graph, task).name
+        name = shared_unit_name(graph, task)
         if apart:
             name = engine_of_blocks(graph, task) or name
         units[name] = unit_for(graph, task, name, outputs)

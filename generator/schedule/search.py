@@ -14,7 +14,7 @@ from ..machine.resources import BRAM18_BITS, URAM_BITS
 from ..machine.window import plan_patches
 from ..ops.spectral import SPECTRAL
 from ..task_graph import Parameter, TaskGraph
-from ..work import MacWork
+from ..work import MacWork, StencilWork
 from .advice import what_would_fit
 from .evaluate import USABLE, Evaluation, best, evaluate, evaluate_spilled
 from .mixed import PhaseCosts, mixed
@@ -166,9 +166,10 @@ def _word_choices(graph: TaskGraph, lanes: Sequence[int]) -> list[int]:
 
 
 def _most_lanes(graph: TaskGraph) -> int:
-    """Elements of the widest word; a 16-bit word holds half as many."""
+    """Elements of the widest word; a 16-bit word holds half as many, but where the pixels of rows fill it."""
     wide = max(tensor.number.bits for tensor in graph.tensors.values()) > 8
-    return max(LANES) // 2 if wide else max(LANES)
+    rows = any(isinstance(task.operator.work(task, graph), StencilWork) for task in graph.tasks)
+    return max(LANES) // 2 if wide and not rows else max(LANES)
 
 
 def _wide_words(graph: TaskGraph, choices: Sequence[int], multipliers: int) -> list[int]:

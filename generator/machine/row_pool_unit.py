@@ -1,0 +1,95 @@
+"""The row pool unit: row window -> row pool. Maxima of a word of neighbouring windows per cycle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..board import Resources
+from ..requantisation import requantisation
+from ..schedule.plan import ScheduleError, Unit, Weights
+from ..task_graph import Task, TaskGraph
+from ..work import RowPoolWork
+from .builder import Builder
+from .hardware import Stage
+from .identifiers import camel_case
+from .machine import Constant
+from .resources import add
+from .row_window import RowWindow, size_row_window
+from .rows import RowPoolRow
+from .run import Run, index_of
+from .unit_kind import UnitKind
+
+
+@dataclass(frozen=True)
+class RowPoolHardware:
+    """A row pool unit with the rows of its tasks, in the order of `runs`."""
+
+    unit: Unit
+    runs: tuple[Run, ...]
+    window: RowWindow
+    rows: tuple[RowPoolRow, ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the unit."""
+        return self.unit.name
+
+    def place(self, builder: Builder, inputs: tuple[str, ...], output: str) -> None:
+        """Adds row window and row pool."""
+        struct = f"{camel_case(builder.ids[self.name])}Pool"
+        patches = self.window.place(builder, self.name, self.runs, inputs[0])
+        builder.config(
+            struct,
+            "maxima of a word of windows",
+            builder.by_phase(self.runs, self.rows, RowPoolRow()),
+            builder.comment(self.runs),
+            (*self.window.constants, Constant("output_t", "element_t", is_type=True)),
+        )
+        builder.process("row_pool", struct, patches, output)
+
+    def stages(self, phase: int) -> list[Stage]:
+        """Row window and row pool."""
+        index = index_of(self.runs, phase)
+        words = self.window.results(index)
+        return [self.window.stage(index), Stage("row_pool", words, words)]
+
+    def loaded_bytes(self, phase: int) -> int:
+        """None: it has no weights."""
+        return 0
+
+    def resources(self, lanes: int, element_bits: int) -> Resources:
+        """Comparators."""
+        positions = self.window.kernel[0] * self.window.kernel[1]
+        comparators = lanes * positions * element_bits
+        own = Resources(dsp=0, bram18=0, uram=0, lut=2 * comparators + 200, ff=comparators + 200)
+        return add(own, self.window.resources(element_bits))
+
+
+def build_row_pool(
+    graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, weights: Weights
+) -> RowPoolHardware:
+    """Sizes a row pool unit for its runs.
+
+    Raises:
+        ScheduleError: a task is of another kind, or the tasks' windows differ.
+    """
+    tasks = [run.task for run in runs]
+    window = size_row_window(
+        [_work(graph, task).window for task in tasks],
+        [graph.input_tensors(task)[0].number.minimum for task in tasks],  # padding never is the maximum
+        lanes,
+    )
+    found = [requantisation(graph, task) for task in tasks]
+    rows = [RowPoolRow(window.results(index), one.low, one.high) for index, one in enumerate(found)]
+    return RowPoolHardware(unit, tuple(runs), window, tuple(rows))
+
+
+def _work(graph: TaskGraph, task: Task) -> RowPoolWork:
+    work = task.operator.work(task, graph)
+    if not isinstance(work, RowPoolWork):
+        raise ScheduleError(f"task {task.name!r} ({task.operator.name}) cannot run on a row pool unit")
+    return work
+
+
+ROW_POOL = UnitKind("row_pool", RowPoolWork, build_row_pool)
