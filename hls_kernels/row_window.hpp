@@ -1,8 +1,8 @@
 // row_window: windows over an image of one channel, a word of neighbouring pixels at a time.
 //
 // A row of the image lies in words of kLanes pixels. A patch is what kLanes neighbouring windows see: kHeight
-// rows of kSpan = (kLanes - 1) * kStride + kWidth pixels. The last kHeight - 1 rows are kept in a line buffer,
-// and of each row the words around the patch in registers, which move on by one word per iteration.
+// rows of kSpan = (kLanes - 1) * kStride + kWidth pixels. The last kHeight - 1 rows are kept in a line
+// buffer, and of each row the words around the patch in registers, which move on by one word per iteration.
 //
 // Config: kLanes, kHeight, kWidth, kStride (of the windows, the same both ways), kPadLeft, kColumns (words
 // of the longest row), input_t, row(phase). kPadLeft and what windows reach beyond a word are at most kLanes.
@@ -81,8 +81,8 @@ Rows:
             }
         }
         lines[column] = kept;
-        // A word of results is complete when the word behind its last pixels has come: at the end of a row the
-        // first of the next row, whose pixels are not seen.
+        // A word of results is complete when the word behind its last pixels has come: at the end of a row
+        // the first of the next row, whose pixels are not seen.
         const bool first = column == 0;
         if (step == 0 && complete && out_word < row.out_words) {
             typename row_patch<Config>::type patch;
@@ -91,7 +91,8 @@ Rows:
                 for (int e = 0; e < kSpan; ++e) {
 #pragma HLS UNROLL
                     const int p = kLanes - Config::kPadLeft + e;
-                    const bool beyond = (p < kLanes && out_word == 0) || (p >= (kStride + 1) * kLanes && first);
+                    const bool beyond =
+                        (p < kLanes && out_word == 0) || (p >= (kStride + 1) * kLanes && first);
                     patch[k * kSpan + e] = beyond ? input_t(row.padding) : pixels[k][p];
                 }
             }

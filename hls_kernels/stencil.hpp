@@ -17,10 +17,10 @@ struct stencil_row {
 };
 
 template <class Config>
-void stencil(int phase, stream<typename row_patch<Config>::type>& patches,
-             const vec<typename Config::weight_t, Config::kHeight * Config::kWidth>
-                 weights[Config::kWeightEntries],
-             stream<vec<typename Config::sum_t, Config::kLanes>>& sums) {
+void stencil(
+    int phase, stream<typename row_patch<Config>::type>& patches,
+    const vec<typename Config::weight_t, Config::kHeight * Config::kWidth> weights[Config::kWeightEntries],
+    stream<vec<typename Config::sum_t, Config::kLanes>>& sums) {
     INTARSIA_PROCESS;
     using sum_t = typename Config::sum_t;
     constexpr int kSpan = row_patch<Config>::kSpan;
@@ -40,7 +40,8 @@ Stencil:
 #pragma HLS UNROLL
                 for (int l = 0; l < Config::kWidth; ++l) {
 #pragma HLS UNROLL
-                    products += sum_t(x[k * kSpan + v * Config::kStride + l] * weight[k * Config::kWidth + l]);
+                    products +=
+                        sum_t(x[k * kSpan + v * Config::kStride + l] * weight[k * Config::kWidth + l]);
                 }
             }
             sum[v] = products;

@@ -44,7 +44,9 @@ class StencilHardware:
         name = builder.ids[self.name]
         struct = f"{camel_case(name)}Stencil"
         patches = self.window.place(builder, self.name, self.runs, inputs[0])
-        sums = builder.stream(f"{name}_sums", "sums of a word of pixels", f"vec<{struct}::sum_t, kWordLanes>", CHAIN_DEPTH)
+        sums = builder.stream(
+            f"{name}_sums", "sums of a word of pixels", f"vec<{struct}::sum_t, kWordLanes>", CHAIN_DEPTH
+        )
         rows = [StencilRow(self.window.results(index), index) for index in range(len(self.runs))]
         height, width = self.window.kernel
         builder.config(
@@ -108,9 +110,7 @@ def build_stencil(
     )
     # One channel: every word takes the same bias.
     post = size_post(graph, runs, [slice(0, lanes)] * len(runs), [1] * len(runs), lanes, lanes)
-    rows = [
-        replace(row, iterations=window.results(index)) for index, row in enumerate(post.rows)
-    ]
+    rows = [replace(row, iterations=window.results(index)) for index, row in enumerate(post.rows)]
     return StencilHardware(
         unit=unit,
         runs=tuple(runs),

@@ -65,7 +65,9 @@ def unit_for(graph: TaskGraph, task: Task, name: str, outputs: int) -> Unit:
     """A unit that can run a task; `outputs` matters to engines only."""
     kind = kind_of(graph, task)
     work = task.operator.work(task, graph)
-    products = work.window.positions if isinstance(work, StencilWork) else int(isinstance(work, DepthwiseWork))
+    products = (
+        work.window.positions if isinstance(work, StencilWork) else int(isinstance(work, DepthwiseWork))
+    )
     return Unit(name, kind.name, outputs if kind is ENGINE else 0, products)
 
 

@@ -105,7 +105,12 @@ def samples_like(x: Array, result: Array) -> Array:
 def rows_fit(kernel: Pair, stride: Pair, dilation: Pair, pads: Pads) -> bool:
     """True if windows can slide over rows of pixels in words: they reach no further than the narrowest word beyond a word."""
     reach = max(pads[1], kernel[1] - stride[1] - pads[1])
-    return stride[0] == stride[1] <= _NARROWEST and dilation == (1, 1) and reach <= _NARROWEST and kernel[0] <= _TALLEST
+    return (
+        stride[0] == stride[1] <= _NARROWEST
+        and dilation == (1, 1)
+        and reach <= _NARROWEST
+        and kernel[0] <= _TALLEST
+    )
 
 
 def window(

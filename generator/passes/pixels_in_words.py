@@ -5,7 +5,6 @@ A word of channels would hold one pixel. Convolutions become stencils, which mak
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import replace
 
 import networkx as nx
@@ -73,7 +72,7 @@ def _regions(graph: TaskGraph) -> set[str]:
     return found
 
 
-def _neighbours(graph: TaskGraph, name: str) -> Collection[str]:
+def _neighbours(graph: TaskGraph, name: str) -> set[str]:
     """Tasks that make or read the same tensors."""
     task = graph.task(name)
     tensors = (*task.inputs, task.output)
