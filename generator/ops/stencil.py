@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Stencil(Conv):
-    """A Conv of one input and one output channel. The elements of a row lie side by side in words, instead of channels."""
+    """A Conv of one input and one output channel; the elements of a row lie side by side in words, instead of channels."""
 
     name: ClassVar[str] = "Stencil"
     onnx_types: ClassVar[tuple[str, ...]] = ()
