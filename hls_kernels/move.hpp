@@ -2,8 +2,8 @@
 // process takes the piece out of it and puts it at its place in the result.
 //
 // A piece is 1 to kLanes elements that lie side by side in one word of the result and, each once, in one word
-// of the source. Pieces without a source hold the fill; what a pixel's last word has beyond its channels is 0.
-// Config: kLanes (a power of two), kSpread (most of all rows), kClamps (results have bounds), input_t,
+// of the source. Pieces without a source hold the fill; what a pixel's last word has beyond its channels is
+// 0. Config: kLanes (a power of two), kSpread (most of all rows), kClamps (results have bounds), input_t,
 // row(phase); step(i) for nest.hpp.
 // Cycles: iterations = pixels * pieces, II = 1.
 #pragma once

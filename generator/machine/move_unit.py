@@ -61,7 +61,9 @@ class MoveHardware:
             builder.comment(self.runs),
             (
                 Constant("kLanes", "kWordLanes"),
-                Constant("kSpread", str(max(plan.spread for plan in self.plans)), "most of all, as a power of two"),
+                Constant(
+                    "kSpread", str(max(plan.spread for plan in self.plans)), "most of all, as a power of two"
+                ),
                 Constant("kClamps", str(self.clamps).lower()),
                 Constant("input_t", "element_t", is_type=True),
             ),

@@ -68,7 +68,7 @@ def unit_for(graph: TaskGraph, task: Task, name: str, outputs: int) -> Unit:
     products = (
         work.window.positions if isinstance(work, StencilWork) else int(isinstance(work, DepthwiseWork))
     )
-    return Unit(name, kind.name, outputs if kind is ENGINE else 0, products)
+    return Unit(name, kind.name, outputs if kind is ENGINE else 0, products=products)
 
 
 def shared_unit_name(graph: TaskGraph, task: Task) -> str:

@@ -48,7 +48,12 @@ class Engines:
             Unit(f"{kind.name}{index}", kind.name) for kind in LEADING for index in range(self.leading_units)
         )
         behind = (
-            Unit(f"{kind.name}{index}", kind.name, outputs if kind is ENGINE else 0, int(kind is DEPTHWISE))
+            Unit(
+                f"{kind.name}{index}",
+                kind.name,
+                outputs if kind is ENGINE else 0,
+                products=int(kind is DEPTHWISE),
+            )
             for index, outputs in enumerate(self.outputs)
             for kind in KINDS
             if kind not in LEADING
