@@ -172,7 +172,7 @@ def test_cost_model_is_close_to_the_timed_simulation() -> None:
         schedule = pure_schedule(graph, "sequential", lanes, 4)
         counted = TimedSimulation(lower(graph, schedule, "timed")).cycles()
         model = evaluate(graph, schedule, load_board("kv260")).cycles
-        assert abs(counted - model) <= max(60, 0.03 * counted), (lanes, counted, model)
+        assert abs(counted - model) <= 0.02 * counted, (lanes, counted, model)
 
 
 def test_chosen_schedule() -> None:

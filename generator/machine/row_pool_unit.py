@@ -11,13 +11,13 @@ from ..schedule.plan import ScheduleError, Unit, Weights
 from ..task_graph import Task, TaskGraph
 from ..work import RowPoolWork
 from .builder import Builder
-from .hardware import Stage
 from .identifiers import camel_case
 from .machine import Constant
 from .resources import add
 from .row_window import RowWindow, size_row_window
 from .rows import RowPoolRow
 from .run import Run, index_of
+from .stage import Stage
 from .unit_kind import UnitKind
 
 
@@ -52,7 +52,7 @@ class RowPoolHardware:
         """Row window and row pool."""
         index = index_of(self.runs, phase)
         words = self.window.results(index)
-        return [self.window.stage(index), Stage("row_pool", words, words)]
+        return [self.window.stage(index), Stage.passing("row_pool", words)]
 
     def loaded_bytes(self, phase: int) -> int:
         """None: it has no weights."""

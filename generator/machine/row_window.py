@@ -9,12 +9,12 @@ from ..board import Resources
 from ..schedule.plan import ScheduleError
 from ..work import Window
 from .builder import CHAIN_DEPTH, Builder
-from .hardware import Stage
 from .identifiers import camel_case
 from .machine import Constant
 from .resources import bram18
 from .rows import RowWindowRow
 from .run import Run
+from .stage import Stage, Steps
 
 _SHORTEST_LINE = 8
 """The line buffer is read and written in one cycle; its lines must be longer than that pipeline."""
@@ -82,9 +82,16 @@ class RowWindow:
     def stage(self, index: int) -> Stage:
         """The process as the cost model times it for one task."""
         row = self.rows[index]
-        # The first result needs the rows of a kernel, and the word behind its own.
-        fill = (self.kernel[0] - 1 - row.pad_top) * row.words + self.stride + 1
-        return Stage("row_window", row.iterations, row.height * row.words, max(fill, 1), row.columns + 1)
+        reads: list[tuple[int, int]] = []
+        for y in range(row.height):
+            before = (y + row.pad_top) * row.columns
+            reads += [(y * row.words + n, before + n) for n in (1, row.words)]
+        writes: list[tuple[int, int]] = []
+        for y in range(row.out_height):
+            # The rows of the kernel are there, and the word behind those that the windows begin in.
+            before = (y * self.stride + self.kernel[0] - 1) * row.columns + 1
+            writes += [(y * row.out_words + n, before + n * self.stride) for n in (1, row.out_words)]
+        return Stage("row_window", row.iterations, (Steps.of(*reads),), Steps.of(*writes))
 
     def results(self, index: int) -> int:
         """Words of a task's result."""

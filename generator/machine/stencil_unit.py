@@ -13,7 +13,6 @@ from ..schedule.plan import ScheduleError, Unit, Weights
 from ..task_graph import Task, TaskGraph
 from ..work import StencilWork
 from .builder import CHAIN_DEPTH, Builder
-from .hardware import Stage
 from .identifiers import camel_case
 from .machine import Constant
 from .post_process import PostProcess, size_post
@@ -21,6 +20,7 @@ from .resources import add, bram18, dsp_of_product
 from .row_window import RowWindow, size_row_window
 from .rows import StencilRow
 from .run import Run, index_of
+from .stage import Stage
 from .unit_kind import UnitKind
 
 
@@ -75,7 +75,7 @@ class StencilHardware:
         """Row window, stencil and post."""
         index = index_of(self.runs, phase)
         words = self.window.results(index)
-        return [self.window.stage(index), Stage("stencil", words, words), self.post.stage(index, words)]
+        return [self.window.stage(index), Stage.passing("stencil", words), self.post.stage(index, 1)]
 
     def loaded_bytes(self, phase: int) -> int:
         """None: its few weights stay on chip."""
