@@ -820,11 +820,12 @@ class Accelerator:
             )
 
     def _progress(self, group: int) -> dict[str, str]:
-        """How much of each tensor of a group is written in the sample that stuck, the first with unwritten words."""
+        """How much of each tensor of a group and each output is written in the sample that stuck: the first with gaps."""
         result = {}
-        for name in {spec["argument"] for spec in self._tapped(group)}:
+        specs = [*self._tapped(group), *self.manifest["outputs"]]
+        for name in {spec["argument"] for spec in specs}:
             self._buffers[name].from_device()
-        for spec in self._tapped(group):
+        for spec in specs:
             size, stride = sample_bytes(spec), self._arguments[spec["argument"]]["bytes"]
             stride = -(-stride // self._device.alignment) * self._device.alignment
             whole = self._buffers[spec["argument"]].bytes
@@ -841,11 +842,14 @@ class Accelerator:
     def _where(self, done: dict[str, str]) -> str:
         phases = self.manifest.get("phases") or [{"tensors": list(done)}]
         for number, phase in enumerate(phases):
+            makers = [f"{task} makes " for task in phase.get("tasks", [])] or [""] * len(phase["tensors"])
             short = [
-                (name, done[name]) for name in phase["tensors"] if done.get(name, "complete") != "complete"
+                (maker, name, done[name])
+                for maker, name in zip(makers, phase["tensors"], strict=True)
+                if done.get(name, "complete") != "complete"
             ]
             if short:
-                written = ", ".join(f"'{name}' ({share} written)" for name, share in short)
+                written = ", ".join(f"{maker}'{name}' ({share} written)" for maker, name, share in short)
                 return f"it stands in phase {number} of {len(phases)}: {written}"
         return f"all {len(done)} tensors that the taps show were written"
 

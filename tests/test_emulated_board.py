@@ -633,6 +633,18 @@ with Accelerator(BITSTREAM, MANIFEST, timeout_s=0.5) as lenet:
 """
     with faulty(python, project, build(project), f"hang:5:{last}") as server:
         run_client(python, server, project, script)
+    stage = f"{about['phases'][last]['tasks'][-1]} makes '{about['phases'][last]['tensors'][-1]}' (0 of "
+    script = f"""
+from accelerator import Accelerator, AcceleratorError
+with Accelerator(BITSTREAM, MANIFEST, timeout_s=0.5) as lenet:
+    try:
+        lenet.self_test()
+    except AcceleratorError as error:
+        message = str(error)
+    assert "with taps: it stands in phase {last} of {last + 1}" in message and {stage!r} in message, message
+"""
+    with faulty(python, project, build(project), f"hang:1:{last}") as server:
+        run_client(python, server, project, script)
 
 
 class TestBuild:
