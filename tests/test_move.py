@@ -14,6 +14,8 @@ from onnx_models import check as check_import
 from onnx_models import make_model, node, random
 from test_qdq import assert_exact
 
+from intarsia.errors import IntarsiaError
+from intarsia.frontend import import_model
 from intarsia.nest import FILL, LONGEST_TABLE, factor
 from intarsia.ops.functions import Sigmoid
 from intarsia.ops.matmul import MatMul
@@ -254,3 +256,10 @@ def test_lanes_behind_the_last_channel_do_not_count() -> None:
     )
     integers = quantised(TaskGraph("tables", ("x",), ("y",), tensors, tasks))
     assert_equals_golden(integers, sequential(integers, 4, 4))
+
+
+def test_nothing_to_move_is_refused() -> None:
+    constants = {"first": [9], "end": [12], "axis": [2]}
+    model = make_model([node("Slice", ["x", "first", "end", "axis"], "y")], (1, 3, 8, 8), constants)
+    with pytest.raises(IntarsiaError, match=r"n_y.*shape \(1, 3, 0, 8\), which is empty"):
+        import_model(model)

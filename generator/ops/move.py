@@ -44,6 +44,10 @@ class Move(Operator):
     def from_onnx(cls, node: OnnxNode) -> Task:
         """Any operator that only moves values, by the rule of its type."""
         x = node.tensor()
+        node.require(
+            prod(node.output_shape) > 0,
+            f"its result has shape {node.output_shape}, which is empty. Remove it",
+        )
         axis = x.channel_axis + len(node.output_shape) - len(x.shape)
         result = move(moved_indices(node), max(axis, 0), fill_value(node))
         if result is None:
