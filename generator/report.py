@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import jinja2
@@ -16,6 +15,7 @@ from .fifo_table import FifoRow, fifo_rows
 from .gantt import gantt
 from .machine.wiring import COLLECT
 from .memory_map import memory_map, memory_picture
+from .schedule.bounds import lower_bounds
 from .svg import COLOURS
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def _figures(design: Design) -> list[tuple[str, str]]:
     schedule = about["schedule"]
     cycles, bound = schedule["latency_cycles"], schedule["lower_bound_cycles"]
     seconds = cycles / design.clock_mhz / 1e6
-    compute = ceil(about["macs"] / schedule["multipliers"]) if schedule["multipliers"] else 0
+    bounds = lower_bounds(design.graph, design.decision.chosen.schedule, design.board, design.clock_mhz)
     return [
         (f"{cycles:,}", "cycles per sample"),
         (_time(seconds), "time per sample"),
@@ -160,7 +160,7 @@ def _figures(design: Design) -> list[tuple[str, str]]:
         (f"{about['macs']:,}", "MACs per sample"),
         (f"{schedule['multipliers']:,}", "multipliers (lanes)"),
         (f"{schedule['utilisation']:.1%}", "utilisation of all lanes"),
-        (f"{bound:,}", f"lower bound: {'every lane busy' if bound == compute else 'DRAM bandwidth'}"),
+        (f"{bound:,}", f"lower bound: {max(bounds, key=lambda why: bounds[why])}"),
         (f"{cycles / bound:.2f} {TIMES}" if bound else NOTHING, "cycles over lower bound"),
     ]
 

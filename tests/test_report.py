@@ -226,3 +226,10 @@ def test_texts_that_do_not_fit_are_cut() -> None:
     assert fitted("conv1", 100) == "conv1"
     assert fitted("a long name of a task", 60) == "a long n…"
     assert fitted("conv1", 12) == ""
+
+
+def test_the_lower_bound_says_what_it_follows_from() -> None:
+    narrow = design("sequential", timed=False)
+    assert "lower bound: words that patches fill" in report(narrow, "now")  # two channels in words of four
+    slow = replace(narrow.board, memory=replace(narrow.board.memory, bandwidth_gb_s=1e-4))
+    assert "lower bound: DRAM bandwidth" in report(replace(narrow, board=slow), "now")

@@ -41,10 +41,19 @@ def off_chip_bytes(graph: TaskGraph, schedule: Schedule) -> int:
 
 def lower_bound_cycles(graph: TaskGraph, schedule: Schedule, board: Board, clock_mhz: float) -> int:
     """The largest of MACs per multiplier, words per row of multipliers, and bytes per cycle of DRAM bandwidth."""
+    return max(lower_bounds(graph, schedule, board, clock_mhz).values())
+
+
+def lower_bounds(graph: TaskGraph, schedule: Schedule, board: Board, clock_mhz: float) -> dict[str, int]:
+    """Cycles that no schedule on the same engines can beat, by what they follow from."""
     macs = sum(task.operator.macs(task, graph) for task in graph.tasks)
     compute = ceil(macs / multipliers(schedule)) if macs else 0
     off_chip = ceil(off_chip_bytes(graph, schedule) / board.bytes_per_cycle(clock_mhz))
-    return max(compute, _engine_cycles(graph, schedule), off_chip)
+    return {
+        "every lane busy": compute,
+        "words that patches fill": _engine_cycles(graph, schedule),
+        "DRAM bandwidth": off_chip,
+    }
 
 
 def _engine_cycles(graph: TaskGraph, schedule: Schedule) -> int:
