@@ -122,7 +122,7 @@ def scale(number: dict[str, Any]) -> float:
 
 
 def round_values(values: np.ndarray[Any, Any], mode: str) -> np.ndarray[Any, Any]:
-    """Rounds floats to whole numbers in one of the modes of generator/rounding.py."""
+    """Rounds floats to whole numbers in one of the modes of generator/arithmetic/rounding.py."""
     size = np.abs(values)
     by_mode: dict[str, Callable[[], Any]] = {
         "HALF_EVEN": lambda: np.rint(values),

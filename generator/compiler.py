@@ -9,26 +9,27 @@ from typing import TYPE_CHECKING
 
 from intarsia.boards.host_part import HostPart
 
-from . import host_samples, passes
+from . import passes
 from .board import WHOLE, Board, at_clock, load_board, part_of
-from .circulant_report import form_notes
+from .circulant.report import form_notes
+from .circulant.spectral import decide_with_spectra
 from .compress.before import before_compression
 from .compress.metadata import notes as circulant_notes
 from .cost import ASSUMED, using
 from .cost_file import MeasuredCosts, read_costs
 from .design import HOST_BEFORE, Design
 from .frontend import import_model
-from .host_split import parse_host_ops
+from .host import samples as host_samples
+from .host.split import parse_host_ops
 from .machine.identifiers import identifier
 from .machine.lower import lower
-from .moved_tensors import add_moved_tensors
 from .progress import Progress, silent
-from .qdq import export_qdq
+from .qdq.model import export_qdq
+from .qdq.moved_tensors import add_moved_tensors
 from .quantise import Precision, QuantiseOptions, calibrate, quantise, read_precision
 from .samples import DEFAULT_PREPROCESS, Preprocess, synthetic_samples
 from .schedule.search import LANES
 from .simulation.timed_choice import count_best
-from .spectral import decide_with_spectra
 
 if TYPE_CHECKING:
     import onnx

@@ -9,16 +9,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .activity import PhaseActivity, phase_activities, utilisation
 from .board import Board
 from .cost import ASSUMED, Costs
 from .machine.machine import Machine
 from .machine.unit_kinds import unit_multipliers
 from .operator import Array
-from .reports.expectation import expected
+from .report.activity import PhaseActivity, phase_activities, utilisation
 from .schedule.bounds import lower_bound_cycles, multipliers, off_chip_bytes
 from .schedule.search import Decision
 from .task_graph import TaskGraph
+from .vendor_reports.expectation import expected
 
 if TYPE_CHECKING:
     import onnx
@@ -186,7 +186,7 @@ class Design:
         Raises:
             ProjectError: the directory exists, or cannot be written.
         """
-        from .project import write_project
+        from .project.directory import write_project
 
         return write_project(self, Path(directory), replace=replace)
 

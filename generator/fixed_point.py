@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .rounding import Floats, Integers, Rounding, round_real
+from .arithmetic.rounding import Floats, Integers, Rounding, round_real
 
 __all__ = ["ChannelFormat", "FixedPoint", "Floats", "Integers", "ParameterFormat", "Rounding"]
 

@@ -9,20 +9,20 @@ from typing import Any
 import onnx
 from onnx import NodeProto, numpy_helper
 
-from . import onnx_checks, whole_numbers
-from .batch import free_batch
-from .constant_folding import shapes_of
-from .decomposed_norm import fuse_norms
 from .errors import IntarsiaError
-from .host_split import HostOps, HostSplit, part, split, without_first
-from .normalise import REPLACED, normalise
-from .onnx_model import Source, load
-from .onnx_node import Constant, OnnxNode, Operand
+from .host.split import HostOps, HostSplit, part, split, without_first
+from .onnx_graph import onnx_checks, whole_numbers
+from .onnx_graph.batch import free_batch
+from .onnx_graph.constant_folding import shapes_of
+from .onnx_graph.decomposed_norm import fuse_norms
+from .onnx_graph.normalise import REPLACED, normalise
+from .onnx_graph.onnx_model import Source, load
+from .onnx_graph.onnx_node import Constant, OnnxNode, Operand
+from .onnx_graph.prequantised import Unpacked, is_prequantised, unpack, with_steps
 from .operator import Array
 from .ops import BY_ONNX_TYPE
 from .ops.conv import grouped_note
 from .ops.reshape import channel_axis
-from .prequantised import Unpacked, is_prequantised, unpack, with_steps
 from .task_graph import Task, TaskGraph, Tensor
 
 _OF_SIGNALS = ("Conv", "MaxPool", "AveragePool", "GlobalMaxPool", "GlobalAveragePool", "BatchNormalization")

@@ -7,11 +7,11 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from .accumulator_bound import accumulator_bound
-from .exact import exact_type
+from .arithmetic.accumulator_bound import accumulator_bound
+from .arithmetic.exact import exact_type
+from .arithmetic.requantisation import requantisation
 from .fixed_point import Floats, Integers
 from .operator import Array
-from .requantisation import requantisation
 from .task_graph import Task, TaskGraph, Trace
 
 Number = type[np.float32 | np.float64 | np.int64]

@@ -16,8 +16,8 @@ from .work import Work
 
 if TYPE_CHECKING:
     from .fixed_point import FixedPoint
-    from .onnx_node import OnnxNode
-    from .qdq import QdqBuilder
+    from .onnx_graph.onnx_node import OnnxNode
+    from .qdq.model import QdqBuilder
     from .task_graph import Parameter, Task, TaskGraph, Tensor
 
 Array = NDArray[Any]

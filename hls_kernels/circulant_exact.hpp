@@ -1,5 +1,5 @@
 // circulant_exact: a circulant block with few multiplications, and without rounding. Twin of
-// generator/circulant_exact.py.
+// generator/circulant/exact.py.
 //
 // A circulant block is a product of polynomials modulo z^K - 1 = (z^(K/2) - 1)(z^(K/2) + 1). By the Chinese
 // remainder theorem that is a product modulo each factor: the first is a circulant block of half the size,

@@ -1,5 +1,5 @@
 // circulant_fft: a circulant block in the frequency domain, in fixed point. Twin of
-// generator/circulant_fft.py.
+// generator/circulant/fft.py.
 //
 // A circulant block times x is IFFT(FFT(column) * FFT(x)). All is real, so half the spectrum is enough, and
 // it is packed into kBlock real numbers: bin 0, bin kBlock / 2, then real and imaginary parts of the bins

@@ -1,4 +1,4 @@
-// interpolate: a function of single elements, by straight lines (generator/interpolation.py).
+// interpolate: a function of single elements, by straight lines (generator/arithmetic/interpolation.py).
 //
 // The upper bits of a raw input choose a section, whose entry tells its first segment and the segments'
 // width; the segment has a base and a slope, both with kFraction fractional bits and the rounding included:

@@ -1,7 +1,7 @@
 // logarithm: the natural logarithm of a number, by its power of two, a table of 256 pieces of the mantissa
 // and a line through each piece; wrong by 2**-19 at most.
 //
-// The Python twin is generator/integer_softmax.py.
+// The Python twin is generator/arithmetic/integer_softmax.py.
 #pragma once
 
 #include "integer.hpp"

@@ -1,4 +1,4 @@
-// requantise: the one place where hardware rounds. The Python twin is generator/rounding.py. Wide must
+// requantise: the one place where hardware rounds. The Python twin is generator/arithmetic/rounding.py. Wide must
 // hold the value, half an output step, their sum, and the clamp's bounds (generator/machine/hardware.py).
 #pragma once
 
@@ -16,7 +16,7 @@ Wide shift_half_even(Wide value, int shift) {
     return Wide(Wide(value + half - Wide(1) + odd) >> shift);
 }
 
-/// How a value is rounded; the twin of generator/rounding.py.
+/// How a value is rounded; the twin of generator/arithmetic/rounding.py.
 enum rounding_mode {
     kHalfEven,
     kHalfOdd,

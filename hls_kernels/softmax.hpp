@@ -8,7 +8,7 @@
 //   softmax_factor        once per row: the reciprocal of the sum, or its logarithm
 //   softmax_scale         exponential * reciprocal, or difference - logarithm; rounded once and clamped
 //
-// The Python twin, with the formulas, is generator/integer_softmax.py.
+// The Python twin, with the formulas, is generator/arithmetic/integer_softmax.py.
 // An exponential is fine[low bits of the difference] * coarse[high bits]; where kSplit is false it is a fine
 // entry alone. Both tables of all tasks lie in one memory. A RAM has two ports: a copy of it serves two
 // lanes, or one lane that needs both factors.

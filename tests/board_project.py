@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from intarsia.board import load_board
-from intarsia.register_map import Argument, assign_offsets
+from intarsia.project.register_map import Argument, assign_offsets
 
 # Passes the image through and adds a weight; the weights stay on the chip until they are loaded again. An image that
 # begins with 127 makes it hang, one with 124 makes it hang in its second phase, one with 126 makes it crash, one with 125

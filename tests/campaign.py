@@ -25,7 +25,7 @@ from intarsia.design import Design
 from intarsia.emit import emit_sources
 from intarsia.machine.lower import lower
 from intarsia.operator import Array
-from intarsia.qdq import export_qdq
+from intarsia.qdq.model import export_qdq
 from intarsia.samples import Samples
 from intarsia.simulation.build import build_sources
 from intarsia.task_graph import Task, TaskGraph, Trace

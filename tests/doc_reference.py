@@ -13,9 +13,9 @@ from typer.main import get_command
 
 from intarsia.__main__ import app
 from intarsia.board import board_names, load_board
-from intarsia.normalise import REPLACED
+from intarsia.onnx_graph.normalise import REPLACED
+from intarsia.onnx_graph.whole_numbers import ON_INTEGERS
 from intarsia.ops import OPERATORS
-from intarsia.whole_numbers import ON_INTEGERS
 
 _MADE = "<!-- made from the code by tests/refresh_docs.py; a test compares it -->\n"
 

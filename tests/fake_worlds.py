@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from intarsia import golden
+from intarsia.arithmetic.requantisation import requantisation
+from intarsia.arithmetic.rounding import divide
 from intarsia.fixed_point import FixedPoint
 from intarsia.ops.conv import Conv
 from intarsia.ops.dense import Dense
 from intarsia.ops.max_pool import MaxPool
-from intarsia.requantisation import requantisation
-from intarsia.rounding import divide
 from intarsia.task_graph import Parameter, Task, TaskGraph, Tensor
 from intarsia.verify.findings import Batch
 from intarsia.verify.golden_runner import GoldenRunner

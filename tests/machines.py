@@ -13,7 +13,7 @@ from intarsia.emit import emit_sources
 from intarsia.fixed_point import Integers
 from intarsia.machine.lower import lower
 from intarsia.machine.machine import Machine
-from intarsia.manifest import manifest
+from intarsia.project.manifest import manifest
 from intarsia.quantise import QuantiseOptions
 from intarsia.schedule.plan import Schedule
 from intarsia.schedule.pure import dataflow, sequential

@@ -14,9 +14,11 @@ from unittest.mock import patch
 
 import numpy as np
 
+from intarsia.arithmetic.integer_softmax import SoftmaxNumbers
+from intarsia.arithmetic.requantisation import requantisation
+from intarsia.arithmetic.rounding import divide
 from intarsia.fixed_point import ChannelFormat, Rounding
 from intarsia.golden import run_task
-from intarsia.integer_softmax import SoftmaxNumbers
 from intarsia.operator import Array
 from intarsia.ops.combine import Combine, Sub
 from intarsia.ops.convolution import Convolution
@@ -24,8 +26,6 @@ from intarsia.ops.dense import Dense
 from intarsia.ops.max_pool import MaxPool
 from intarsia.ops.rows import from_rows, to_rows
 from intarsia.ops.softmax import Softmax
-from intarsia.requantisation import requantisation
-from intarsia.rounding import divide
 from intarsia.task_graph import UNBOUNDED, Parameter, Task, TaskGraph, Trace
 
 ALL = frozenset({"quantised", "golden", "csim", "board"})
@@ -344,7 +344,10 @@ def rounding_results(rounded: Callable[[Array, int], Array]) -> Iterator[None]:
     def other(raw: Array, divisor: int, shift: Any, rounding: Rounding = Rounding.HALF_EVEN) -> Array:
         return rounded(raw, shift) if isinstance(shift, int) else divide(raw, divisor, shift, rounding)
 
-    with patch("intarsia.integer_norm.divide", other), patch("intarsia.integer_softmax.divide", other):
+    with (
+        patch("intarsia.arithmetic.integer_norm.divide", other),
+        patch("intarsia.arithmetic.integer_softmax.divide", other),
+    ):
         yield
 
 

@@ -20,8 +20,8 @@ from intarsia.emit import emit_sources
 from intarsia.errors import IntarsiaError
 from intarsia.frontend import ImportedModel, import_model
 from intarsia.machine.lower import lower
-from intarsia.manifest import manifest
-from intarsia.moved_tensors import add_moved_tensors
+from intarsia.project.manifest import manifest
+from intarsia.qdq.moved_tensors import add_moved_tensors
 from intarsia.quantise import QuantiseOptions, calibrate, quantise
 from intarsia.schedule.search import decide
 from intarsia.simulation.build import BuildError, build_sources

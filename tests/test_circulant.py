@@ -8,7 +8,7 @@ from graphs import chain, conv, dense, quantised
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intarsia.circulant import (
+from intarsia.circulant.blocks import (
     BLOCKS,
     check_block,
     expand,

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from intarsia import circulant_exact, circulant_fft
-from intarsia.circulant import expand, first_columns
+from intarsia.circulant import exact as circulant_exact
+from intarsia.circulant import fft as circulant_fft
+from intarsia.circulant.blocks import expand, first_columns
 from intarsia.fixed_point import Integers
 from intarsia.machine.product_cost import ProductCost, product_cost
 

@@ -15,9 +15,10 @@ from test_circulant import circulant_graph
 import intarsia
 from intarsia import golden
 from intarsia.board import Board, load_board
-from intarsia.circulant import expand, project
-from intarsia.circulant_exact import multiplications
-from intarsia.circulant_report import form_notes
+from intarsia.circulant.blocks import expand, project
+from intarsia.circulant.exact import multiplications
+from intarsia.circulant.report import form_notes
+from intarsia.circulant.spectral import decide_with_spectra, spectral
 from intarsia.compress import compress_model
 from intarsia.cost import pipeline
 from intarsia.errors import IntarsiaError
@@ -34,7 +35,6 @@ from intarsia.schedule.plan import ScheduleError
 from intarsia.schedule.pure import sequential
 from intarsia.schedule.search import decide
 from intarsia.simulation.timed import TimedSimulation, size_fifos
-from intarsia.spectral import decide_with_spectra, spectral
 from intarsia.task_graph import TaskGraph
 from intarsia.verify.edge import Edge, Verdict
 from intarsia.verify.run import run

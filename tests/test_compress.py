@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import intarsia
 from intarsia import passes
 from intarsia.__main__ import app
-from intarsia.circulant import task_block
+from intarsia.circulant.blocks import task_block
 from intarsia.compress import Compression, compress_model, metadata
 from intarsia.compress.fold_batch_norm import fold_batch_norm
 from intarsia.compress.layers import find_layers, initializer_values

@@ -11,7 +11,7 @@ from onnx_models import run_onnxruntime
 from test_compress import many_forms, parsed
 
 from intarsia import passes
-from intarsia.circulant import expand, project, task_block
+from intarsia.circulant.blocks import expand, project, task_block
 from intarsia.compress import Recipe, compress_model
 from intarsia.compress.layers import initializer_values
 from intarsia.errors import IntarsiaError

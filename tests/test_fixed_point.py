@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from intarsia.arithmetic.rounding import divide
 from intarsia.fixed_point import ChannelFormat, FixedPoint
-from intarsia.rounding import divide
 
 LIMIT = 2**62
 

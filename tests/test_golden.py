@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intarsia import golden
-from intarsia.exact import exact_type
+from intarsia.arithmetic.exact import exact_type
+from intarsia.arithmetic.requantisation import Requantisation, requantisation
 from intarsia.ops.average_pool import AveragePool
 from intarsia.ops.conv import Conv
 from intarsia.ops.depthwise_conv import DepthwiseConv
@@ -17,7 +18,6 @@ from intarsia.ops.max_pool import MaxPool
 from intarsia.quantise import QuantiseOptions, quantise
 from intarsia.quantise.accumulators import accumulator_bound
 from intarsia.quantise.histogram import histogram
-from intarsia.requantisation import Requantisation, requantisation
 from intarsia.task_graph import TaskGraph
 
 

@@ -19,7 +19,7 @@ from intarsia import golden, passes
 from intarsia.boards.host_part import HostPart, HostPartError
 from intarsia.errors import IntarsiaError
 from intarsia.frontend import import_model
-from intarsia.host_split import parse_host_ops
+from intarsia.host.split import parse_host_ops
 from intarsia.samples import SamplesError
 from intarsia.simulation.build import build
 from intarsia.verify import run

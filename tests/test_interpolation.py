@@ -14,10 +14,11 @@ from test_requantisation import builds
 from test_table import CASES, activation, every_value, network, one_function
 
 from intarsia import golden
+from intarsia.arithmetic.interpolation import MOST_ERROR, MOST_SEGMENTS, SLOPE_BITS, fit_lines, interpolate
+from intarsia.arithmetic.table_values import table_values
 from intarsia.errors import IntarsiaError
 from intarsia.fixed_point import FixedPoint
 from intarsia.graph_file import load_graph, save_graph
-from intarsia.interpolation import MOST_ERROR, MOST_SEGMENTS, SLOPE_BITS, fit_lines, interpolate
 from intarsia.machine.interpolation_unit import build_interpolation
 from intarsia.machine.run import Run
 from intarsia.ops.functions import Ceil, Exp, Reciprocal, Round, Sigmoid, Sqrt, Swish, Tanh
@@ -26,7 +27,6 @@ from intarsia.quantise import QuantiseOptions
 from intarsia.schedule.mixed import mixed
 from intarsia.schedule.phases import Engines
 from intarsia.schedule.plan import Unit, Weights
-from intarsia.table_values import table_values
 from intarsia.task_graph import UNBOUNDED
 
 FORMATS = (

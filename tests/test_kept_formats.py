@@ -14,6 +14,8 @@ from machines import assert_equals_golden, pure_schedule
 from test_requantisation import assert_all_agree
 
 from intarsia import golden
+from intarsia.arithmetic.requantisation import fixed_multiplier
+from intarsia.arithmetic.rounding import divide, round_real
 from intarsia.fixed_point import FixedPoint, Rounding
 from intarsia.graph_file import load_graph, save_graph
 from intarsia.ops.average_pool import AveragePool
@@ -23,8 +25,6 @@ from intarsia.ops.depthwise_conv import DepthwiseConv
 from intarsia.ops.max_pool import MaxPool
 from intarsia.quantise import quantise
 from intarsia.quantise.histogram import histogram
-from intarsia.requantisation import fixed_multiplier
-from intarsia.rounding import divide, round_real
 from intarsia.task_graph import UNBOUNDED, Parameter, Task, TaskGraph, Tensor
 
 

@@ -27,7 +27,7 @@ from fake_worlds import (
 )
 
 from intarsia import golden
-from intarsia.qdq import export_qdq
+from intarsia.qdq.model import export_qdq
 from intarsia.task_graph import Task, TaskGraph
 from intarsia.verify.budget import Budget
 from intarsia.verify.check import check

@@ -16,7 +16,7 @@ from test_qdq import assert_exact
 from intarsia import golden, passes
 from intarsia.errors import IntarsiaError
 from intarsia.frontend import import_model
-from intarsia.moved_tensors import add_moved_tensors
+from intarsia.qdq.moved_tensors import add_moved_tensors
 from intarsia.quantise import QuantiseOptions
 from intarsia.schedule.pure import sequential
 from intarsia.task_graph import TaskGraph

@@ -12,11 +12,11 @@ from graphs import quantised
 from machines import assert_equals_golden, pure_schedule
 from onnx_models import check, make_model, node, random
 
-from intarsia.constant_folding import shapes_of
-from intarsia.decomposed_norm import fuse_norms
 from intarsia.errors import IntarsiaError
 from intarsia.frontend import import_model
-from intarsia.normalise import normalise
+from intarsia.onnx_graph.constant_folding import shapes_of
+from intarsia.onnx_graph.decomposed_norm import fuse_norms
+from intarsia.onnx_graph.normalise import normalise
 from intarsia.operator import Operator
 from intarsia.ops.layer_norm import LayerNormalization, RMSNormalization
 from intarsia.ops.log_softmax import LogSoftmax

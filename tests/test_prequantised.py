@@ -16,7 +16,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from intarsia import golden, passes
 from intarsia.errors import IntarsiaError
 from intarsia.frontend import ImportedModel, import_model
-from intarsia.moved_tensors import add_moved_tensors
+from intarsia.qdq.moved_tensors import add_moved_tensors
 from intarsia.quantise import calibrate, quantise
 from intarsia.samples import Preprocess, load_samples
 from intarsia.task_graph import TaskGraph, Trace

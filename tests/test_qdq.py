@@ -17,7 +17,7 @@ from intarsia import golden
 from intarsia.fixed_point import FixedPoint
 from intarsia.ops.average_pool import AveragePool
 from intarsia.ops.max_pool import MaxPool
-from intarsia.qdq import export_qdq, quantised_tensor_names
+from intarsia.qdq.model import export_qdq, quantised_tensor_names
 from intarsia.quantise import QuantiseOptions, accumulator_ranges
 from intarsia.task_graph import UNBOUNDED, TaskGraph, Tensor
 

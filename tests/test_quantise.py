@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from intarsia import golden
+from intarsia.arithmetic.requantisation import accumulator_units
 from intarsia.errors import IntarsiaError
 from intarsia.fixed_point import FixedPoint
 from intarsia.ops.average_pool import AveragePool
@@ -33,7 +34,6 @@ from intarsia.quantise.exponents import (
     full_range_exponent,
 )
 from intarsia.quantise.histogram import histogram, merge
-from intarsia.requantisation import accumulator_units
 from intarsia.task_graph import UNBOUNDED, TaskGraph
 
 

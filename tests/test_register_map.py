@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from intarsia.__main__ import app
 from intarsia.boards import emulated_overlay
-from intarsia.register_check import RegisterCheckError, check_registers
-from intarsia.register_map import Argument, assign_offsets
+from intarsia.project.register_check import RegisterCheckError, check_registers
+from intarsia.project.register_map import Argument, assign_offsets
 
 
 def scalar(bits: int = 32, direction: str = "in") -> Argument:

@@ -14,8 +14,9 @@ from graphs import quantised, small_cnn
 from intarsia.board import load_board
 from intarsia.design import Design
 from intarsia.machine.lower import lower
-from intarsia.memory_map import memory_map, memory_picture
-from intarsia.report import report, schedule_picture, unit_shares
+from intarsia.report.memory_map import memory_map, memory_picture
+from intarsia.report.page import report, schedule_picture, unit_shares
+from intarsia.report.svg import Scale, element, fitted
 from intarsia.samples import Preprocess
 from intarsia.schedule.evaluate import evaluate
 from intarsia.schedule.mixed import mixed
@@ -24,7 +25,6 @@ from intarsia.schedule.plan import Schedule
 from intarsia.schedule.pure import dataflow, sequential
 from intarsia.schedule.search import Decision
 from intarsia.simulation.timed import TimedSimulation, size_fifos
-from intarsia.svg import Scale, element, fitted
 from intarsia.task_graph import TaskGraph
 from intarsia.work import MacWork
 

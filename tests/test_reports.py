@@ -18,11 +18,11 @@ from intarsia.board import Resources
 from intarsia.cost import ASSUMED, Costs, Flow, Pipeline, through, using
 from intarsia.cost_file import CostFileError, MeasuredCosts, read_costs, write_costs
 from intarsia.machine.stage import Stage
-from intarsia.reports import read_reports
-from intarsia.reports.comparison import compare
-from intarsia.reports.csynth import read_csynth
-from intarsia.reports.expectation import read_expectation
-from intarsia.reports.report_error import ReportError
+from intarsia.vendor_reports import read_reports
+from intarsia.vendor_reports.comparison import compare
+from intarsia.vendor_reports.csynth import read_csynth
+from intarsia.vendor_reports.expectation import read_expectation
+from intarsia.vendor_reports.report_error import ReportError
 
 EXCERPTS = Path(__file__).parent / "vendor_reports"
 WHOLE = Path(__file__).parents[2] / "shared" / "data" / "vitis_reports"

@@ -12,13 +12,13 @@ from graphs import RELU, Layer, chain, conv, dense, quantised, stress_inputs
 from machines import assert_equals_golden, pure_schedule
 from test_qdq import assert_exact
 
+from intarsia.arithmetic.requantisation import Requantisation, requantisation
 from intarsia.fixed_point import ChannelFormat, FixedPoint
 from intarsia.machine.hardware import sum_bits
 from intarsia.machine.lower import lower
 from intarsia.ops.average_pool import AveragePool
 from intarsia.ops.conv import Conv
 from intarsia.quantise import QuantiseOptions, accumulator_ranges
-from intarsia.requantisation import Requantisation, requantisation
 from intarsia.task_graph import UNBOUNDED, TaskGraph
 
 

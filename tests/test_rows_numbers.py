@@ -11,16 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import intarsia.hls_kernels
-from intarsia.fixed_point import FixedPoint, Floats, Integers
-from intarsia.integer_norm import GAMMA_BITS, norm_numbers, norm_of_rows, z_fraction
-from intarsia.integer_softmax import (
+from intarsia.arithmetic.integer_norm import GAMMA_BITS, norm_numbers, norm_of_rows, z_fraction
+from intarsia.arithmetic.integer_softmax import (
     LOG_OF_2,
     exponential_tables,
     log_table,
     softmax_numbers,
     softmax_of_rows,
 )
-from intarsia.leading_one import leading_one
+from intarsia.arithmetic.leading_one import leading_one
+from intarsia.fixed_point import FixedPoint, Floats, Integers
 from intarsia.quantise.exponents import full_range_exponent
 
 BOUND = 0.6

@@ -16,6 +16,7 @@ from test_mixed import PLENTY
 from test_qdq import assert_exact
 
 from intarsia import golden
+from intarsia.arithmetic.table_values import table_values
 from intarsia.errors import IntarsiaError
 from intarsia.fixed_point import FixedPoint
 from intarsia.frontend import import_model
@@ -30,7 +31,6 @@ from intarsia.quantise import QuantiseOptions
 from intarsia.schedule.mixed import mixed
 from intarsia.schedule.phases import Engines
 from intarsia.schedule.plan import Unit, Weights
-from intarsia.table_values import table_values
 from intarsia.task_graph import UNBOUNDED, TaskGraph
 
 CASES: tuple[Table, ...] = (

@@ -16,20 +16,20 @@ import vendor_check
 import vendor_tools
 from vendor_check import HLS_COMMANDS, VIVADO_COMMANDS, Call, Pins
 
-from intarsia import testbench
 from intarsia.board import board_names, load_board
 from intarsia.boards import emulated_overlay
 from intarsia.design import Design
 from intarsia.emit import argument_words, emit_sources
 from intarsia.fixed_point import FixedPoint
 from intarsia.machine.lower import lower
-from intarsia.manifest import deployment, manifest
 from intarsia.ops.conv import Conv
 from intarsia.ops.dense import Dense
 from intarsia.ops.max_pool import MaxPool
+from intarsia.project import testbench
+from intarsia.project.manifest import deployment, manifest
+from intarsia.project.vendor_files import CONTROL_RANGE, vendor_files
 from intarsia.schedule.search import decide
 from intarsia.task_graph import Parameter, Task, TaskGraph, Tensor
-from intarsia.vendor_files import CONTROL_RANGE, vendor_files
 
 BOARDS = board_names()
 VIVADO = tuple(name for name in BOARDS if load_board(name).about_family.ps)

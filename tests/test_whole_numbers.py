@@ -20,8 +20,8 @@ from intarsia import golden, passes
 from intarsia.errors import IntarsiaError
 from intarsia.frontend import import_model
 from intarsia.graph_file import load_graph
-from intarsia.moved_tensors import add_moved_tensors
-from intarsia.qdq import export_qdq
+from intarsia.qdq.model import export_qdq
+from intarsia.qdq.moved_tensors import add_moved_tensors
 from intarsia.quantise import Precision, QuantiseOptions, calibrate, quantise
 from intarsia.samples import SamplesError
 from intarsia.simulation.build import build

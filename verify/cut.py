@@ -16,7 +16,7 @@ from intarsia.graph_file import load_graph
 from intarsia.machine.identifiers import identifier
 from intarsia.machine.lower import lower
 from intarsia.operator import Array
-from intarsia.qdq import export_qdq
+from intarsia.qdq.model import export_qdq
 from intarsia.samples import Preprocess, load_samples
 from intarsia.schedule.search import decide
 from intarsia.task_graph import TaskGraph

@@ -12,7 +12,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper
 
-from intarsia.qdq import quantised_tensor_names
+from intarsia.qdq.model import quantised_tensor_names
 from intarsia.task_graph import TaskGraph
 
 from .runner import Array, Isolated

@@ -15,7 +15,7 @@ import onnx
 import onnxruntime
 
 from intarsia.errors import IntarsiaError
-from intarsia.qdq import quantised_tensor_names
+from intarsia.qdq.model import quantised_tensor_names
 from intarsia.task_graph import TaskGraph
 
 from .lone_tasks import LoneTasks

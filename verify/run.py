@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from intarsia import host_samples
 from intarsia.boards.host_part import HostPart, HostPartError
 from intarsia.design import HOST_BEFORE
 from intarsia.errors import IntarsiaError
 from intarsia.graph_file import load_graph
+from intarsia.host import samples as host_samples
 from intarsia.progress import Progress, silent
 from intarsia.samples import Preprocess, Samples
 from intarsia.task_graph import TaskGraph

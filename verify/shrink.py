@@ -16,9 +16,9 @@ from intarsia.board import load_board
 from intarsia.emit import emit_sources
 from intarsia.errors import IntarsiaError
 from intarsia.graph_file import save_graph
-from intarsia.manifest import manifest
 from intarsia.operator import Array
-from intarsia.qdq import export_qdq
+from intarsia.project.manifest import manifest
+from intarsia.qdq.model import export_qdq
 from intarsia.samples import samples_bytes
 from intarsia.simulation.build import build_sources
 from intarsia.task_graph import TaskGraph

@@ -14,7 +14,7 @@ def check_registers(
     directory: Annotated[Path, typer.Argument(help="A project that the vendor's tools have worked on.")],
 ) -> None:
     """Compare the predicted register map with the one that Vitis HLS or Vivado wrote. Exit code 1 if they differ."""
-    from ..register_check import check_registers
+    from ..project.register_check import check_registers
 
     comparisons = check_registers(directory)
     for comparison in comparisons:

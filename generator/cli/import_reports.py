@@ -33,10 +33,10 @@ def import_reports(
     from rich.console import Console
 
     from ..cost_file import write_costs
-    from ..reports import read_reports
-    from ..reports.comparison import compare
-    from ..reports.expectation import project_of, read_expectation
-    from ..reports.show import comparison_tables, implementation_lines, report_tables, to_json
+    from ..vendor_reports import read_reports
+    from ..vendor_reports.comparison import compare
+    from ..vendor_reports.expectation import project_of, read_expectation
+    from ..vendor_reports.show import comparison_tables, implementation_lines, report_tables, to_json
 
     reports = read_reports(directory)
     project = design or project_of(directory)

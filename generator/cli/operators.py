@@ -9,9 +9,9 @@ def operators() -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from ..normalise import REPLACED
+    from ..onnx_graph.normalise import REPLACED
+    from ..onnx_graph.whole_numbers import ON_INTEGERS
     from ..ops import OPERATORS
-    from ..whole_numbers import ON_INTEGERS
 
     table = Table("operator", "ONNX nodes", "", box=None, pad_edge=False)
     for operator in OPERATORS:

@@ -6,7 +6,7 @@ import onnx
 
 from ..errors import IntarsiaError
 from ..frontend import import_model
-from ..onnx_model import Source
+from ..onnx_graph.onnx_model import Source
 from . import metadata
 from .fold_batch_norm import fold_batch_norm
 

@@ -12,10 +12,10 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
-from ..circulant import Array, expand
+from ..circulant.blocks import Array, expand
 from ..errors import IntarsiaError
 from ..frontend import ImportedModel, import_model
-from ..onnx_model import Source
+from ..onnx_graph.onnx_model import Source
 from ..progress import Progress, silent
 from ..samples import DEFAULT_PREPROCESS, Preprocess, Samples, load_samples
 from . import metadata

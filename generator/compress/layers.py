@@ -11,7 +11,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from ..circulant import Array
+from ..circulant.blocks import Array
 from ..frontend import ImportedModel
 from ..ops.conv import Conv
 from ..ops.dense import Dense

@@ -9,12 +9,12 @@ from typing import Any
 
 import onnx
 
-from ..circulant import check_block, task_block
+from ..circulant.blocks import check_block, task_block
 from ..errors import IntarsiaError
 from ..task_graph import TaskGraph
 from .rules import Choice
 
-KEY = "intarsia.circulant"
+KEY = "intarsia.circulant.blocks"
 CONVENTION = "first column"
 
 

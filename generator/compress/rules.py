@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..circulant import BLOCKS, check_block, padding_waste
+from ..circulant.blocks import BLOCKS, check_block, padding_waste
 from ..errors import IntarsiaError
 from ..machine.resources import bram18
 from .layers import Layer

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..circulant import check_block, project, rescaled, rotation
+from ..circulant.blocks import check_block, project, rescaled, rotation
 from ..errors import IntarsiaError
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..circulant import Array
+from ..circulant.blocks import Array
 from ..errors import IntarsiaError
 from .layers import Layer, initializer_values
 from .rules import Choice

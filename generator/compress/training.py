@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from ..circulant import Array, project, rescaled
+from ..circulant.blocks import Array, project, rescaled
 from ..errors import IntarsiaError
 from ..progress import Progress, silent
 from .layers import initializer_values

@@ -15,7 +15,7 @@ from ..compress.rules import Choice, NoLayerError, choose, fewer
 from ..compress.training import require_torch
 from ..errors import IntarsiaError
 from ..frontend import import_model
-from ..onnx_model import load
+from ..onnx_graph.onnx_model import load
 from ..progress import Progress, silent
 from .choice import digest
 from .sources import Material

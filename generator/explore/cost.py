@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
-from ..activity import utilisation
 from ..board import Board, at_clock, part_of
+from ..report.activity import utilisation
 from ..schedule.bounds import lower_bound_cycles, multipliers, off_chip_bytes
 from ..schedule.mixed import PhaseCosts
 from ..schedule.search import decide

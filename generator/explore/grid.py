@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..board import at_clock, load_board, part_of
-from ..circulant import BLOCKS
+from ..circulant.blocks import BLOCKS
 from ..errors import IntarsiaError
 from ..quantise import QuantiseOptions
 from ..schedule.search import KINDS, LANES

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, floor, log10
 
-from ..svg import element, picture, text, titled
+from ..report.svg import element, picture, text, titled
 from .front import Point, Standing
 from .words import board_name, micro, title
 

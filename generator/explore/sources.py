@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from intarsia.boards.host_part import HostPart
 
-from .. import host_samples, passes
+from .. import passes
 from ..frontend import ImportedModel, import_model
-from ..onnx_model import load
+from ..host import samples as host_samples
+from ..onnx_graph.onnx_model import load
 from ..operator import Array
 from ..progress import Progress, silent
 from ..quantise import Statistics, calibrate

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import lru_cache, reduce
 from typing import ClassVar
 
-from ..accumulator_bound import WIDEST
-from ..circulant import BLOCKS, task_block
-from ..circulant_exact import LARGEST, total_bound
-from ..circulant_fft import Precision, Widths
+from ..arithmetic.accumulator_bound import WIDEST
+from ..circulant.blocks import BLOCKS, task_block
+from ..circulant.exact import LARGEST, total_bound
+from ..circulant.fft import Precision, Widths
 from ..ops.spectral import SPECTRAL
 from ..schedule.plan import ScheduleError, Unit
 from ..task_graph import Task, TaskGraph

@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..circulant import expand, first_columns
-from ..circulant_exact import additions, multiplications
-from ..circulant_fft import Precision, Widths, products, spectra
-from ..circulant_fft import multiplications as fft_multiplications
+from ..circulant.blocks import expand, first_columns
+from ..circulant.exact import additions, multiplications
+from ..circulant.fft import Precision, Widths, products, spectra
+from ..circulant.fft import multiplications as fft_multiplications
 from ..fixed_point import Integers
 from ..operator import Array
 from .machine import Constant

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
+from ..arithmetic.requantisation import requantisation
 from ..board import Resources
-from ..requantisation import requantisation
 from ..schedule.plan import ScheduleError, Unit, Weights
 from ..task_graph import Task, TaskGraph
 from ..work import Combination, CombineWork

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from ..accumulator_bound import accumulator_bound
+from ..arithmetic.accumulator_bound import accumulator_bound
+from ..arithmetic.requantisation import requantisation
 from ..board import Resources
-from ..requantisation import requantisation
 from ..task_graph import Task, TaskGraph
 from .builder import Builder
 from .run import Run

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
+from ..arithmetic.interpolation import FRACTION, SECTION_BITS, SHIFT_BITS, SLOPE_BITS
 from ..board import Resources
 from ..fixed_point import Integers
-from ..interpolation import FRACTION, SECTION_BITS, SHIFT_BITS, SLOPE_BITS
 from ..schedule.plan import ScheduleError, Unit, Weights
 from ..task_graph import Task, TaskGraph
 from ..work import LinesWork

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..arithmetic.requantisation import requantisation
 from ..board import Resources
 from ..ops.move import Move
-from ..requantisation import requantisation
 from ..schedule.plan import ScheduleError, Unit, Weights
 from ..task_graph import UNBOUNDED, Task, TaskGraph
 from ..work import MoveWork

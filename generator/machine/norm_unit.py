@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
+from ..arithmetic.integer_norm import BETA_BITS, GAMMA_BITS, NormNumbers
 from ..board import Resources
 from ..fixed_point import Integers
-from ..integer_norm import BETA_BITS, GAMMA_BITS, NormNumbers
 from ..schedule.plan import ScheduleError, Unit, Weights
 from ..task_graph import Task, TaskGraph
 from ..work import NormWork

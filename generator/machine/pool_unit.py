@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from ..accumulator_bound import accumulator_bound
+from ..arithmetic.accumulator_bound import accumulator_bound
+from ..arithmetic.requantisation import requantisation
 from ..board import Resources
 from ..fixed_point import FixedPoint, Rounding
-from ..requantisation import requantisation
 from ..schedule.plan import ScheduleError, Unit, Weights
 from ..task_graph import Task, TaskGraph
 from ..work import PoolWork, Reduction

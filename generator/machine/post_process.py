@@ -8,9 +8,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from ..arithmetic.requantisation import MULTIPLIER_BITS, requantisation
 from ..board import Resources
 from ..fixed_point import Integers
-from ..requantisation import MULTIPLIER_BITS, requantisation
 from ..task_graph import Task, TaskGraph
 from .builder import Builder
 from .hardware import rounding_bits, sum_bits

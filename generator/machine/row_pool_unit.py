@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..arithmetic.requantisation import requantisation
 from ..board import Resources
-from ..requantisation import requantisation
 from ..schedule.plan import ScheduleError, Unit, Weights
 from ..task_graph import Task, TaskGraph
 from ..work import RowPoolWork

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
+from ..arithmetic.integer_softmax import LOG_FRACTION, SoftmaxNumbers
 from ..board import Resources
 from ..fixed_point import Integers
-from ..integer_softmax import LOG_FRACTION, SoftmaxNumbers
 from ..ops.softmax import Softmax
 from ..schedule.plan import ScheduleError, Unit, Weights
 from ..task_graph import Task, TaskGraph

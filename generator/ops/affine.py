@@ -16,7 +16,7 @@ from .mask import Mask
 from .with_constant import WithConstant
 
 if TYPE_CHECKING:
-    from ..onnx_node import OnnxNode
+    from ..onnx_graph.onnx_node import OnnxNode
     from ..task_graph import Task
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ..operator import Array, Operator
 
 if TYPE_CHECKING:
-    from ..onnx_node import OnnxNode
+    from ..onnx_graph.onnx_node import OnnxNode
     from ..task_graph import Task, Tensor
 
 

@@ -15,8 +15,8 @@ from ..work import Combination, CombineWork
 
 if TYPE_CHECKING:
     from ..fixed_point import FixedPoint
-    from ..onnx_node import OnnxNode
-    from ..qdq import QdqBuilder
+    from ..onnx_graph.onnx_node import OnnxNode
+    from ..qdq.model import QdqBuilder
     from ..task_graph import Task, TaskGraph, Tensor
 
 _FACTOR_BITS = 30

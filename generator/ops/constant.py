@@ -14,7 +14,7 @@ from ..work import ConstantWork
 
 if TYPE_CHECKING:
     from ..fixed_point import FixedPoint
-    from ..qdq import QdqBuilder
+    from ..qdq.model import QdqBuilder
     from ..task_graph import Task, TaskGraph, Tensor
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from ..exact import matmul
+from ..arithmetic.exact import matmul
 from ..fixed_point import Floats
 from ..operator import Array
 from ..work import MacWork
@@ -19,7 +19,7 @@ from .sliding import image_size, images, patches, samples_like, window
 from .window_attributes import WindowAttributes
 
 if TYPE_CHECKING:
-    from ..onnx_node import OnnxNode
+    from ..onnx_graph.onnx_node import OnnxNode
     from ..task_graph import Task, TaskGraph
 
 

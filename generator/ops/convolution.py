@@ -13,7 +13,7 @@ from ..operator import Array, Operator
 from .sliding import image_shape, image_size, onnx_geometry, output_size
 
 if TYPE_CHECKING:
-    from ..qdq import QdqBuilder
+    from ..qdq.model import QdqBuilder
     from ..task_graph import Task, TaskGraph, Tensor
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from ..arithmetic.exact import matmul
 from ..errors import IntarsiaError
-from ..exact import matmul
 from ..operator import Array, Operator
 from ..task_graph import Tensor
 from ..work import MacWork
@@ -18,8 +18,8 @@ from .matmul import MatMul
 from .with_constant import WithConstant
 
 if TYPE_CHECKING:
-    from ..onnx_node import OnnxNode
-    from ..qdq import QdqBuilder
+    from ..onnx_graph.onnx_node import OnnxNode
+    from ..qdq.model import QdqBuilder
     from ..task_graph import Task, TaskGraph
 
 

@@ -13,7 +13,7 @@ from .functions import FUNCTIONS
 from .table import Table
 
 if TYPE_CHECKING:
-    from ..qdq import QdqBuilder
+    from ..qdq.model import QdqBuilder
 
 Step = tuple[str, tuple[Any, ...], tuple[int, ...]]
 """An operator's name, its numbers, and its operands: 0 is the input, n the result of step n."""

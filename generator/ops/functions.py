@@ -12,8 +12,8 @@ from ..fixed_point import Floats
 from .table import Table
 
 if TYPE_CHECKING:
-    from ..onnx_node import OnnxNode
-    from ..qdq import QdqBuilder
+    from ..onnx_graph.onnx_node import OnnxNode
+    from ..qdq.model import QdqBuilder
     from ..task_graph import Task
 
 _erf = np.vectorize(math.erf, otypes=[np.float64])

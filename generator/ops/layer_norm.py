@@ -10,19 +10,26 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from onnx import TensorProto
 
+from ..arithmetic.integer_norm import (
+    BETA_BITS,
+    GAMMA_BITS,
+    NormNumbers,
+    norm_numbers,
+    norm_of_rows,
+    z_fraction,
+)
+from ..arithmetic.requantisation import clamp_bounds
 from ..errors import IntarsiaError
-from ..integer_norm import BETA_BITS, GAMMA_BITS, NormNumbers, norm_numbers, norm_of_rows, z_fraction
 from ..operator import Array, Operator
 from ..quantise.exponents import choose_weight_format
-from ..requantisation import clamp_bounds
 from ..task_graph import Parameter
 from ..work import NormWork
 from .rows import from_rows, to_rows
 
 if TYPE_CHECKING:
     from ..fixed_point import FixedPoint, Floats
-    from ..onnx_node import OnnxNode
-    from ..qdq import QdqBuilder
+    from ..onnx_graph.onnx_node import OnnxNode
+    from ..qdq.model import QdqBuilder
     from ..task_graph import Task, TaskGraph, Tensor
 
 _EPSILON = 1e-5

@@ -12,7 +12,7 @@ from ..operator import Array, Operator
 from ..task_graph import Tensor
 
 if TYPE_CHECKING:
-    from ..onnx_node import OnnxNode
+    from ..onnx_graph.onnx_node import OnnxNode
     from ..task_graph import Task
 
 LEAST = -1e4

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from ..arithmetic.exact import matmul
 from ..errors import IntarsiaError
-from ..exact import matmul
 from ..operator import Array, Operator
 from ..work import MacWork
 
 if TYPE_CHECKING:
-    from ..qdq import QdqBuilder
+    from ..qdq.model import QdqBuilder
     from ..task_graph import Task, TaskGraph, Tensor
 
 

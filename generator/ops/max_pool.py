@@ -25,8 +25,8 @@ from .sliding import (
 from .window_attributes import WindowAttributes
 
 if TYPE_CHECKING:
-    from ..onnx_node import OnnxNode
-    from ..qdq import QdqBuilder
+    from ..onnx_graph.onnx_node import OnnxNode
+    from ..qdq.model import QdqBuilder
     from ..task_graph import Task, TaskGraph, Tensor
 
 

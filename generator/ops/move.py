@@ -17,8 +17,8 @@ from .move_rules import RULES, fill_value, moved_indices
 
 if TYPE_CHECKING:
     from ..fixed_point import FixedPoint
-    from ..onnx_node import OnnxNode
-    from ..qdq import QdqBuilder
+    from ..onnx_graph.onnx_node import OnnxNode
+    from ..qdq.model import QdqBuilder
     from ..task_graph import Task, TaskGraph, Tensor
 
 

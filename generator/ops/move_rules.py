@@ -11,7 +11,7 @@ import numpy as np
 from ..nest import FILL, Indices
 
 if TYPE_CHECKING:
-    from ..onnx_node import OnnxNode
+    from ..onnx_graph.onnx_node import OnnxNode
 
 
 def moved_indices(node: OnnxNode) -> Indices:

@@ -11,7 +11,7 @@ from ..errors import IntarsiaError
 from ..operator import Array, Operator
 
 if TYPE_CHECKING:
-    from ..onnx_node import OnnxNode
+    from ..onnx_graph.onnx_node import OnnxNode
     from ..task_graph import Task, Tensor
 
 

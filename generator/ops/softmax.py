@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from ..arithmetic.integer_softmax import SoftmaxNumbers, exponential_tables, softmax_numbers, softmax_of_rows
+from ..arithmetic.requantisation import clamp_bounds
 from ..errors import IntarsiaError
 from ..fixed_point import Integers
-from ..integer_softmax import SoftmaxNumbers, exponential_tables, softmax_numbers, softmax_of_rows
 from ..operator import Array, Operator
-from ..requantisation import clamp_bounds
 from ..task_graph import Parameter
 from ..work import SoftmaxWork
 from .rows import from_rows, to_rows
 
 if TYPE_CHECKING:
     from ..fixed_point import FixedPoint
-    from ..onnx_node import OnnxNode
-    from ..qdq import QdqBuilder
+    from ..onnx_graph.onnx_node import OnnxNode
+    from ..qdq.model import QdqBuilder
     from ..task_graph import Task, TaskGraph, Tensor
 
 _OF_ONE_AXIS = 13

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from ..circulant import first_columns
-from ..circulant_fft import GUARD, Precision, Widths, accumulate, widths
+from ..circulant.blocks import first_columns
+from ..circulant.fft import GUARD, Precision, Widths, accumulate, widths
 from ..fixed_point import Integers
 from ..operator import Array
 from .conv import Conv

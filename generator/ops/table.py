@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from ..arithmetic.interpolation import MOST_ERROR, MOST_SEGMENTS, Lines, fit_lines, interpolate
+from ..arithmetic.table_values import table_values
 from ..errors import IntarsiaError
 from ..fixed_point import Floats, Integers
-from ..interpolation import MOST_ERROR, MOST_SEGMENTS, Lines, fit_lines, interpolate
 from ..operator import Array, Operator
-from ..table_values import table_values
 from ..task_graph import Parameter
 from ..work import LinesWork, TableWork
 
 if TYPE_CHECKING:
     from ..fixed_point import FixedPoint
-    from ..onnx_node import OnnxNode
-    from ..qdq import QdqBuilder
+    from ..onnx_graph.onnx_node import OnnxNode
+    from ..qdq.model import QdqBuilder
     from ..task_graph import Task, TaskGraph, Tensor
 
 MOST_BITS = 12

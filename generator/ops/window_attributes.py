@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .sliding import Pads, Pair, image_size
 
 if TYPE_CHECKING:
-    from ..onnx_node import OnnxNode
+    from ..onnx_graph.onnx_node import OnnxNode
     from ..task_graph import Tensor
 
 

@@ -14,7 +14,7 @@ from .combine import Add, Max, Min, Mul, Sub
 from .matmul import MatMul
 
 if TYPE_CHECKING:
-    from ..onnx_node import OnnxNode
+    from ..onnx_graph.onnx_node import OnnxNode
     from ..task_graph import Task
 
 COMBINATIONS: dict[str, Operator] = {

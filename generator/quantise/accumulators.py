@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import frexp
 
-from ..accumulator_bound import WIDEST, accumulator_bound
+from ..arithmetic.accumulator_bound import WIDEST, accumulator_bound
+from ..arithmetic.requantisation import mantissas_cancel, requantisation
 from ..errors import IntarsiaError
-from ..requantisation import mantissas_cancel, requantisation
 from ..task_graph import Task, TaskGraph
 
 FLOAT32_EXACT = 1 << 24

@@ -6,12 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from ..circulant import task_block
+from ..arithmetic.requantisation import accumulator_units
+from ..circulant.blocks import task_block
 from ..errors import IntarsiaError
 from ..fixed_point import FixedPoint
 from ..ops.constant import ConstantTensor
 from ..ops.matmul import MatMul
-from ..requantisation import accumulator_units
 from ..task_graph import Task, TaskGraph, Tensor
 from .accumulators import accumulator_ranges
 from .calibrate import Statistics

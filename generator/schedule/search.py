@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from ..board import Board
-from ..circulant_exact import LARGEST, multiplications
+from ..circulant.exact import LARGEST, multiplications
 from ..machine.circulant_form import block_of
 from ..machine.mac_unit import mac_steps, products_per_dsp
 from ..machine.resources import BRAM18_BITS, URAM_BITS

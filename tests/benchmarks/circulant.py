@@ -26,8 +26,10 @@ from graphs import chain, conv, dense, quantised
 from machines import assert_equals_golden, pure_schedule, with_form
 from test_circulant_machine import circulant
 
-from intarsia import circulant_exact, circulant_fft
 from intarsia.board import Board, load_board
+from intarsia.circulant import exact as circulant_exact
+from intarsia.circulant import fft as circulant_fft
+from intarsia.circulant.spectral import spectral
 from intarsia.compress import Recipe, compress_model
 from intarsia.machine.lower import lower
 from intarsia.machine.mac_unit import MacHardware
@@ -38,7 +40,6 @@ from intarsia.schedule.evaluate import dram_words_per_cycle, evaluate
 from intarsia.schedule.plan import Schedule, ScheduleError
 from intarsia.schedule.pure import sequential
 from intarsia.simulation.timed import TimedSimulation, size_fifos
-from intarsia.spectral import spectral
 from intarsia.task_graph import TaskGraph
 
 LENET_RECIPE = Recipe(epochs=60, shift=2)

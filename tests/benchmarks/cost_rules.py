@@ -15,7 +15,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 from intarsia.machine.resources import bram18, uram
-from intarsia.reports.csynth import read_csynth
+from intarsia.vendor_reports.csynth import read_csynth
 
 HERE = Path(__file__).resolve().parents[1]
 WHOLE = HERE.parents[1] / "shared" / "data" / "vitis_reports"

@@ -24,10 +24,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from campaign import EDGES, Campaign, Outcome
 
 import intarsia
-from intarsia import host_samples
 from intarsia.boards.host_part import HostPart
 from intarsia.design import HOST_BEFORE
 from intarsia.errors import IntarsiaError
+from intarsia.host import samples as host_samples
 from intarsia.samples import Preprocess
 from intarsia.verify.source import batches
 

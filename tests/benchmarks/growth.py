@@ -31,7 +31,7 @@ from intarsia.errors import IntarsiaError
 from intarsia.frontend import import_model
 from intarsia.machine.lower import lower
 from intarsia.machine.machine import Machine
-from intarsia.manifest import manifest
+from intarsia.project.manifest import manifest
 from intarsia.quantise import calibrate, quantise
 from intarsia.schedule.plan import Schedule
 from intarsia.schedule.search import decide

@@ -42,8 +42,8 @@ from intarsia.errors import IntarsiaError
 from intarsia.frontend import import_model
 from intarsia.machine.lower import lower
 from intarsia.machine.unit_kinds import is_engine_task
-from intarsia.manifest import manifest
-from intarsia.moved_tensors import add_moved_tensors
+from intarsia.project.manifest import manifest
+from intarsia.qdq.moved_tensors import add_moved_tensors
 from intarsia.quantise import QuantiseOptions, calibrate, quantise
 from intarsia.schedule.bounds import lower_bound_cycles, multipliers
 from intarsia.schedule.bundles import bundles

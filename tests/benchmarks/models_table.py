@@ -21,10 +21,11 @@ import onnx
 from schedules import measure, pattern
 
 import intarsia
-from intarsia import golden, host_samples
+from intarsia import golden
 from intarsia.boards.host_part import HostPart
 from intarsia.design import HOST_BEFORE, Design
 from intarsia.errors import IntarsiaError
+from intarsia.host import samples as host_samples
 from intarsia.samples import Preprocess
 from intarsia.verify import run
 from intarsia.verify.metrics import fidelity

@@ -1,0 +1,1 @@
+"""Exact integer arithmetic: what golden, range analysis and hardware share."""

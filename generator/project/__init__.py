@@ -1,0 +1,1 @@
+"""The project directory: sources, manifest, register map, testbench and vendor files."""

@@ -1,0 +1,1 @@
+"""The quantised graph as a standard ONNX model."""

@@ -1,0 +1,1 @@
+"""report.html: the compiled design as pictures and tables."""
