@@ -37,9 +37,9 @@ def test_cases_pass(cases: dict, name: str) -> None:
 
 
 def test_a_case_without_hardware_is_refused(cases: dict) -> None:
-    outcome = run(cases["test_maxpool_3d_default"])
+    outcome = run(cases["test_convtranspose_3d"])
     assert outcome.result == "refused"
-    assert "MaxPool node" in outcome.reason
+    assert "ConvTranspose node" in outcome.reason
 
 
 def test_a_wrong_expectation_fails(cases: dict) -> None:

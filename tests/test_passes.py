@@ -21,6 +21,7 @@ from intarsia.ops.depthwise_conv import DepthwiseConv
 from intarsia.ops.function import Function
 from intarsia.ops.matmul import MatMul
 from intarsia.ops.spectral import SpectralConv, SpectralDense
+from intarsia.ops.stencil import Stencil
 from intarsia.passes import short_names
 from intarsia.passes.fuse_clamp import clamped
 
@@ -214,7 +215,14 @@ def test_operators_have_hardware_or_say_where_they_may_be() -> None:
     for operator in OPERATORS:
         made_otherwise = issubclass(
             operator,
-            Combine | ConstantTensor | Function | DepthwiseConv | MatMul | SpectralConv | SpectralDense,
+            Combine
+            | ConstantTensor
+            | Function
+            | DepthwiseConv
+            | MatMul
+            | SpectralConv
+            | SpectralDense
+            | Stencil,
         )  # of other operators
         assert operator.onnx_types or made_otherwise
         assert bool(operator.transient) == (operator.work is Operator.work)

@@ -14,7 +14,7 @@ from ..errors import IntarsiaError
 from ..task_graph import TaskGraph
 from .rules import Choice
 
-KEY = "intarsia.circulant.blocks"
+KEY = "intarsia.circulant"
 CONVENTION = "first column"
 
 
