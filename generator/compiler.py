@@ -76,7 +76,7 @@ def compile_model(
         host_ops: nodes at the start and the end of the model that run on the host: "auto" for what only it can do and
             what costs it nothing, "none", or names of nodes or operators with commas between.
         preprocess: how sample files become model inputs.
-        circulant_fft: computes layers with circulant weights by spectra, which rounds (spectral.py): "never", "allow"
+        circulant_fft: computes layers with circulant weights by spectra, which rounds (circulant/spectral.py): "never", "allow"
             where the cost model finds it faster or cheaper, or "always" where a layer can be.
         dense: the model before `intarsia compress`, which `verify` then compares with the compressed one.
         fifo_sizing: sizes FIFOs by the timed C-simulation, which needs a C++ compiler.

@@ -1,4 +1,4 @@
-"""Emission: from the machine to the text of the C++ sources. Pure; files are written by project.py."""
+"""Emission: from the machine to the text of the C++ sources. Pure; files are written by project/directory.py."""
 
 from __future__ import annotations
 

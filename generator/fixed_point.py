@@ -2,7 +2,7 @@
 
 A tensor is integers `raw` with one scale and one zero point: value = (raw - zero) * scale. The scale of a tensor that
 intarsia quantises is a power of two, and its zero point 0; a model that comes quantised keeps its own. Integers are
-rounded in rounding.py only, as requantisation.py asks for it.
+rounded in arithmetic/rounding.py only, as arithmetic/requantisation.py asks for it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What an operator is: one frozen class per file in ops/, with pure methods only.
 
 An operator gives its exact result without rounding; division, rounding and clamping happen in one place for all
-operators (requantisation.py). The same `accumulate` serves the float model: its arithmetic is generic in dtype.
+operators (arithmetic/requantisation.py). The same `accumulate` serves the float model: its arithmetic is generic in dtype.
 """
 
 from __future__ import annotations

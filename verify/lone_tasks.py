@@ -9,9 +9,9 @@ from collections.abc import Mapping
 
 import numpy as np
 import onnx
-import onnxruntime
 from onnx import TensorProto, helper
 
+from intarsia.onnx_graph.reference_session import reference_session
 from intarsia.qdq.model import quantised_tensor_names
 from intarsia.task_graph import TaskGraph
 
@@ -24,13 +24,12 @@ _TYPES = {TensorProto.INT8: np.int8, TensorProto.INT16: np.int16, TensorProto.IN
 class LoneTasks:
     """A session whose inputs are all tensors that tasks read, and whose outputs are what each task makes of them."""
 
-    def __init__(self, model: onnx.ModelProto, graph: TaskGraph, options: onnxruntime.SessionOptions) -> None:
+    def __init__(self, model: onnx.ModelProto, graph: TaskGraph) -> None:
         """Cut the model apart.
 
         Args:
             model: QDQ model that was exported from the graph; is changed.
             graph: quantised task graph.
-            options: of the session.
         """
         self._graph = graph
         raw = quantised_tensor_names(graph)
@@ -69,9 +68,7 @@ class LoneTasks:
         wanted = sorted({*self._raw.values(), *self._unrounded.values()})
         model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in wanted)
         _prune(model)
-        self._session = onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = reference_session(model)
 
     def run(self, trace: Mapping[str, Array]) -> Isolated:
         """What each task makes of its inputs in a trace of raw integers of shape (samples, *tensor shape)."""

@@ -1,8 +1,4 @@
-"""ONNX Runtime as a world: the float model, and the quantised (QDQ) model.
-
-Graph optimisations are always off: optimised int8 kernels saturate on CPUs without VNNI, and a reference must not
-depend on the CPU.
-"""
+"""ONNX Runtime as a world: the float model, and the quantised (QDQ) model."""
 
 from __future__ import annotations
 
@@ -12,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 
 from intarsia.errors import IntarsiaError
+from intarsia.onnx_graph.reference_session import reference_session
 from intarsia.qdq.model import quantised_tensor_names
 from intarsia.task_graph import TaskGraph
 
@@ -48,9 +44,7 @@ class TracedSession:
             shown = {output.name for output in model.graph.output}
             inner = {name for name in self._names.values() if name not in graph.inputs} - shown
             model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in sorted(inner))
-            self._session = onnxruntime.InferenceSession(
-                model.SerializeToString(), _unoptimised(), providers=["CPUExecutionProvider"]
-            )
+            self._session = reference_session(model)
         except Exception as error:  # protobuf, onnx and ONNX Runtime share no base class
             raise ModelError(f"ONNX Runtime cannot run {path}: {error}") from error
         axes = {one.name: one.shape[0] for one in self._session.get_inputs() if one.shape}
@@ -89,13 +83,6 @@ class TracedSession:
             shown = np.repeat(found[name], samples, axis=0) if tensor in constant else found[name]
             result[tensor] = shown.reshape(samples, *self._graph.tensors[tensor].shape)
         return result
-
-
-def _unoptimised() -> onnxruntime.SessionOptions:
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 3
-    return options
 
 
 class FloatRunner:
@@ -142,4 +129,4 @@ class QuantisedRunner:
 
     @cached_property
     def _lone_tasks(self) -> LoneTasks:
-        return LoneTasks(self._model, self._graph, _unoptimised())
+        return LoneTasks(self._model, self._graph)

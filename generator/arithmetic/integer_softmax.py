@@ -8,7 +8,7 @@ For a row of raw inputs x of unit 2**e, with d = max(x) - x:
     LogSoftmax: y = -d * 2**e - log(S)                      the logarithm by a table and linear interpolation
 
 and one rounding to the output. For inputs of up to 8 bits `coarse` is 1, and the hardware has no multiplier for it. Bounds on
-the error are in docs/numbers.md, and are measured in tests/test_softmax.py.
+the error are in docs/numbers.md, and are measured in tests/test_rows_numbers.py.
 """
 
 from __future__ import annotations

@@ -15,17 +15,14 @@ import numpy as np
 import onnx
 
 from ..fixed_point import FixedPoint, Integers
+from ..onnx_graph.reference_session import reference_session
 from ..qdq.model import export_qdq, quantised_tensor_names
 from ..task_graph import Task, TaskGraph, Tensor
 from .rounding import Rounding
 
-_QUIET = 4
-
 
 def table_values(task: Task, source: FixedPoint, output: FixedPoint) -> Integers:
     """Raw results, clamped, for all raw inputs of a format, in the order of raw input modulo 2**bits."""
-    import onnxruntime
-
     raw = np.arange(1 << source.bits, dtype=np.int64)
     raw = np.where(raw > source.maximum, raw - (1 << source.bits), raw)
     shape = (1, len(raw))
@@ -36,10 +33,7 @@ def table_values(task: Task, source: FixedPoint, output: FixedPoint) -> Integers
     model = export_qdq(graph)
     result = quantised_tensor_names(graph)["y"]
     model.graph.output.append(onnx.ValueInfoProto(name=result))
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = _QUIET
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
-    (values,) = session.run([result], {"x": source.dequantise(raw).astype(np.float32).reshape(shape)})
+    inputs = {"x": source.dequantise(raw).astype(np.float32).reshape(shape)}
+    (values,) = reference_session(model).run([result], inputs)
     found: Integers = np.asarray(values, dtype=np.int64).reshape(-1)
     return found

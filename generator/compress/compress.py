@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
 
 from ..circulant.blocks import Array, expand
 from ..errors import IntarsiaError
 from ..frontend import ImportedModel, import_model
 from ..onnx_graph.onnx_model import Source
+from ..onnx_graph.reference_session import reference_session
 from ..progress import Progress, silent
 from ..samples import DEFAULT_PREPROCESS, Preprocess, Samples, load_samples
 from . import metadata
@@ -204,11 +204,7 @@ def compare(imported: ImportedModel, compressed: onnx.ModelProto, samples: Sampl
 
 def run(model: onnx.ModelProto, imported: ImportedModel, samples: Samples) -> list[Array]:
     """Outputs of a model for all samples."""
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    session = reference_session(model)
     feeds = {name: samples.arrays[name][:, 0] for name in imported.graph.inputs}
     if isinstance(session.get_inputs()[0].shape[0], str):
         found: list[Array] = session.run(None, feeds)

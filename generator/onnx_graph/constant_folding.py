@@ -6,12 +6,12 @@ from math import prod
 
 import numpy as np
 import onnx
-import onnxruntime
 from onnx import NodeProto, numpy_helper
 
 from ..errors import IntarsiaError
 from ..operator import Array
 from .batch import correct_reshape
+from .reference_session import reference_session
 
 _RANDOM = (
     "RandomNormal",
@@ -21,7 +21,6 @@ _RANDOM = (
     "Bernoulli",
     "Multinomial",
 )
-_QUIET = 4
 
 
 def fold(model: onnx.ModelProto, batch: int) -> int:
@@ -130,14 +129,8 @@ def _evaluate(
         initializer=[tensor for name, tensor in values.items() if name in read],
     )
     constants = onnx.helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = _QUIET
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
-        session = onnxruntime.InferenceSession(
-            constants.SerializeToString(), options, ["CPUExecutionProvider"]
-        )
-        results = session.run(wanted, {})
+        results = reference_session(constants).run(wanted, {})
     except Exception as error:  # ONNX Runtime's exceptions share no base but Exception
         names = ", ".join(sorted({node.op_type for node in nodes}))
         raise IntarsiaError(

@@ -4,7 +4,7 @@ Part of normalise.py. The nodes become the same nodes on float32, which holds su
 had are kept: quantisation gives these tensors whole steps. What the nodes do with sums and products beyond the format is to saturate;
 ONNX leaves overflow open.
 
-Nodes that share an integer tensor stay together: they go to the hardware if it has every one of them, else to the host (host_split.py).
+Nodes that share an integer tensor stay together: they go to the hardware if it has every one of them, else to the host (host/split.py).
 Those whose values become reals only to be scaled or shifted go to the host as well, unless the user wants no node there.
 """
 

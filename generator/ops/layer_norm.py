@@ -100,7 +100,7 @@ class LayerNormalization(Operator):
         return from_rows(z * parameters["gamma"] + parameters["beta"], inputs[0], self.axis)
 
     def evaluate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Array:
-        """The integer algorithm (integer_norm.py)."""
+        """The integer algorithm (arithmetic/integer_norm.py)."""
         x = np.asarray(inputs[0], np.int64)
         numbers = NormNumbers.of_array(parameters["numbers"])
         result = norm_of_rows(to_rows(x, self.axis), parameters["gamma"], parameters["beta"], numbers)

@@ -88,7 +88,7 @@ class Softmax(Operator):
         return from_rows(result, inputs[0], self.axis)
 
     def evaluate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Array:
-        """The integer algorithm (integer_softmax.py)."""
+        """The integer algorithm (arithmetic/integer_softmax.py)."""
         x = np.asarray(inputs[0], np.int64)
         result = softmax_of_rows(
             to_rows(x, self.axis),

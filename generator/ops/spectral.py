@@ -1,6 +1,6 @@
-"""Dense and Conv with circulant weights, computed by spectra in fixed point (circulant_fft.py): integers of their own.
+"""Dense and Conv with circulant weights, computed by spectra in fixed point (circulant/fft.py): integers of their own.
 
-They take the place of Dense and Conv after quantisation, where the user allows rounding (spectral.py). Their sums
+They take the place of Dense and Conv after quantisation, where the user allows rounding (circulant/spectral.py). Their sums
 differ from those of the expanded weights by at most the bound that range and error analysis give for the weights.
 """
 

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 
 from ..errors import IntarsiaError
+from ..onnx_graph.reference_session import reference_session
 from ..operator import Array
 from ..progress import Progress, silent
 from ..task_graph import TaskGraph
@@ -56,16 +57,9 @@ def run_batches(
     model: onnx.ModelProto, graph: TaskGraph, samples: Mapping[str, Array]
 ) -> Iterator[tuple[int, dict[str, Array]]]:
     """Number of samples done so far and all tensors of the last batch."""
-    import onnxruntime
-
     names = [name for name in graph.tensors if name not in graph.inputs]
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 4
     try:
-        session = onnxruntime.InferenceSession(
-            _exposed(model, names).SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        session = reference_session(_exposed(model, names))
     except Exception as error:
         raise CalibrationError(f"ONNX Runtime cannot load the float model: {_first_line(error)}") from error
     kinds = {node.name: np.dtype(_NUMPY_TYPES[node.type]) for node in session.get_inputs()}

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import onnxruntime
 from onnx import NodeProto, ValueInfoProto, helper, numpy_helper
 
 from ...operator import Array
 from ..prequantised.rewriter import error
+from ..reference_session import reference_session
 
-_QUIET = 4
 _IR_VERSION = 10
 
 
@@ -34,11 +33,7 @@ def run_node(node: NodeProto, operands: Mapping[str, Array], opset: int) -> list
         [numpy_helper.from_array(np.ascontiguousarray(values), name) for name, values in operands.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=_IR_VERSION)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = _QUIET
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
-        session = onnxruntime.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
-        return [np.asarray(values) for values in session.run(None, {})]
+        return [np.asarray(values) for values in reference_session(model).run(None, {})]
     except Exception as problem:  # ONNX Runtime's exceptions share no base but Exception
         raise error(node, f"ONNX Runtime cannot run it: {str(problem).splitlines()[0]}") from problem
