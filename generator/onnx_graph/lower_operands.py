@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
+from typing import Any
 
 import numpy as np
 import onnx
@@ -22,9 +23,7 @@ from onnx import NodeProto
 
 from ..operator import Array
 from ..ops.mask import LEAST
-from . import onnx_checks
-from .constant_folding import shapes_of
-from .prequantised.rewriter import Rewriter, attributes_of
+from .rewriter import ShapedRewriter, attributes_of
 
 _BY_ELEMENT = ("Add", "Sub", "Mul", "Div", "Max", "Min")
 _CHAINS = {"Sum": "Add", "Mean": "Add", "Max": "Max", "Min": "Min"}
@@ -55,23 +54,14 @@ def apply(model: onnx.ModelProto, kept: frozenset[str]) -> None:
     lowering.finish()
 
 
-class _Lowering(Rewriter):
+class _Lowering(ShapedRewriter):
     """Knows the shapes of the tensors that it makes."""
-
-    def __init__(self, model: onnx.ModelProto) -> None:
-        super().__init__(model)
-        self.opset = onnx_checks.opset(model)
-        self.shapes = shapes_of(model.graph)
 
     def constant(self, values: Array, wish: str) -> str:
         """Add a constant; returns its name."""
         name = super().constant(values, wish)
         self.shapes[name] = np.shape(values)
         return name
-
-    def keep(self, node: NodeProto) -> None:
-        """The node as it is."""
-        self.nodes.append(NodeProto.FromString(node.SerializeToString()))
 
     def lower(self, node: NodeProto) -> None:
         """The nodes that do the same."""
@@ -136,7 +126,8 @@ class _Lowering(Rewriter):
         value = float(self.constants[bound].reshape(()))
         x = self._expanded(x, shape)
         if self.opset < _CLIP_BY_ATTRIBUTES:
-            made = self.node("Clip", [x], result, **{"min" if op_type == "Max" else "max": value})
+            limit: dict[str, Any] = {"min" if op_type == "Max" else "max": value}
+            made = self.node("Clip", [x], result, **limit)
         else:
             scalar = self.number(value, "bound")
             made = self.node("Clip", [x, scalar] if op_type == "Max" else [x, "", scalar], result)

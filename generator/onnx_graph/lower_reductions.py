@@ -17,9 +17,7 @@ import onnx
 from onnx import NodeProto
 
 from ..errors import IntarsiaError
-from . import onnx_checks
-from .constant_folding import shapes_of
-from .prequantised.rewriter import Rewriter, attributes_of, error
+from .rewriter import ShapedRewriter, attributes_of, error
 
 _SUMS = {
     "ReduceSum": ("", ""),
@@ -51,16 +49,11 @@ def apply(model: onnx.ModelProto, kept: frozenset[str]) -> None:
         if node.name not in kept and node.op_type in (*_SUMS, *_POOLS) and node.input[0] in lowering.shapes:
             lowering.lower(node)
         else:
-            lowering.nodes.append(NodeProto.FromString(node.SerializeToString()))
+            lowering.keep(node)
     lowering.finish()
 
 
-class _Lowering(Rewriter):
-    def __init__(self, model: onnx.ModelProto) -> None:
-        super().__init__(model)
-        self.opset = onnx_checks.opset(model)
-        self.shapes = shapes_of(model.graph)
-
+class _Lowering(ShapedRewriter):
     def lower(self, node: NodeProto) -> None:
         """The nodes that do the same."""
         x, result = node.input[0], node.output[0]

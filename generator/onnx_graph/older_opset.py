@@ -10,7 +10,7 @@ import onnx
 from onnx import NodeProto, helper
 
 from . import onnx_checks
-from .prequantised.rewriter import Rewriter, attributes_of
+from .rewriter import Rewriter, attributes_of
 
 COMMON_OPSET = 17
 """No need to name an older one."""

@@ -19,7 +19,7 @@ from onnx import NodeProto, TensorProto
 
 from ..host.split import HostOps
 from ..ops.mask import LEAST
-from .prequantised.rewriter import Rewriter, attributes_of
+from .rewriter import Rewriter, attributes_of
 
 _ALL = 1 << 16
 _VALUES: Mapping[str, tuple[int, ...] | int] = {
@@ -71,7 +71,7 @@ def take(model: onnx.ModelProto, host_ops: HostOps) -> dict[str, str]:
     for node in graph.node:
         rewriter.begin(node)
         if taken.isdisjoint((*node.input, *node.output)):
-            rewriter.nodes.append(NodeProto.FromString(node.SerializeToString()))
+            rewriter.keep(node)
         else:
             _rewrite(rewriter, node, types)
     for value in (*graph.input, *graph.output):

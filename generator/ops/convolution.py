@@ -71,5 +71,6 @@ class Convolution(Operator):
         operands = [builder.activation(task.inputs[0]), *builder.parameters(task, "weight", "bias")]
         shape = graph.input_tensors(task)[0].shape
         geometry = onnx_geometry(shape, self.kernel, self.stride, self.pads, self.dilation)
-        groups = self.groups(shape[1])
-        return builder.node("Conv", operands, **geometry, **({"group": groups} if groups > 1 else {}))
+        if (groups := self.groups(shape[1])) > 1:
+            geometry["group"] = groups
+        return builder.node("Conv", operands, **geometry)

@@ -17,6 +17,7 @@ from .move_rules import RULES, fill_value, moved_indices
 
 if TYPE_CHECKING:
     from ..fixed_point import FixedPoint
+    from ..onnx_graph.node_builder import NodeBuilder
     from ..onnx_graph.onnx_node import OnnxNode
     from ..qdq.model import QdqBuilder
     from ..task_graph import Task, TaskGraph, Tensor
@@ -110,19 +111,33 @@ class Move(Operator):
         )
 
     def to_qdq(self, builder: QdqBuilder, task: Task, graph: TaskGraph) -> str:
-        """Gather from the flattened sample, with the fill behind it where there are elements without source."""
-        x = builder.activation(task.inputs[0])
-        index = self.nest.indices()
+        """`nodes`; a quantised fill is less the zero point, in steps of the input."""
         size = prod(graph.input_tensors(task)[0].shape[1:])
-        flat = builder.node("Reshape", [x, builder.constant(np.array((-1, size)), f"{task.name}/flat")])
+        fill = self.fill * builder.scale(task.inputs[0])
+        return self.nodes(builder, builder.activation(task.inputs[0]), size, fill)
+
+    def nodes(self, builder: NodeBuilder, x: str, size: int, fill: float, output: str = "") -> str:
+        """Gather from the flattened sample, with the fill behind it where there are elements without source.
+
+        Args:
+            builder: takes the nodes.
+            x: name of the input.
+            size: elements of a sample of it.
+            fill: real value of the fill.
+            output: name of the result; "" for any.
+        """
+
+        def integers(values: object, name: str) -> str:
+            return builder.constant(np.asarray(values, np.int64), f"{builder.prefix}/{name}")
+
+        index = self.nest.indices()
+        flat = builder.node("Reshape", [x, integers((-1, size), "flat")])
         if (index == FILL).any():
-            pads = builder.constant(np.array((0, 0, 0, 1)), f"{task.name}/one_more")
-            value = self.fill * builder.scale(task.inputs[0])
-            flat = builder.node("Pad", [flat, pads, *([builder.number(value, "fill")] if value else [])])
+            pads = integers((0, 0, 0, 1), "one_more")
+            flat = builder.node("Pad", [flat, pads, *([builder.number(fill, "fill")] if fill else [])])
             index = np.where(index == FILL, size, index)
-        gathered = builder.node("Gather", [flat, builder.constant(index, f"{task.name}/indices")], axis=1)
-        shape = builder.constant(np.array((-1, *self.shape[1:])), f"{task.name}/shape")
-        return builder.node("Reshape", [gathered, shape])
+        gathered = builder.node("Gather", [flat, integers(index, "indices")], axis=1)
+        return builder.node("Reshape", [gathered, integers((-1, *self.shape[1:]), "shape")], output)
 
 
 def move(indices: Indices, channel_axis: int, fill: float = 0.0) -> Move | None:

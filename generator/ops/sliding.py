@@ -6,7 +6,7 @@ A signal (1, channels, length) is an image of height 1.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -124,7 +124,7 @@ def window(
 
 def onnx_geometry(
     shape: Sequence[int], kernel: Pair, stride: Pair, pads: Pads, dilation: Pair | None = None
-) -> dict[str, tuple[int, ...]]:
+) -> dict[str, Any]:
     """ONNX's attributes of a window over a tensor of this shape; AveragePool has no dilations before opset 19."""
     skip = 4 - len(shape)
     geometry = {

@@ -8,18 +8,17 @@ scales, which models that come quantised have, are float32 numbers that it multi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from ..arithmetic.requantisation import mantissas_cancel, requantisation
 from ..arithmetic.rounding import Rounding
 from ..fixed_point import ChannelFormat, FixedPoint, ParameterFormat
-from ..operator import Array
+from ..onnx_graph.node_builder import NodeBuilder
 from ..task_graph import Task, TaskGraph
 from .rounding import round_nodes
 
@@ -55,18 +54,15 @@ def quantised_tensor_names(graph: TaskGraph) -> dict[str, str]:
     return names
 
 
-class QdqBuilder:
-    """Collects the nodes of a QDQ model; an operator's `to_qdq` gets one."""
+class QdqBuilder(NodeBuilder):
+    """Collects the nodes of a QDQ model; an operator's `to_qdq` gets one that was begun with its task."""
 
     def __init__(self, graph: TaskGraph) -> None:
         self._graph = graph
         self._raw = quantised_tensor_names(graph)
-        self._taken = {*graph.tensors, *self._raw.values()}
         self._real: dict[str, str] = {}
-        self._nodes: list[onnx.NodeProto] = []
-        self._constants: list[onnx.TensorProto] = []
-        self._prefix = graph.name
         self._plain = False
+        super().__init__({*graph.tensors, *self._raw.values()}, graph.name)
 
     def activation(self, tensor: str) -> str:
         """Name of the dequantised float tensor, as the current task reads it."""
@@ -88,23 +84,8 @@ class QdqBuilder:
             parameter = task.parameters[role]
             name = f"{task.name}/{role}"
             raw = self.constant(parameter.values.astype(container(parameter.number)), f"{name}_quantised")
-            names.append(self._dequantise(raw, parameter.number, name, self._unique(name)))
+            names.append(self._dequantise(raw, parameter.number, name, self.unique(name)))
         return names
-
-    def node(self, op_type: str, inputs: Sequence[str], **attributes: Any) -> str:
-        """Append a node of the current task; returns the name of its output."""
-        name = self._unique(f"{self._prefix}/{op_type}")
-        return self._append(op_type, inputs, f"{name}_output", name, **attributes)
-
-    def constant(self, values: Array, name: str) -> str:
-        """Add a constant, named as wished if that name is free; returns its name."""
-        name = self._unique(name)
-        self._constants.append(numpy_helper.from_array(values, name))
-        return name
-
-    def number(self, value: float, name: str) -> str:
-        """Add a float constant of the current task; returns its name."""
-        return self.constant(np.array(value, np.float32), f"{self._prefix}/{name}")
 
     def begin(self, task: Task) -> None:
         """Name the nodes that follow after a task.
@@ -112,7 +93,7 @@ class QdqBuilder:
         Where the mantissa of all its scales is the same, it does not matter, and the task gets scales without it: float32
         is then exact.
         """
-        self._prefix = task.name
+        self.prefix = task.name
         mantissa = self._graph.output_tensor(task).number.mantissa
         self._plain = mantissa != 1 and mantissas_cancel(self._graph, task)
 
@@ -128,7 +109,7 @@ class QdqBuilder:
         that is a whole number of steps for one less: such inputs are always rounded half to even.
         """
         number = self._graph.tensors[tensor].number
-        self._prefix = tensor
+        self.prefix = tensor
         if number.mantissa != 1 and number.rounding is not Rounding.SIGN:
             number = replace(number, rounding=Rounding.HALF_EVEN)
         self._round(tensor, real, number, number.minimum, number.maximum)
@@ -147,11 +128,10 @@ class QdqBuilder:
             steps = round_nodes(self, self.node("Div", [real, step]), number.rounding)
             whole = replace(number, exponent=0, mantissa=1.0)
             operands = [self._clip(steps, whole, low, high), self.number(1, "one"), zero]
-        self._append("QuantizeLinear", operands, raw, self._unique(f"{tensor}/QuantizeLinear"))
+        self.node("QuantizeLinear", operands, raw, of=tensor)
         is_output = tensor in self._graph.outputs and tensor not in self._graph.inputs
-        result = tensor if is_output else self._unique(f"{tensor}_dequantised")
-        name = self._unique(f"{tensor}/DequantizeLinear")
-        self._real[tensor] = self._append("DequantizeLinear", [raw, scale, zero], result, name)
+        result = tensor if is_output else self.unique(f"{tensor}_dequantised")
+        self._real[tensor] = self.node("DequantizeLinear", [raw, scale, zero], result, of=tensor)
 
     def model(self) -> onnx.ModelProto:
         """The checked model.
@@ -162,11 +142,11 @@ class QdqBuilder:
         from .. import __version__
 
         graph = helper.make_graph(
-            self._nodes,
+            self.nodes,
             self._graph.name,
             [self._float_tensor(name) for name in self._graph.inputs],
             [self._float_tensor(name) for name in self._graph.outputs],
-            self._constants,
+            self.initializers,
         )
         model = helper.make_model(
             graph,
@@ -205,22 +185,7 @@ class QdqBuilder:
         per_channel = isinstance(number, ChannelFormat)
         operands = [raw, self.constant(scales if per_channel else scales[0], f"{prefix}_scale")]
         attributes = {"axis": 0} if per_channel else {}
-        name = self._unique(f"{prefix}/DequantizeLinear")
-        return self._append("DequantizeLinear", operands, result, name, **attributes)
-
-    def _append(self, op_type: str, inputs: Sequence[str], output: str, name: str, **attributes: Any) -> str:
-        self._taken.add(output)
-        self._nodes.append(helper.make_node(op_type, list(inputs), [output], name, **attributes))
-        return output
-
-    def _unique(self, wish: str) -> str:
-        name = wish
-        number = 1
-        while name in self._taken:
-            number += 1
-            name = f"{wish}_{number}"
-        self._taken.add(name)
-        return name
+        return self.node("DequantizeLinear", operands, result, of=prefix, **attributes)
 
 
 def container(number: ParameterFormat) -> np.dtype[Any]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
 
-from ..nest import FILL
+from ..onnx_graph.node_builder import NodeBuilder
+from ..onnx_graph.rewriter import names_of
 from ..ops.constant import ConstantTensor
 from ..ops.move import Move
 from ..task_graph import TaskGraph
@@ -24,47 +23,24 @@ def add_moved_tensors(model: onnx.ModelProto, graph: TaskGraph) -> onnx.ModelPro
     """
     made = {name for node in model.graph.node for name in node.output}
     known = {*made, *(value.name for value in model.graph.input)}
-    result = onnx.ModelProto()
-    result.CopyFrom(model)
+    builder = NodeBuilder({*names_of(model.graph), *graph.tensors})
     for task in graph.tasks:
+        builder.prefix = task.output
         if isinstance(task.operator, ConstantTensor):
-            values = numpy_helper.from_array(
-                task.values["values"].astype(np.float32), f"{task.output}/values"
-            )
-            result.graph.initializer.append(values)
-            _add(result, "Identity", [values.name], task.output)
+            values = task.values["values"].astype(np.float32)
+            builder.node("Identity", [builder.constant(values, f"{task.output}/values")], task.output)
             known.add(task.output)
         if not isinstance(task.operator, Move):
             continue
         if task.output in made:
             if task.inputs[0] not in known:  # an output and what is kept of it (passes/separate_outputs.py)
-                _add(result, "Identity", [task.output], task.inputs[0])
+                builder.node("Identity", [task.output], task.inputs[0])
             continue
         size = prod(graph.input_tensors(task)[0].shape[1:])
-        index = task.operator.nest.indices()
-        x, name = task.inputs[0], task.output
-        _add(result, "Reshape", [x, _constant(result, f"{name}/flat", (-1, size))], f"{name}/flattened")
-        flat = f"{name}/flattened"
-        if (index == FILL).any():
-            pads = _constant(result, f"{name}/one_more", (0, 0, 0, 1))
-            fill = numpy_helper.from_array(np.array(task.operator.fill, np.float32), f"{name}/fill")
-            result.graph.initializer.append(fill)
-            _add(result, "Pad", [flat, pads, fill.name], f"{name}/padded")
-            flat = f"{name}/padded"
-            index = np.where(index == FILL, size, index)
-        _add(
-            result, "Gather", [flat, _constant(result, f"{name}/indices", index)], f"{name}/gathered", axis=1
-        )
-        shape = _constant(result, f"{name}/shape", (-1, *task.operator.shape[1:]))
-        _add(result, "Reshape", [f"{name}/gathered", shape], name)
-        known.add(name)
+        task.operator.nodes(builder, task.inputs[0], size, task.operator.fill, task.output)
+        known.add(task.output)
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    result.graph.node.extend(builder.nodes)
+    result.graph.initializer.extend(builder.initializers)
     return result
-
-
-def _add(model: onnx.ModelProto, op_type: str, inputs: list[str], output: str, **attributes: Any) -> None:
-    model.graph.node.append(helper.make_node(op_type, inputs, [output], name=output, **attributes))
-
-
-def _constant(model: onnx.ModelProto, name: str, values: object) -> str:
-    model.graph.initializer.append(numpy_helper.from_array(np.asarray(values, dtype=np.int64), name))
-    return name

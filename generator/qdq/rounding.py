@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
-
 from ..arithmetic.rounding import Rounding
+from ..onnx_graph.node_builder import NodeBuilder
 
 
-class Nodes(Protocol):
-    """What makes nodes and float constants."""
-
-    def node(self, op_type: str, inputs: Sequence[str], **attributes: Any) -> str:
-        """Append a node; returns the name of its output."""
-
-    def number(self, value: float, name: str) -> str:
-        """Add a float constant; returns its name."""
-
-
-def round_nodes(nodes: Nodes, x: str, rounding: Rounding) -> str:
+def round_nodes(nodes: NodeBuilder, x: str, rounding: Rounding) -> str:
     """Append the nodes that make whole numbers of a tensor; returns the result's name."""
     match rounding:
         case Rounding.HALF_EVEN:
@@ -36,7 +24,7 @@ def round_nodes(nodes: Nodes, x: str, rounding: Rounding) -> str:
     return nodes.node("Mul", [nodes.node("Sign", [x]), _size(nodes, nodes.node("Abs", [x]), rounding)])
 
 
-def _size(nodes: Nodes, size: str, rounding: Rounding) -> str:
+def _size(nodes: NodeBuilder, size: str, rounding: Rounding) -> str:
     """A size of 0 or more as a whole number, for modes that treat both signs alike."""
     match rounding:
         case Rounding.DOWN:

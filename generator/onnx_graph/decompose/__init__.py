@@ -11,7 +11,7 @@ import onnx
 from onnx import NodeProto
 
 from ..constant_folding import infer_shapes
-from ..prequantised.rewriter import attributes_of, error
+from ..rewriter import attributes_of, error
 from .attention import attention
 from .conv_transpose import conv_transpose
 from .decomposer import Decomposer

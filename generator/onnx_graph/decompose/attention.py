@@ -14,7 +14,7 @@ import numpy as np
 from onnx import NodeProto
 
 from ...errors import IntarsiaError
-from ..prequantised.rewriter import attributes_of, error
+from ..rewriter import attributes_of, error
 from .decomposer import Decomposer
 
 _MASK = 3

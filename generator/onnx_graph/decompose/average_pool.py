@@ -8,7 +8,7 @@ import numpy as np
 from onnx import NodeProto
 
 from ...operator import Array
-from ..prequantised.rewriter import attributes_of
+from ..rewriter import attributes_of
 from .decomposer import Decomposer
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from onnx import NodeProto
 
 from ...operator import Array
-from ..prequantised.rewriter import attributes_of, error
+from ..rewriter import attributes_of, error
 from .decomposer import Decomposer
 from .phases import interleave
 

@@ -10,23 +10,19 @@ from onnx import NodeProto
 
 from ...errors import IntarsiaError
 from ...operator import Array
-from .. import onnx_checks
-from ..constant_folding import shapes_of
-from ..prequantised.rewriter import Rewriter, error
+from ..rewriter import ShapedRewriter, error
 
 Shape = Sequence[int]
 _AXES_ARE_INPUTS = 18
 """Opset since which the axes of ReduceMean are an input."""
 
 
-class Decomposer(Rewriter):
+class Decomposer(ShapedRewriter):
     """Replaces the nodes of one model; all methods append a node and return the name of its result."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         """Works on the model in place; `finish` puts the new nodes into it."""
         super().__init__(model)
-        self.opset = onnx_checks.opset(model)
-        self.shapes = shapes_of(model.graph)
         self.outputs = {value.name for value in model.graph.output}
 
     def shape(self, node: NodeProto, name: str) -> tuple[int, ...]:
@@ -43,11 +39,11 @@ class Decomposer(Rewriter):
 
     def integers(self, values: Shape, what: str) -> str:
         """A constant of integers."""
-        return self.constant(np.array(values, np.int64), f"{self._prefix}/{what}")
+        return self.constant(np.array(values, np.int64), f"{self.prefix}/{what}")
 
     def floats(self, values: Array, what: str) -> str:
         """A constant of real numbers."""
-        return self.constant(np.asarray(values, np.float32), f"{self._prefix}/{what}")
+        return self.constant(np.asarray(values, np.float32), f"{self.prefix}/{what}")
 
     def reshape(self, x: str, shape: Shape, output: str = "") -> str:
         """The same values in another shape."""
@@ -77,10 +73,6 @@ class Decomposer(Rewriter):
         if self.opset < _AXES_ARE_INPUTS:
             return self.node("ReduceMean", [x], axes=[rank - 1], keepdims=1)
         return self.node("ReduceMean", [x, self.integers([rank - 1], "axes")], keepdims=1)
-
-    def keep(self, node: NodeProto) -> None:
-        """The node as it is."""
-        self.nodes.append(NodeProto.FromString(node.SerializeToString()))
 
     def weights(self, node: NodeProto, index: int, default: Array | None = None) -> Array:
         """A constant operand as float64.

@@ -11,7 +11,7 @@ import numpy as np
 from onnx import NodeProto
 
 from ...operator import Array
-from ..prequantised.rewriter import attributes_of, error
+from ..rewriter import attributes_of, error
 from .decomposer import Decomposer
 
 _EPSILON = 1e-5

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from onnx import NodeProto
 
-from ..prequantised.rewriter import attributes_of, error
+from ..rewriter import attributes_of, error
 from .decomposer import Decomposer
 
 

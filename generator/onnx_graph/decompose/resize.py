@@ -18,7 +18,7 @@ from onnx import NodeProto, helper
 
 from ...nest import factor
 from ...operator import Array
-from ..prequantised.rewriter import attributes_of, error
+from ..rewriter import attributes_of, error
 from .decomposer import Decomposer
 from .phases import interleave
 from .run_node import run_node

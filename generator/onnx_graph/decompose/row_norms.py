@@ -7,7 +7,7 @@ from math import prod
 import numpy as np
 from onnx import NodeProto
 
-from ..prequantised.rewriter import attributes_of, error
+from ..rewriter import attributes_of, error
 from .decomposer import Decomposer
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from onnx import NodeProto, ValueInfoProto, helper, numpy_helper
 
 from ...operator import Array
-from ..prequantised.rewriter import error
 from ..reference_session import reference_session
+from ..rewriter import error
 
 _IR_VERSION = 10
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from onnx import NodeProto, helper
 
-from ..prequantised.rewriter import attributes_of
+from ..rewriter import attributes_of
 from .average_pool import average_pool
 from .decomposer import Decomposer
 

@@ -8,8 +8,8 @@ import numpy as np
 from onnx import NodeProto, TensorProto, ValueInfoProto, helper
 
 from ...operator import Array
+from ..rewriter import Rewriter, is_integer
 from . import qoperators
-from .rewriter import Rewriter, is_integer
 
 Numbers = tuple[Array, Array]
 """Scale and zero point."""

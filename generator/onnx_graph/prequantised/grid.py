@@ -10,7 +10,7 @@ from onnx import NodeProto
 from ...arithmetic.rounding import Rounding, round_real
 from ...fixed_point import FixedPoint, Floats
 from ...operator import Array
-from .rewriter import error
+from ..rewriter import error
 
 MOST_BITS = 16
 

@@ -6,8 +6,8 @@ import numpy as np
 from onnx import NodeProto, TensorProto, helper
 
 from ...operator import Array
+from ..rewriter import Rewriter, attributes_of, error
 from .grid import Grid
-from .rewriter import Rewriter, attributes_of, error
 
 BITS: dict[int, tuple[int, bool]] = {
     TensorProto.INT4: (4, True),

@@ -16,8 +16,8 @@ from onnx import NodeProto
 from ...arithmetic.rounding import Rounding
 from ...operator import Array
 from ...qdq.rounding import round_nodes
+from ..rewriter import Rewriter, attributes_of, error
 from .grid import Grid
-from .rewriter import Rewriter, attributes_of, error
 
 DOMAINS = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
 QUANTISERS = ("Quant", "IntQuant", "BipolarQuant")

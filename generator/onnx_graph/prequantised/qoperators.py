@@ -7,11 +7,12 @@ MatMulInteger give the products of integers as they are: their weights get the r
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from onnx import NodeProto
 
-from .rewriter import Rewriter, attributes_of, error
+from ..rewriter import Rewriter, attributes_of, error
 
 Expand = Callable[[Rewriter, NodeProto, dict[str, float]], None]
 
@@ -40,9 +41,9 @@ def _dequantised(rewriter: Rewriter, node: NodeProto, first: int, axis: int | No
 
 
 def _dequantise(rewriter: Rewriter, tensor: str, scale: str, zero: str, axis: int | None) -> str:
-    attributes: dict[str, int] = {} if axis is None else {"axis": axis}
+    attributes: dict[str, Any] = {} if axis is None else {"axis": axis}
     operands = [tensor, scale, *filter(None, [zero])]
-    return rewriter.node("DequantizeLinear", operands, "", **attributes)
+    return rewriter.node("DequantizeLinear", operands, **attributes)
 
 
 def _quantise(rewriter: Rewriter, node: NodeProto, real: str, first: int) -> None:

@@ -10,9 +10,9 @@ from onnx import NodeProto, TensorProto
 
 from ...fixed_point import FixedPoint
 from ...operator import Array
+from ..rewriter import Rewriter, attributes_of, error
 from . import onnx_quantiser, qonnx
 from .grid import MOST_BITS, Grid
-from .rewriter import Rewriter, attributes_of, error
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,9 +11,9 @@ from onnx import NodeProto
 
 from ...fixed_point import FixedPoint
 from ..node_order import name_nodes, sort_nodes
+from ..rewriter import Rewriter
 from . import qonnx, qoperators
 from .borders import float_inputs, float_outputs
-from .rewriter import Rewriter
 from .strip import Steps, strip
 
 _IR_VERSION = 10
@@ -101,7 +101,7 @@ def _reference(model: onnx.ModelProto) -> onnx.ModelProto:
         if qonnx.is_quantiser(node):
             qonnx.append_standard(rewriter, node)
         else:
-            rewriter.nodes.append(NodeProto.FromString(node.SerializeToString()))
+            rewriter.keep(node)
     rewriter.finish()
     _drop_unused_domains(copy)
     copy.ir_version = min(copy.ir_version, _IR_VERSION)

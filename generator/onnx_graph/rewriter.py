@@ -2,64 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from ...errors import IntarsiaError
-from ...operator import Array
+from ..errors import IntarsiaError
+from ..operator import Array
+from . import onnx_checks
+from .constant_folding import shapes_of
+from .node_builder import NodeBuilder
 
 
-class Rewriter:
-    """Builds the new list of nodes of a model, and adds constants to it; local to one step of unpacking."""
+class Rewriter(NodeBuilder):
+    """Builds the new list of nodes of a model, and adds constants to it."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
-        """Works on the model in place; `finish` puts the new nodes into it."""
+        """Works on the model in place; `finish` puts the new nodes and constants into it."""
         self.graph = model.graph
-        self.nodes: list[NodeProto] = []
         self.constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
         for node in model.graph.node:
             if node.op_type == "Constant" and node.attribute and node.attribute[0].name == "value":
                 self.constants[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
-        self._taken = {name for node in model.graph.node for name in (*node.input, *node.output, node.name)}
-        self._taken |= {value.name for value in (*model.graph.input, *model.graph.output)} | set(
-            self.constants
-        )
-        self._prefix = ""
+        super().__init__(names_of(model.graph))
 
     def begin(self, node: NodeProto) -> None:
         """Name what follows after a node."""
-        self._prefix = node.name or node.output[0]
-
-    def node(self, op_type: str, inputs: Sequence[str], output: str = "", **attributes: Any) -> str:
-        """Append a node; returns the name of its output."""
-        name = self.unique(f"{self._prefix}/{op_type}")
-        output = output or self.unique(f"{name}_output")
-        self.nodes.append(helper.make_node(op_type, list(inputs), [output], name, **attributes))
-        return output
+        self.prefix = node.name or node.output[0]
 
     def constant(self, values: Array, wish: str) -> str:
         """Add a constant; returns its name."""
-        name = self.unique(wish)
-        self.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+        name = super().constant(values, wish)
         self.constants[name] = values
         return name
 
-    def number(self, value: float, name: str) -> str:
-        """Add a float constant; returns its name."""
-        return self.constant(np.array(value, np.float32), f"{self._prefix}/{name}")
-
-    def unique(self, wish: str) -> str:
-        """The wished name, or a free one like it."""
-        name, number = wish, 1
-        while name in self._taken:
-            number += 1
-            name = f"{wish}_{number}"
-        self._taken.add(name)
-        return name
+    def keep(self, node: NodeProto) -> None:
+        """The node as it is."""
+        self.nodes.append(NodeProto.FromString(node.SerializeToString()))
 
     def value(self, node: NodeProto, index: int, default: Array | None = None) -> Array:
         """A constant operand of a node.
@@ -77,9 +56,26 @@ class Rewriter:
         return self.constants[name]
 
     def finish(self) -> None:
-        """Put the nodes into the model."""
+        """Put the nodes and constants into the model."""
         del self.graph.node[:], self.graph.value_info[:]
         self.graph.node.extend(self.nodes)
+        self.graph.initializer.extend(self.initializers)
+
+
+class ShapedRewriter(Rewriter):
+    """Knows the opset of its model, and the shapes of the model's tensors that are fixed."""
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        """Works on the model in place; `finish` puts the new nodes and constants into it."""
+        super().__init__(model)
+        self.opset = onnx_checks.opset(model)
+        self.shapes = shapes_of(model.graph)
+
+
+def names_of(graph: onnx.GraphProto) -> set[str]:
+    """All names of nodes and tensors."""
+    names = {name for node in graph.node for name in (*node.input, *node.output, node.name)}
+    return names | {value.name for value in (*graph.input, *graph.output, *graph.initializer)}
 
 
 def error(node: NodeProto, problem: str) -> IntarsiaError:
