@@ -5,7 +5,8 @@ from __future__ import annotations
 from ..board import Board
 from ..machine.circulant_form import block_of
 from ..machine.circulant_forms import FFT, CirculantForm
-from ..machine.mac_unit import MacHardware, dense_dsps
+from ..machine.mac_process import dense_dsps
+from ..machine.mac_unit import MacHardware
 from ..machine.unit_kinds import build_hardware
 from ..schedule.plan import Schedule
 from ..task_graph import TaskGraph

@@ -16,7 +16,8 @@ from ..schedule.plan import ScheduleError, Unit
 from ..task_graph import Task, TaskGraph
 from ..work import MacWork
 from .circulant_forms import DENSE, CirculantForm, DirectForm, ExactForm, FftForm
-from .rows import MacRow, Row
+from .mac_process import MacRow
+from .rows import Row
 from .window import PatchPlan, Way
 
 

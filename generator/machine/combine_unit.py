@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
+from typing import ClassVar
 
 from ..arithmetic.requantisation import requantisation
 from ..board import Resources
@@ -15,10 +16,33 @@ from .builder import Builder
 from .hardware import rounding_bits, words_of
 from .identifiers import camel_case
 from .machine import Constant
-from .rows import CombineRow
+from .rows import Row
 from .run import Run, index_of
 from .stage import Stage
 from .unit_kind import UnitKind
+
+
+@dataclass(frozen=True)
+class CombineRow(Row):
+    """combine.hpp: two operands, aligned, combined, rounded and clamped."""
+
+    struct: ClassVar[str] = "combine_row"
+    header: ClassVar[str] = "combine.hpp"
+
+    words: int = 0
+    kind: int = 0
+    shift_a: int = 0
+    shift_b: int = 0
+    shift: int = 0
+    low: int = 0
+    high: int = 0
+    zero_a: int = 0
+    zero_b: int = 0
+    factor_a: int = 1
+    factor_b: int = 1
+    multiplier: int = 1
+    zero: int = 0
+    rounding: int = 0
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -16,10 +17,21 @@ from .builder import Builder
 from .identifiers import camel_case
 from .machine import Constant
 from .resources import add, memory
-from .rows import ConstantRow
+from .rows import Row
 from .run import Run, index_of
 from .stage import Stage, Steps
 from .unit_kind import UnitKind
+
+
+@dataclass(frozen=True)
+class ConstantRow(Row):
+    """constant.hpp: words of a constant tensor."""
+
+    struct: ClassVar[str] = "constant_row"
+    header: ClassVar[str] = "constant.hpp"
+
+    words: int = 0
+    first: int = 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from ..board import Resources
 from ..fixed_point import Integers
@@ -16,12 +17,25 @@ from .machine import Constant
 from .pack import pack_weights
 from .post_process import PostProcess, size_post
 from .resources import add, bram18
-from .rows import DepthwiseRow
+from .rows import Row
 from .run import Run, index_of
 from .stage import Stage, Steps
 from .unit_kind import UnitKind
 from .window import Way, groups
 from .window_process import WindowProcess, size_window
+
+
+@dataclass(frozen=True)
+class DepthwiseRow(Row):
+    """depthwise.hpp: every channel with a kernel of its own."""
+
+    struct: ClassVar[str] = "depthwise_row"
+    header: ClassVar[str] = "depthwise.hpp"
+
+    iterations: int = 0
+    words: int = 0
+    steps: int = 0
+    weights: int = 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
+from typing import ClassVar
 
 from ..arithmetic.interpolation import FRACTION, SECTION_BITS, SHIFT_BITS, SLOPE_BITS
 from ..board import Resources
@@ -20,13 +21,27 @@ from .hardware import words_of
 from .identifiers import camel_case
 from .machine import Constant
 from .resources import add, dsp_of_product, memory
-from .rows import InterpolateRow
+from .rows import Row
 from .run import Run, index_of
 from .stage import Stage
 from .unit_kind import UnitKind
 
 _BASE_BITS = 32
 _OFFSET_BITS = 10
+
+
+@dataclass(frozen=True)
+class InterpolateRow(Row):
+    """interpolate.hpp: words to compute, and which sections and segments."""
+
+    struct: ClassVar[str] = "interpolate_row"
+    header: ClassVar[str] = "interpolate.hpp"
+
+    words: int = 0
+    mask: int = 0
+    shift: int = 0
+    section: int = 0
+    segment: int = 0
 
 
 @dataclass(frozen=True, eq=False)

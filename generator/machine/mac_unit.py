@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 
@@ -18,13 +17,14 @@ from .circulant_form import CirculantRow, choose_form, circulant_row, obstacle, 
 from .circulant_forms import FFT, CirculantForm
 from .hardware import UnitMemory
 from .identifiers import camel_case
+from .mac_process import MacRow, dense_dsps, mac_stage, mac_steps, products_per_dsp
 from .machine import Constant
 from .pack import pack_weights
 from .post_process import PostProcess, size_post
 from .resources import add, bram18
-from .rows import MacRow, Row
+from .rows import Row
 from .run import Run, index_of
-from .stage import Stage, Steps
+from .stage import Stage
 from .unit_kind import UnitKind
 from .window import PatchPlan, groups
 from .window_process import WindowProcess, size_window
@@ -252,55 +252,6 @@ class MacHardware:
             ff=self.multipliers * 16 if form is None else form.luts(outputs, lanes),
         )
         return add(own, self.post.resources(), self.window.resources(lanes, element_bits))
-
-
-@lru_cache(maxsize=4096)
-def mac_stage(kernel: str, row: MacRow, batches: int, pixels: int, steps: int) -> Stage:
-    """The mac process as the cost model times it.
-
-    Args:
-        kernel: name of its function.
-        row: its program.
-        batches: of a computed operand; 1 if the operand is constant.
-        pixels: of all batches.
-        steps: iterations by which a sum comes later than its last word.
-    """
-    each = pixels // batches
-    patch = row.folds * row.words
-    words, sums = each * row.words, each * row.folds
-    reads: list[tuple[float, float]] = []
-    operands: list[tuple[float, float]] = []
-    writes: list[tuple[float, float]] = []
-    for batch in range(batches):
-        loading = batch * (row.loads + each * patch)
-        start = loading + row.loads
-        end = start + each * patch
-        reads += [
-            (batch * words + 1, start + 1),
-            (batch * words + row.words, start + row.words),
-            ((batch + 1) * words, end - patch + row.words),
-        ]
-        operands += [(batch * row.loads + 1, loading + 1), ((batch + 1) * row.loads, start)]
-        writes += [(batch * sums + 1, start + row.words + steps), ((batch + 1) * sums, end + steps)]
-    ports = (Steps.of(*reads), Steps.of(*operands)) if row.loads else (Steps.of(*reads),)
-    return Stage(kernel, row.iterations + steps, ports, Steps.of(*writes))
-
-
-def products_per_dsp(element_bits: int, weight_bits: int) -> int:
-    """Products with a common input that one DSP makes, of the families that boards have: all multiply 25 x 18 bits."""
-    return 2 if element_bits <= 8 and weight_bits <= 8 else 1
-
-
-def dense_dsps(outputs: int, lanes: int, element_bits: int, weight_bits: int) -> int:
-    """DSPs of an array of so many outputs and lanes for dense weights."""
-    count = outputs * lanes
-    return count // 2 if products_per_dsp(element_bits, weight_bits) == 2 and outputs % 2 == 0 else count
-
-
-def mac_steps(outputs: int, channels: int, lanes: int) -> tuple[int, int]:
-    """Folds of the mac process, and steps of the post process, per pixel."""
-    folds = -(-channels // outputs)
-    return folds, folds if outputs < lanes else groups(channels, lanes)
 
 
 def build_mac(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, weights: Weights) -> MacHardware:

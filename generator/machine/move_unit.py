@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from ..arithmetic.requantisation import requantisation
 from ..board import Resources
@@ -17,13 +18,36 @@ from .machine import Constant
 from .move_plan import MovePlan, plan_move
 from .nest_rows import IDLE, nest_dims, nest_rows
 from .resources import add, memory
-from .rows import MoveRow
+from .rows import IrregularNestRow, NestRow, Row
 from .run import Run, index_of
 from .stage import Stage, Steps
 from .unit_kind import UnitKind
 
 _STEP_BITS = 24
 """Of an entry of a table of steps: addresses of elements are below 2**23."""
+
+
+@dataclass(frozen=True)
+class MoveRow(Row):
+    """move.hpp: pieces of words, and where they come from."""
+
+    struct: ClassVar[str] = "move_row"
+    header: ClassVar[str] = "move.hpp"
+
+    iterations: int
+    pieces: int
+    piece: int
+    last: int
+    fill: int
+    spread: int
+    low: int
+    high: int
+    source: NestRow | IrregularNestRow
+
+    @property
+    def argument(self) -> str:
+        """The kind of nest."""
+        return f"{self.source.struct}<{self.source.argument}>"
 
 
 @dataclass(frozen=True)

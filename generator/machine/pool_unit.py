@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
+from typing import ClassVar
 
 from ..arithmetic.accumulator_bound import accumulator_bound
 from ..arithmetic.requantisation import requantisation
@@ -17,11 +18,31 @@ from .builder import Builder
 from .identifiers import camel_case
 from .machine import Constant
 from .resources import add
-from .rows import PoolRow
+from .rows import Row
 from .run import Run, index_of
 from .stage import Stage, Steps
 from .unit_kind import UnitKind
 from .window_process import WindowProcess, size_window
+
+
+@dataclass(frozen=True)
+class PoolRow(Row):
+    """pool.hpp: reduction over the positions of a window."""
+
+    struct: ClassVar[str] = "pool_row"
+    header: ClassVar[str] = "pool.hpp"
+
+    iterations: int = 0
+    positions: int = 0
+    mean: bool = False
+    left: int = 0
+    divisor: int = 1
+    reciprocal: int = 1
+    shift: int = 0
+    low: int = 0
+    high: int = 0
+    offset: int = 0
+    zero: int = 0
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import ClassVar
 
 import numpy as np
 
@@ -18,13 +19,30 @@ from .identifiers import camel_case
 from .machine import Constant
 from .pack import pack_biases
 from .resources import bram18
-from .rows import PostRow
+from .rows import Row
 from .run import Run
 from .stage import Stage, Steps
 from .window import groups
 
 _SCALED = 3
 """Sections of a bias entry where sums are multiplied."""
+
+
+@dataclass(frozen=True)
+class PostRow(Row):
+    """post.hpp: bias, rounding and clamp of a task."""
+
+    struct: ClassVar[str] = "post_row"
+    header: ClassVar[str] = "post.hpp"
+
+    iterations: int = 0
+    steps: int = 0
+    biases: int = 0
+    shift: int = 0
+    low: int = 0
+    high: int = 0
+    zero: int = 0
+    rounding: int = 0
 
 
 @dataclass(frozen=True, eq=False)

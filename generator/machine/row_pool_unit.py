@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from ..arithmetic.requantisation import requantisation
 from ..board import Resources
@@ -15,10 +16,22 @@ from .identifiers import camel_case
 from .machine import Constant
 from .resources import add
 from .row_window import RowWindow, size_row_window
-from .rows import RowPoolRow
+from .rows import Row
 from .run import Run, index_of
 from .stage import Stage
 from .unit_kind import UnitKind
+
+
+@dataclass(frozen=True)
+class RowPoolRow(Row):
+    """row_pool.hpp: words of results, and their clamp."""
+
+    struct: ClassVar[str] = "row_pool_row"
+    header: ClassVar[str] = "row_pool.hpp"
+
+    iterations: int = 0
+    low: int = 0
+    high: int = 0
 
 
 @dataclass(frozen=True)

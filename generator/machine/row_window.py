@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from ..board import Resources
 from ..schedule.plan import ScheduleError
@@ -12,12 +13,30 @@ from .builder import CHAIN_DEPTH, Builder
 from .identifiers import camel_case
 from .machine import Constant
 from .resources import bram18
-from .rows import RowWindowRow
+from .rows import Row
 from .run import Run
 from .stage import Stage, Steps
 
 _SHORTEST_LINE = 8
 """The line buffer is read and written in one cycle; its lines must be longer than that pipeline."""
+
+
+@dataclass(frozen=True)
+class RowWindowRow(Row):
+    """row_window.hpp: geometry of windows over rows of words."""
+
+    struct: ClassVar[str] = "row_window_row"
+    header: ClassVar[str] = "row_window.hpp"
+
+    iterations: int = 0
+    height: int = 0
+    words: int = 0
+    last: int = 0
+    columns: int = 0
+    pad_top: int = 0
+    out_height: int = 0
+    out_words: int = 0
+    padding: int = 0
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
+from typing import ClassVar
 
 from ..arithmetic.integer_softmax import LOG_FRACTION, SoftmaxNumbers
 from ..board import Resources
@@ -20,7 +21,7 @@ from .builder import CHAIN_DEPTH, Builder
 from .identifiers import camel_case
 from .machine import Constant
 from .resources import add, dsp_of_product, memory
-from .rows import SoftmaxExponentialRow, SoftmaxFactorRow, SoftmaxMaximumRow, SoftmaxScaleRow
+from .rows import Row
 from .run import Run, index_of
 from .stage import Stage, Steps, after_rows, row_by_row
 from .unit_kind import UnitKind
@@ -31,6 +32,70 @@ _LATENCY = 16
 _DIVISION = 64
 """Likewise while a reciprocal is."""
 _LOGARITHM_BITS = LOG_FRACTION + 5
+
+
+@dataclass(frozen=True)
+class SoftmaxMaximumRow(Row):
+    """softmax.hpp: the geometry of rows, and of a causal mask."""
+
+    struct: ClassVar[str] = "softmax_maximum_row"
+    header: ClassVar[str] = "softmax.hpp"
+
+    iterations: int = 0
+    words: int = 0
+    channels: int = 0
+    period: int = 0
+    first: int = 0
+
+
+@dataclass(frozen=True)
+class SoftmaxExponentialRow(Row):
+    """softmax.hpp: likewise, and which tables."""
+
+    struct: ClassVar[str] = "softmax_exponential_row"
+    header: ClassVar[str] = "softmax.hpp"
+
+    iterations: int = 0
+    words: int = 0
+    channels: int = 0
+    period: int = 0
+    first: int = 0
+    log: bool = False
+    fraction: int = 0
+    fine: int = 0
+    fine_mask: int = 0
+    coarse: int = 0
+
+
+@dataclass(frozen=True)
+class SoftmaxFactorRow(Row):
+    """softmax.hpp: reciprocals or logarithms of sums."""
+
+    struct: ClassVar[str] = "softmax_factor_row"
+    header: ClassVar[str] = "softmax.hpp"
+
+    iterations: int = 0
+    log: bool = False
+    fraction: int = 0
+    numerator: int = 0
+
+
+@dataclass(frozen=True)
+class SoftmaxScaleRow(Row):
+    """softmax.hpp: the result, rounded and clamped."""
+
+    struct: ClassVar[str] = "softmax_scale_row"
+    header: ClassVar[str] = "softmax.hpp"
+
+    iterations: int = 0
+    words: int = 0
+    log: bool = False
+    left_difference: int = 0
+    left_logarithm: int = 0
+    shift: int = 0
+    zero: int = 0
+    low: int = 0
+    high: int = 0
 
 
 @dataclass(frozen=True)

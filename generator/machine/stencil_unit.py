@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -18,10 +19,21 @@ from .machine import Constant
 from .post_process import PostProcess, size_post
 from .resources import add, bram18, dsp_of_product
 from .row_window import RowWindow, size_row_window
-from .rows import StencilRow
+from .rows import Row
 from .run import Run, index_of
 from .stage import Stage
 from .unit_kind import UnitKind
+
+
+@dataclass(frozen=True)
+class StencilRow(Row):
+    """stencil.hpp: words of results, and whose weights."""
+
+    struct: ClassVar[str] = "stencil_row"
+    header: ClassVar[str] = "stencil.hpp"
+
+    iterations: int = 0
+    weights: int = 0
 
 
 @dataclass(frozen=True, eq=False)

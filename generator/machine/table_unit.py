@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
+from typing import ClassVar
 
 from ..board import Resources
 from ..fixed_point import Integers
@@ -21,10 +22,22 @@ from .hardware import words_of
 from .identifiers import camel_case
 from .machine import Constant
 from .resources import add, memory
-from .rows import TableRow
+from .rows import Row
 from .run import Run, index_of
 from .stage import Stage
 from .unit_kind import UnitKind
+
+
+@dataclass(frozen=True)
+class TableRow(Row):
+    """table.hpp: words to look up, and which table."""
+
+    struct: ClassVar[str] = "table_row"
+    header: ClassVar[str] = "table.hpp"
+
+    words: int = 0
+    first: int = 0
+    mask: int = 0
 
 
 @dataclass(frozen=True, eq=False)

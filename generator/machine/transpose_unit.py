@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from ..arithmetic.requantisation import requantisation
 from ..board import Resources
@@ -15,11 +16,33 @@ from .identifiers import camel_case
 from .machine import Constant
 from .nest_rows import IDLE, nest_dims, nest_rows
 from .resources import memory
-from .rows import TransposeRow
+from .rows import IrregularNestRow, NestRow, Row
 from .run import Run, index_of
 from .stage import Stage, Steps
 from .transpose_plan import TransposePlan, plan_transpose
 from .unit_kind import UnitKind
+
+
+@dataclass(frozen=True)
+class TransposeRow(Row):
+    """transpose.hpp: strips of words, and where they come from."""
+
+    struct: ClassVar[str] = "transpose_row"
+    header: ClassVar[str] = "transpose.hpp"
+
+    iterations: int
+    strips: int
+    depth: int
+    width: int
+    slot: int
+    low: int
+    high: int
+    source: NestRow | IrregularNestRow
+
+    @property
+    def argument(self) -> str:
+        """The kind of nest."""
+        return f"{self.source.struct}<{self.source.argument}>"
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache
 from itertools import pairwise
+from typing import ClassVar
 
 import numpy as np
 
 from ..work import DepthwiseWork, MacWork, PoolWork, Window
-from .rows import WindowRow
+from .rows import Row
 from .stage import Steps
 
 PACKED_LIMIT = 512
@@ -24,6 +25,34 @@ PATIENCE = 1.25
 
 _SHORTEST_PACKED_LINE = 8
 """A packed line buffer is read and written in one cycle; its lines must be longer than that pipeline."""
+
+
+@dataclass(frozen=True)
+class WindowRow(Row):
+    """window.hpp: geometry of a sliding window and the trip count of its loop."""
+
+    struct: ClassVar[str] = "window_row"
+    header: ClassVar[str] = "window.hpp"
+
+    way: int = 0
+    iterations: int = 0
+    height: int = 0
+    width: int = 0
+    groups: int = 0
+    kernel_height: int = 0
+    kernel_width: int = 0
+    stride_y: int = 0
+    stride_x: int = 0
+    dilation_y: int = 0
+    dilation_x: int = 0
+    pad_top: int = 0
+    pad_left: int = 0
+    out_height: int = 0
+    out_width: int = 0
+    first_slot: int = 0
+    lead: int = 0
+    right: int = 0
+    padding: int = 0
 
 
 class Way(IntEnum):

@@ -12,10 +12,9 @@ from .builder import CHAIN_DEPTH, Builder
 from .identifiers import camel_case
 from .machine import Constant
 from .resources import NOTHING, bram18
-from .rows import WindowRow
 from .run import Run
 from .stage import Stage
-from .window import PatchPlan, Way, plan_patches
+from .window import PatchPlan, Way, WindowRow, plan_patches
 
 _WAY_NAMES = {Way.STRAIGHT: "kStraight", Way.ROWS: "kRows", Way.PACKED: "kPacked"}
 

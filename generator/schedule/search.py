@@ -9,7 +9,7 @@ from itertools import product
 from ..board import Board
 from ..circulant.exact import LARGEST, multiplications
 from ..machine.circulant_form import block_of
-from ..machine.mac_unit import mac_steps, products_per_dsp
+from ..machine.mac_process import mac_steps, products_per_dsp
 from ..machine.resources import BRAM18_BITS, URAM_BITS
 from ..machine.window import plan_patches
 from ..ops.spectral import SPECTRAL
