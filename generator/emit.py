@@ -13,7 +13,6 @@ from typing import Any
 import jinja2
 
 from .machine.machine import Config, Constant, Machine
-from .machine.rows import Row
 
 _STEPS_PER_LINE = 16
 
@@ -87,7 +86,7 @@ def _config(config: Config) -> dict[str, Any]:
         "name": config.name,
         "purpose": config.purpose,
         "constants": [_constant(constant) for constant in config.constants],
-        "row_type": _row_type(first),
+        "row_type": first.type,
         "fields": ", ".join(field.name for field in fields(first)),
         "rows": rows,
         "by_tap": config.by_tap,
@@ -96,11 +95,6 @@ def _config(config: Config) -> dict[str, Any]:
             config.steps[at : at + _STEPS_PER_LINE] for at in range(0, len(config.steps), _STEPS_PER_LINE)
         ],
     }
-
-
-def _row_type(row: Row) -> str:
-    """C++ type of a row; those that hold lists say how long they are."""
-    return row.struct if row.argument is None else f"{row.struct}<{row.argument}>"
 
 
 def _constant(constant: Constant) -> dict[str, Any]:
@@ -153,7 +147,7 @@ def _top(machine: Machine) -> dict[str, Any]:
         "sample_arguments": [*passed, "finished"],
         "parameters": kernel_parameters(machine),
         "copies": ("0", "1") if machine.first else ("",),
-        "loads": next((_row_type(c.rows[0][0]) for c in machine.configs if c.name == "Loads"), ""),
+        "loads": next((c.rows[0][0].type for c in machine.configs if c.name == "Loads"), ""),
         "first": _initialiser(machine.first) if machine.first else "",
     }
 

@@ -64,6 +64,21 @@ class Builder:
         comments = tuple(comment(phase) for phase in range(len(table)))
         self.configs.append(Config(name, purpose, tuple(constants), table, comments, steps=steps))
 
+    def unit_config(
+        self,
+        name: str,
+        purpose: str,
+        runs: Sequence[Run],
+        rows: Sequence[Row],
+        idle: Row,
+        constants: Sequence[Constant],
+        steps: tuple[int, ...] = (),
+    ) -> None:
+        """The same for a process of a unit: `rows` are those of its runs, and `idle` that of all other phases."""
+        of_phase = {run.phase: row for run, row in zip(runs, rows, strict=True)}
+        program = [of_phase.get(phase, idle) for phase in range(len(self.schedule.phases))]
+        self.config(name, purpose, program, self.comment(runs), constants, steps)
+
     def parameter(
         self,
         name: str,
@@ -149,11 +164,6 @@ class Builder:
         offset = len(self.weights) // self._word_bytes
         self.weights += to_bytes(entries, element_bytes, self._word_bytes)
         return offset
-
-    def by_phase(self, runs: Sequence[Run], rows: Sequence[Row], idle: Row) -> list[Row]:
-        """Rows of a unit's runs, spread over the phases."""
-        of_phase = {run.phase: row for run, row in zip(runs, rows, strict=True)}
-        return [of_phase.get(phase, idle) for phase in range(len(self.schedule.phases))]
 
     def comment(self, runs: Sequence[Run]) -> Callable[[int], str]:
         """Comment of a program row: the task and the ONNX nodes that it stands for."""

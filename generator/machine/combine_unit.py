@@ -9,11 +9,11 @@ from typing import ClassVar
 
 from ..arithmetic.requantisation import requantisation
 from ..board import Resources
-from ..schedule.plan import ScheduleError, Unit, Weights
+from ..schedule.plan import Unit, Weights
 from ..task_graph import Task, TaskGraph
 from ..work import Combination, CombineWork
 from .builder import Builder
-from .hardware import rounding_bits, words_of
+from .hardware import Hardware, rounding_bits, words_of, work_of
 from .identifiers import camel_case
 from .machine import Constant
 from .rows import Row
@@ -46,28 +46,22 @@ class CombineRow(Row):
 
 
 @dataclass(frozen=True)
-class CombineHardware:
+class CombineHardware(Hardware):
     """A combine unit with the rows of its tasks, in the order of `runs`."""
 
-    unit: Unit
-    runs: tuple[Run, ...]
     rows: tuple[CombineRow, ...]
     total_bits: int
-
-    @property
-    def name(self) -> str:
-        """Name of the unit."""
-        return self.unit.name
 
     def place(self, builder: Builder, inputs: tuple[str, ...], output: str) -> None:
         """Adds the one process."""
         struct = f"{camel_case(builder.ids[self.name])}Combine"
         kinds = {Combination(row.kind) for row in self.rows}
-        builder.config(
+        builder.unit_config(
             struct,
             "element by element",
-            builder.by_phase(self.runs, self.rows, CombineRow()),
-            builder.comment(self.runs),
+            self.runs,
+            self.rows,
+            CombineRow(),
             (
                 Constant("kLanes", "kWordLanes"),
                 Constant(
@@ -94,10 +88,6 @@ class CombineHardware:
         """One pass over the words."""
         words = self.rows[index_of(self.runs, phase)].words
         return [Stage.passing("combine", words, inputs=2)]
-
-    def loaded_bytes(self, phase: int) -> int:
-        """None: it has no weights."""
-        return 0
 
     def resources(self, lanes: int, element_bits: int) -> Resources:
         """Shifters and adders; multipliers where products occur."""
@@ -129,9 +119,7 @@ def build_combine(
 
 
 def _row(graph: TaskGraph, task: Task, lanes: int) -> CombineRow:
-    work = task.operator.work(task, graph)
-    if not isinstance(work, CombineWork):
-        raise ScheduleError(f"task {task.name!r} ({task.operator.name}) cannot run on a combine unit")
+    work = work_of(graph, task, CombineWork, "a combine unit")
     found = requantisation(graph, task)
     words = words_of(graph, task.output, lanes)
     zero_a, zero_b = (tensor.number.zero for tensor in graph.input_tensors(task))

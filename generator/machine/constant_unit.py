@@ -10,10 +10,11 @@ import numpy as np
 
 from ..board import Resources
 from ..fixed_point import Integers
-from ..schedule.plan import ScheduleError, Unit, Weights
+from ..schedule.plan import Unit, Weights
 from ..task_graph import Task, TaskGraph
 from ..work import ConstantWork
 from .builder import Builder
+from .hardware import Hardware, work_of
 from .identifiers import camel_case
 from .machine import Constant
 from .resources import add, memory
@@ -35,18 +36,11 @@ class ConstantRow(Row):
 
 
 @dataclass(frozen=True, eq=False)
-class ConstantHardware:
+class ConstantHardware(Hardware):
     """A constant unit with the rows of its tasks, in the order of `runs`, and their words, (words, lanes) in each block."""
 
-    unit: Unit
-    runs: tuple[Run, ...]
     rows: tuple[ConstantRow, ...]
     blocks: tuple[Integers, ...]
-
-    @property
-    def name(self) -> str:
-        """Name of the unit."""
-        return self.unit.name
 
     @property
     def entries(self) -> int:
@@ -57,11 +51,12 @@ class ConstantHardware:
         """Adds the one process and its memory."""
         name = builder.ids[self.name]
         struct = f"{camel_case(name)}Constant"
-        builder.config(
+        builder.unit_config(
             struct,
             "the same for every sample",
-            builder.by_phase(self.runs, self.rows, ConstantRow()),
-            builder.comment(self.runs),
+            self.runs,
+            self.rows,
+            ConstantRow(),
             (
                 Constant("kLanes", "kWordLanes"),
                 Constant("kEntries", str(self.entries), "words of all tensors"),
@@ -81,10 +76,6 @@ class ConstantHardware:
         """A word per iteration, which waits for none."""
         words = self.rows[index_of(self.runs, phase)].words
         return [Stage("constant", words, (), Steps.even(words))]
-
-    def loaded_bytes(self, phase: int) -> int:
-        """None: its tensors stay on chip."""
-        return 0
 
     def resources(self, lanes: int, element_bits: int) -> Resources:
         """The memory and a counter."""
@@ -116,8 +107,7 @@ def build_constant(
 
 def _words(graph: TaskGraph, task: Task, lanes: int) -> Integers:
     """The tensor pixel by pixel, (words, lanes), zero beyond the channels."""
-    if not isinstance(task.operator.work(task, graph), ConstantWork):
-        raise ScheduleError(f"task {task.name!r} ({task.operator.name}) cannot run on a constant unit")
+    work_of(graph, task, ConstantWork, "a constant unit")
     tensor = graph.output_tensor(task)
     pixels = np.moveaxis(task.values["values"], tensor.channel_axis, -1).reshape(-1, tensor.channels)
     return np.pad(pixels, ((0, 0), (0, -tensor.channels % lanes))).reshape(-1, lanes)

@@ -8,10 +8,11 @@ from typing import ClassVar
 
 from ..board import Resources
 from ..fixed_point import Integers
-from ..schedule.plan import ScheduleError, Unit, Weights
+from ..schedule.plan import Unit, Weights
 from ..task_graph import Task, TaskGraph
 from ..work import DepthwiseWork
 from .builder import CHAIN_DEPTH, Builder
+from .hardware import Hardware, work_of
 from .identifiers import camel_case
 from .machine import Constant
 from .pack import pack_weights
@@ -39,26 +40,19 @@ class DepthwiseRow(Row):
 
 
 @dataclass(frozen=True, eq=False)
-class DepthwiseHardware:
+class DepthwiseHardware(Hardware):
     """A depthwise unit with the rows of its tasks, in the order of `runs`.
 
     Weights are packed only when the unit is placed: schedulers build many units to cost them.
     """
 
     graph: TaskGraph
-    unit: Unit
-    runs: tuple[Run, ...]
     window: WindowProcess
     rows: tuple[DepthwiseRow, ...]
     post: PostProcess
     weight_entries: int
     weight_bits: int
     lanes: int
-
-    @property
-    def name(self) -> str:
-        """Name of the unit."""
-        return self.unit.name
 
     def place(self, builder: Builder, inputs: tuple[str, ...], output: str) -> None:
         """Adds window, depthwise and post."""
@@ -68,11 +62,12 @@ class DepthwiseHardware:
         sums = builder.stream(
             f"{name}_sums", "sums of a word of channels", f"vec<{struct}::sum_t, kWordLanes>", CHAIN_DEPTH
         )
-        builder.config(
+        builder.unit_config(
             struct,
             f"{self.lanes} multipliers, one for each lane",
-            builder.by_phase(self.runs, self.rows, DepthwiseRow()),
-            builder.comment(self.runs),
+            self.runs,
+            self.rows,
+            DepthwiseRow(),
             (
                 Constant("kLanes", "kWordLanes"),
                 Constant("kPositions", "1", "of the kernel, at once"),
@@ -106,10 +101,6 @@ class DepthwiseHardware:
             ),
             self.post.stage(index, self.post.rows[index].steps),
         ]
-
-    def loaded_bytes(self, phase: int) -> int:
-        """None: its few weights stay on chip."""
-        return 0
 
     def resources(self, lanes: int, element_bits: int) -> Resources:
         """One DSP per multiplier; adders in LUTs."""
@@ -167,10 +158,7 @@ def build_depthwise(
 
 
 def _work(graph: TaskGraph, task: Task) -> DepthwiseWork:
-    work = task.operator.work(task, graph)
-    if not isinstance(work, DepthwiseWork):
-        raise ScheduleError(f"task {task.name!r} ({task.operator.name}) cannot run on a depthwise unit")
-    return work
+    return work_of(graph, task, DepthwiseWork, "a depthwise unit")
 
 
 DEPTHWISE = UnitKind("depthwise", DepthwiseWork, build_depthwise)

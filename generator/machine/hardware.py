@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TypeVar
 
 from ..arithmetic.accumulator_bound import accumulator_bound
 from ..arithmetic.requantisation import requantisation
 from ..board import Resources
+from ..schedule.plan import ScheduleError, Unit
 from ..task_graph import Task, TaskGraph
+from ..work import Work
 from .builder import Builder
 from .run import Run
 from .stage import Stage
+
+SomeWork = TypeVar("SomeWork", bound=Work)
 
 
 @dataclass(frozen=True)
@@ -27,28 +32,51 @@ class UnitMemory:
     copies: int = 1
 
 
-class Hardware(Protocol):
-    """A unit sized for all the runs that the schedule gives it."""
+@dataclass(frozen=True, eq=False)
+class Hardware(ABC):
+    """A unit sized for all the runs that the schedule gives it, which are in time order."""
+
+    unit: Unit
+    runs: tuple[Run, ...]
 
     @property
     def name(self) -> str:
         """Name of the unit."""
+        return self.unit.name
 
-    @property
-    def runs(self) -> tuple[Run, ...]:
-        """What it does, in time order."""
-
+    @abstractmethod
     def place(self, builder: Builder, inputs: tuple[str, ...], output: str) -> None:
         """Adds the unit's processes, from the streams of its input ports to its output stream."""
 
+    @abstractmethod
     def stages(self, phase: int) -> list[Stage]:
         """The processes that the run of a phase passes through, in order."""
 
     def loaded_bytes(self, phase: int) -> int:
-        """Bytes of weights that a phase needs, where they are streamed."""
+        """Bytes of weights that a phase loads; none where all that a unit knows stays on chip."""
+        return 0
 
+    @abstractmethod
     def resources(self, lanes: int, element_bits: int) -> Resources:
         """Estimate of the unit with its memories."""
+
+
+def work_of(graph: TaskGraph, task: Task, kind: type[SomeWork], unit: str) -> SomeWork:
+    """What a task asks of a unit.
+
+    Args:
+        graph: quantised task graph.
+        task: one of its tasks.
+        kind: of work that the unit does.
+        unit: what does it, with an article.
+
+    Raises:
+        ScheduleError: the task is of another kind.
+    """
+    work = task.operator.work(task, graph)
+    if not isinstance(work, kind):
+        raise ScheduleError(f"task {task.name!r} ({task.operator.name}) cannot run on {unit}")
+    return work
 
 
 def sum_bits(graph: TaskGraph, task: Task) -> int:

@@ -13,11 +13,11 @@ from typing import ClassVar
 from ..arithmetic.interpolation import FRACTION, SECTION_BITS, SHIFT_BITS, SLOPE_BITS
 from ..board import Resources
 from ..fixed_point import Integers
-from ..schedule.plan import ScheduleError, Unit, Weights
+from ..schedule.plan import Unit, Weights
 from ..task_graph import Task, TaskGraph
 from ..work import LinesWork
 from .builder import Builder
-from .hardware import words_of
+from .hardware import Hardware, words_of, work_of
 from .identifiers import camel_case
 from .machine import Constant
 from .resources import add, dsp_of_product, memory
@@ -45,18 +45,11 @@ class InterpolateRow(Row):
 
 
 @dataclass(frozen=True, eq=False)
-class InterpolationHardware:
+class InterpolationHardware(Hardware):
     """An interpolation unit with the rows of its tasks, in the order of `runs`, and one task for each set of lines."""
 
-    unit: Unit
-    runs: tuple[Run, ...]
     rows: tuple[InterpolateRow, ...]
     different: tuple[Task, ...]
-
-    @property
-    def name(self) -> str:
-        """Name of the unit."""
-        return self.unit.name
 
     @property
     def segments(self) -> int:
@@ -77,11 +70,12 @@ class InterpolationHardware:
         """Adds the one process and its memories."""
         name = builder.ids[self.name]
         struct = f"{camel_case(name)}Interpolation"
-        builder.config(
+        builder.unit_config(
             struct,
             "functions of single elements, by straight lines",
-            builder.by_phase(self.runs, self.rows, InterpolateRow()),
-            builder.comment(self.runs),
+            self.runs,
+            self.rows,
+            InterpolateRow(),
             (
                 Constant("kLanes", "kWordLanes"),
                 Constant("kSections", str(self.sections), "of all functions"),
@@ -113,10 +107,6 @@ class InterpolationHardware:
         """One pass over the words."""
         words = self.rows[index_of(self.runs, phase)].words
         return [Stage.passing("interpolate", words)]
-
-    def loaded_bytes(self, phase: int) -> int:
-        """None: its memories stay on chip."""
-        return 0
 
     def resources(self, lanes: int, element_bits: int) -> Resources:
         """The copies of the memories, and for each lane two addresses, a product and a sum."""
@@ -152,10 +142,7 @@ def build_interpolation(
     different: list[Task] = []
     segment = 0
     for run in runs:
-        if not isinstance(run.task.operator.work(run.task, graph), LinesWork):
-            raise ScheduleError(
-                f"task {run.task.name!r} ({run.task.operator.name}) cannot run on an interpolation unit"
-            )
+        work_of(graph, run.task, LinesWork, "an interpolation unit")
         values = run.task.values
         content = tuple(values[role].tobytes() for role in ("sections", "bases", "slopes"))
         if content not in places:

@@ -9,13 +9,13 @@ import numpy as np
 
 from ..board import Resources
 from ..fixed_point import Integers
-from ..schedule.plan import ScheduleError, Unit, Weights
+from ..schedule.plan import Unit, Weights
 from ..task_graph import Task, TaskGraph
 from ..work import MacWork
 from .builder import CHAIN_DEPTH, Builder
 from .circulant_form import CirculantRow, choose_form, circulant_row, obstacle, possible_forms
 from .circulant_forms import FFT, CirculantForm
-from .hardware import UnitMemory
+from .hardware import Hardware, UnitMemory, work_of
 from .identifiers import camel_case
 from .mac_process import MacRow, dense_dsps, mac_stage, mac_steps, products_per_dsp
 from .machine import Constant
@@ -31,7 +31,7 @@ from .window_process import WindowProcess, size_window
 
 
 @dataclass(frozen=True, eq=False)
-class MacHardware:
+class MacHardware(Hardware):
     """A mac unit with the rows of its tasks, in the order of `runs`; `made` are their output channels.
 
     Weights that several tasks have, as the steps of a recurrence, are `resident` once. With a `form`, all weights are circulant, and the process circulant takes the place of mac.
@@ -40,8 +40,6 @@ class MacHardware:
     """
 
     graph: TaskGraph
-    unit: Unit
-    runs: tuple[Run, ...]
     made: tuple[slice, ...]
     window: WindowProcess
     macs: tuple[MacRow, ...]
@@ -53,11 +51,6 @@ class MacHardware:
     copies: int
     resident: bool
     form: CirculantForm | None
-
-    @property
-    def name(self) -> str:
-        """Name of the unit."""
-        return self.unit.name
 
     def place(self, builder: Builder, inputs: tuple[str, ...], output: str) -> None:
         """Adds window, mac and post."""
@@ -90,13 +83,13 @@ class MacHardware:
     def _configure(self, builder: Builder, struct: str) -> None:
         form = self.form
         size = f"{self.unit.outputs} x {builder.schedule.lanes}"
-        builder.config(
+        builder.unit_config(
             struct,
             f"{size} multipliers"
             if form is None
             else f"{size} channels, circulant in blocks of {form.block}: {self.multipliers} multipliers",
-            builder.by_phase(self.runs, *self._rows()),
-            builder.comment(self.runs),
+            self.runs,
+            *self._rows(),
             (
                 Constant("kOutputs", str(self.unit.outputs), "output channels per pass"),
                 Constant("kLanes", "kWordLanes"),
@@ -349,10 +342,7 @@ def _content(graph: TaskGraph, task: Task, made: slice, plan: PatchPlan) -> tupl
 
 
 def _work(graph: TaskGraph, task: Task) -> MacWork:
-    work = task.operator.work(task, graph)
-    if not isinstance(work, MacWork):
-        raise ScheduleError(f"task {task.name!r} ({task.operator.name}) cannot run on a mac unit")
-    return work
+    return work_of(graph, task, MacWork, "a mac unit")
 
 
 ENGINE = UnitKind("engine", MacWork, build_mac)

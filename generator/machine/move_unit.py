@@ -9,10 +9,11 @@ from typing import ClassVar
 from ..arithmetic.requantisation import requantisation
 from ..board import Resources
 from ..ops.move import Move
-from ..schedule.plan import ScheduleError, Unit, Weights
+from ..schedule.plan import Unit, Weights
 from ..task_graph import UNBOUNDED, Task, TaskGraph
 from ..work import MoveWork
 from .builder import Builder
+from .hardware import Hardware, work_of
 from .identifiers import camel_case
 from .machine import Constant
 from .move_plan import MovePlan, plan_move
@@ -47,28 +48,21 @@ class MoveRow(Row):
     @property
     def argument(self) -> str:
         """The kind of nest."""
-        return f"{self.source.struct}<{self.source.argument}>"
+        return self.source.type
 
 
 @dataclass(frozen=True)
-class MoveHardware:
+class MoveHardware(Hardware):
     """A move unit with the plans of its tasks, in the order of `runs`.
 
     `fills` stand where a result has no source, and `bounds` are those of the results, both raw.
     """
 
-    unit: Unit
-    runs: tuple[Run, ...]
     plans: tuple[MovePlan, ...]
     fills: tuple[int, ...]
     bounds: tuple[tuple[int, int], ...]
     clamps: bool
     lanes: int
-
-    @property
-    def name(self) -> str:
-        """Name of the unit."""
-        return self.unit.name
 
     def place(self, builder: Builder, inputs: tuple[str, ...], output: str) -> None:
         """Adds the one process."""
@@ -78,11 +72,12 @@ class MoveHardware:
             MoveRow(plan.nest.steps, plan.pieces, plan.piece, plan.last, fill, plan.spread, low, high, nest)
             for plan, fill, (low, high), nest in zip(self.plans, self.fills, self.bounds, nests, strict=True)
         ]
-        builder.config(
+        builder.unit_config(
             struct,
             "values in another order",
-            builder.by_phase(self.runs, rows, MoveRow(0, 0, 0, 0, 0, 0, 0, 0, idle)),
-            builder.comment(self.runs),
+            self.runs,
+            rows,
+            MoveRow(0, 0, 0, 0, 0, 0, 0, 0, idle),
             (
                 Constant("kLanes", "kWordLanes"),
                 Constant(
@@ -109,10 +104,6 @@ class MoveHardware:
                 _spread(words, plan.nest.steps),
             )
         ]
-
-    def loaded_bytes(self, phase: int) -> int:
-        """None: it has no weights."""
-        return 0
 
     def resources(self, lanes: int, element_bits: int) -> Resources:
         """A rotation by any number of lanes, a word of registers, and counters.
@@ -162,10 +153,7 @@ def _fill(graph: TaskGraph, task: Task) -> int:
 
 
 def _work(graph: TaskGraph, task: Task) -> MoveWork:
-    work = task.operator.work(task, graph)
-    if not isinstance(work, MoveWork):
-        raise ScheduleError(f"task {task.name!r} ({task.operator.name}) cannot run on a move unit")
-    return work
+    return work_of(graph, task, MoveWork, "a move unit")
 
 
 MOVE = UnitKind("move", MoveWork, build_move)

@@ -10,11 +10,11 @@ from typing import ClassVar
 from ..arithmetic.integer_norm import BETA_BITS, GAMMA_BITS, NormNumbers
 from ..board import Resources
 from ..fixed_point import Integers
-from ..schedule.plan import ScheduleError, Unit, Weights
+from ..schedule.plan import Unit, Weights
 from ..task_graph import Task, TaskGraph
 from ..work import NormWork
 from .builder import CHAIN_DEPTH, Builder
-from .hardware import UnitMemory
+from .hardware import Hardware, UnitMemory, work_of
 from .identifiers import camel_case
 from .machine import Constant
 from .pack import pack_biases
@@ -76,19 +76,12 @@ class NormScaleRow(Row):
 
 
 @dataclass(frozen=True, eq=False)
-class NormHardware:
+class NormHardware(Hardware):
     """A norm unit with its tasks, in the order of `runs`."""
 
     graph: TaskGraph
-    unit: Unit
-    runs: tuple[Run, ...]
     numbers: tuple[NormNumbers, ...]
     lanes: int
-
-    @property
-    def name(self) -> str:
-        """Name of the unit."""
-        return self.unit.name
 
     def place(self, builder: Builder, inputs: tuple[str, ...], output: str) -> None:
         """Adds the three processes, their FIFOs and the memories of gamma and beta."""
@@ -108,25 +101,26 @@ class NormHardware:
             f"norm_inverse_of<{struct}Inverse::sum_t, {struct}Inverse::inverse_t>",
             per_row,
         )
-        comment = builder.comment(self.runs)
         lanes = Constant("kLanes", "kWordLanes")
         element = Constant("input_t", "element_t", is_type=True)
         sums = self._integer("sum_t", self._sum_bits)
         squares = self._integer("square_t", self._square_bits)
         inverse = self._integer("inverse_t", self._inverse_bits)
-        builder.config(
+        builder.unit_config(
             f"{struct}Moments",
             "moments of every row",
-            builder.by_phase(self.runs, [self._moments(i) for i in range(len(self.runs))], NormMomentsRow()),
-            comment,
+            self.runs,
+            [self._moments(i) for i in range(len(self.runs))],
+            NormMomentsRow(),
             (lanes, element, sums, squares),
         )
         builder.process("norm_moments", f"{struct}Moments", *inputs, held, moments)
-        builder.config(
+        builder.unit_config(
             f"{struct}Inverse",
             "reciprocal root of the variance of every row",
-            builder.by_phase(self.runs, [self._inverse(i) for i in range(len(self.runs))], NormInverseRow()),
-            comment,
+            self.runs,
+            [self._inverse(i) for i in range(len(self.runs))],
+            NormInverseRow(),
             (
                 Constant("kRootBits", str(self._root_bits)),
                 Constant("kRadicandBits", str(max(one.radicand_bits for one in self.numbers))),
@@ -137,11 +131,12 @@ class NormHardware:
             ),
         )
         builder.process("norm_inverse", f"{struct}Inverse", moments, inverses)
-        builder.config(
+        builder.unit_config(
             f"{struct}Scale",
             "scaling, gamma and beta, rounding, clamp",
-            builder.by_phase(self.runs, self._scale(), NormScaleRow()),
-            comment,
+            self.runs,
+            self._scale(),
+            NormScaleRow(),
             (
                 lanes,
                 Constant("kEntries", str(self._entries), "of gamma, and of beta"),
@@ -177,10 +172,6 @@ class NormHardware:
             row_by_row("norm_inverse", words, row),
             Stage.passing("norm_scale", words),
         ]
-
-    def loaded_bytes(self, phase: int) -> int:
-        """None: gamma and beta stay on chip."""
-        return 0
 
     def resources(self, lanes: int, element_bits: int) -> Resources:
         """Four products per lane (the square, n times x, the inverse, gamma), the root and the division once."""
@@ -309,12 +300,11 @@ def build_norm(
     Raises:
         ScheduleError: a task is of another kind.
     """
-    return NormHardware(graph, unit, tuple(runs), tuple(_numbers(graph, run.task) for run in runs), lanes)
+    return NormHardware(unit, tuple(runs), graph, tuple(_numbers(graph, run.task) for run in runs), lanes)
 
 
 def _numbers(graph: TaskGraph, task: Task) -> NormNumbers:
-    if not isinstance(task.operator.work(task, graph), NormWork):
-        raise ScheduleError(f"task {task.name!r} ({task.operator.name}) cannot run on a norm unit")
+    work_of(graph, task, NormWork, "a norm unit")
     return NormNumbers.of_array(task.values["numbers"])
 
 

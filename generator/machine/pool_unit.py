@@ -15,6 +15,7 @@ from ..schedule.plan import ScheduleError, Unit, Weights
 from ..task_graph import Task, TaskGraph
 from ..work import PoolWork, Reduction
 from .builder import Builder
+from .hardware import Hardware, work_of
 from .identifiers import camel_case
 from .machine import Constant
 from .resources import add
@@ -46,32 +47,26 @@ class PoolRow(Row):
 
 
 @dataclass(frozen=True)
-class PoolHardware:
+class PoolHardware(Hardware):
     """A pool unit with the rows of its tasks, in the order of `runs`."""
 
-    unit: Unit
-    runs: tuple[Run, ...]
     window: WindowProcess
     pools: tuple[PoolRow, ...]
     total_bits: int
     reciprocal_bits: int
     product_bits: int
 
-    @property
-    def name(self) -> str:
-        """Name of the unit."""
-        return self.unit.name
-
     def place(self, builder: Builder, inputs: tuple[str, ...], output: str) -> None:
         """Adds window and pool."""
         struct = camel_case(builder.ids[self.name])
         patches = self.window.place(builder, self.name, self.runs, inputs[0])
         means = [row.mean for row in self.pools]
-        builder.config(
+        builder.unit_config(
             f"{struct}Pool",
             "maximum or mean over a window",
-            builder.by_phase(self.runs, self.pools, PoolRow()),
-            builder.comment(self.runs),
+            self.runs,
+            self.pools,
+            PoolRow(),
             (
                 Constant("kLanes", "kWordLanes"),
                 Constant("kMean", str(any(means)).lower()),
@@ -101,10 +96,6 @@ class PoolHardware:
                 Steps.even(row.iterations // row.positions, row.positions, row.positions),
             ),
         ]
-
-    def loaded_bytes(self, phase: int) -> int:
-        """None: it has no weights."""
-        return 0
 
     def resources(self, lanes: int, element_bits: int) -> Resources:
         """Comparators; for means also adders and the two products of the exact division."""
@@ -159,10 +150,7 @@ def build_pool(
 
 
 def _work(graph: TaskGraph, task: Task) -> PoolWork:
-    work = task.operator.work(task, graph)
-    if not isinstance(work, PoolWork):
-        raise ScheduleError(f"task {task.name!r} ({task.operator.name}) cannot run on a pool unit")
-    return work
+    return work_of(graph, task, PoolWork, "a pool unit")
 
 
 def _row(graph: TaskGraph, task: Task, work: PoolWork, patch_words: int) -> PoolRow:

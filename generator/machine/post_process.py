@@ -72,11 +72,12 @@ class PostProcess:
         """Adds the process and its biases."""
         name = builder.ids[unit]
         struct = f"{camel_case(name)}Post"
-        builder.config(
+        builder.unit_config(
             struct,
             "bias, rounding, clamp",
-            builder.by_phase(self.runs, self.rows, PostRow()),
-            builder.comment(self.runs),
+            self.runs,
+            self.rows,
+            PostRow(),
             (
                 Constant("kOutputs", str(self.outputs), "output channels per pass"),
                 Constant("kLanes", "kWordLanes"),

@@ -8,10 +8,11 @@ from typing import ClassVar
 
 from ..arithmetic.requantisation import requantisation
 from ..board import Resources
-from ..schedule.plan import ScheduleError, Unit, Weights
+from ..schedule.plan import Unit, Weights
 from ..task_graph import Task, TaskGraph
 from ..work import RowPoolWork
 from .builder import Builder
+from .hardware import Hardware, work_of
 from .identifiers import camel_case
 from .machine import Constant
 from .resources import add
@@ -35,28 +36,22 @@ class RowPoolRow(Row):
 
 
 @dataclass(frozen=True)
-class RowPoolHardware:
+class RowPoolHardware(Hardware):
     """A row pool unit with the rows of its tasks, in the order of `runs`."""
 
-    unit: Unit
-    runs: tuple[Run, ...]
     window: RowWindow
     rows: tuple[RowPoolRow, ...]
-
-    @property
-    def name(self) -> str:
-        """Name of the unit."""
-        return self.unit.name
 
     def place(self, builder: Builder, inputs: tuple[str, ...], output: str) -> None:
         """Adds row window and row pool."""
         struct = f"{camel_case(builder.ids[self.name])}Pool"
         patches = self.window.place(builder, self.name, self.runs, inputs[0])
-        builder.config(
+        builder.unit_config(
             struct,
             "maxima of a word of windows",
-            builder.by_phase(self.runs, self.rows, RowPoolRow()),
-            builder.comment(self.runs),
+            self.runs,
+            self.rows,
+            RowPoolRow(),
             (*self.window.constants, Constant("output_t", "element_t", is_type=True)),
         )
         builder.process("row_pool", struct, patches, output)
@@ -66,10 +61,6 @@ class RowPoolHardware:
         index = index_of(self.runs, phase)
         words = self.window.results(index)
         return [self.window.stage(index), Stage.passing("row_pool", words)]
-
-    def loaded_bytes(self, phase: int) -> int:
-        """None: it has no weights."""
-        return 0
 
     def resources(self, lanes: int, element_bits: int) -> Resources:
         """Comparators."""
@@ -99,10 +90,7 @@ def build_row_pool(
 
 
 def _work(graph: TaskGraph, task: Task) -> RowPoolWork:
-    work = task.operator.work(task, graph)
-    if not isinstance(work, RowPoolWork):
-        raise ScheduleError(f"task {task.name!r} ({task.operator.name}) cannot run on a row pool unit")
-    return work
+    return work_of(graph, task, RowPoolWork, "a row pool unit")
 
 
 ROW_POOL = UnitKind("row_pool", RowPoolWork, build_row_pool)

@@ -84,11 +84,12 @@ class RowWindow:
             CHAIN_DEPTH,
         )
         columns = max(row.columns for row in self.rows)
-        builder.config(
+        builder.unit_config(
             struct,
             "windows over rows of words",
-            builder.by_phase(runs, self.rows, RowWindowRow()),
-            builder.comment(runs),
+            runs,
+            self.rows,
+            RowWindowRow(),
             (
                 *self.constants,
                 Constant("kPadLeft", str(self.pad_left)),

@@ -1,4 +1,7 @@
-"""Program rows: one per phase and process. Field by field the twins of the structs in hls_kernels/."""
+"""Program rows: one per phase and process. Field by field the twins of the structs in hls_kernels/.
+
+Here are those of the processes between the units; a unit's own stand with it.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,11 @@ class Row:
     def argument(self) -> int | str | None:
         """What the C++ type is a template of, if it is one."""
         return None
+
+    @property
+    def type(self) -> str:
+        """The C++ type, with what it is a template of."""
+        return self.struct if self.argument is None else f"{self.struct}<{self.argument}>"
 
     @property
     def trips(self) -> int:
@@ -95,7 +103,7 @@ class ViewRow(Row):
     @property
     def argument(self) -> str:
         """The kind of nest."""
-        return f"{self.nest.struct}<{self.nest.argument}>"
+        return self.nest.type
 
 
 @dataclass(frozen=True)

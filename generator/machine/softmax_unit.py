@@ -18,6 +18,7 @@ from ..schedule.plan import ScheduleError, Unit, Weights
 from ..task_graph import Task, TaskGraph
 from ..work import SoftmaxWork
 from .builder import CHAIN_DEPTH, Builder
+from .hardware import Hardware, work_of
 from .identifiers import camel_case
 from .machine import Constant
 from .resources import add, dsp_of_product, memory
@@ -113,19 +114,12 @@ class _Widths:
 
 
 @dataclass(frozen=True, eq=False)
-class SoftmaxHardware:
+class SoftmaxHardware(Hardware):
     """A softmax unit with its tasks, in the order of `runs`."""
 
     graph: TaskGraph
-    unit: Unit
-    runs: tuple[Run, ...]
     numbers: tuple[SoftmaxNumbers, ...]
     lanes: int
-
-    @property
-    def name(self) -> str:
-        """Name of the unit."""
-        return self.unit.name
 
     def place(self, builder: Builder, inputs: tuple[str, ...], output: str) -> None:
         """Adds the four processes, their FIFOs and the tables."""
@@ -157,24 +151,21 @@ class SoftmaxHardware:
             Constant("kSoftmax", _text(not all(map(_log, self.runs)))),
             Constant("kLog", _text(any(map(_log, self.runs)))),
         )
-        comment = builder.comment(self.runs)
-        builder.config(
+        builder.unit_config(
             f"{struct}Maximum",
             "maximum of every row",
-            builder.by_phase(self.runs, rows, SoftmaxMaximumRow()),
-            comment,
+            self.runs,
+            rows,
+            SoftmaxMaximumRow(),
             (lanes, element),
         )
         builder.process("softmax_maximum", f"{struct}Maximum", *inputs, held, maxima)
-        builder.config(
+        builder.unit_config(
             f"{struct}Exponential",
             "exponentials of every row, and their sum",
-            builder.by_phase(
-                self.runs,
-                [self._exponential(row, index, firsts[index]) for index, row in enumerate(rows)],
-                SoftmaxExponentialRow(),
-            ),
-            comment,
+            self.runs,
+            [self._exponential(row, index, firsts[index]) for index, row in enumerate(rows)],
+            SoftmaxExponentialRow(),
             (
                 lanes,
                 *which,
@@ -197,13 +188,12 @@ class SoftmaxHardware:
             f"{struct}Exponential::kCopies",
         )
         builder.process("softmax_exponential", f"{struct}Exponential", held, maxima, memories, values, sums)
-        builder.config(
+        builder.unit_config(
             f"{struct}Factor",
             "what scales a row",
-            builder.by_phase(
-                self.runs, [self._factor(index) for index in range(len(rows))], SoftmaxFactorRow()
-            ),
-            comment,
+            self.runs,
+            [self._factor(index) for index in range(len(rows))],
+            SoftmaxFactorRow(),
             (
                 *which,
                 Constant("kSumBits", str(widths.sum - 1)),
@@ -213,13 +203,12 @@ class SoftmaxHardware:
             ),
         )
         builder.process("softmax_factor", f"{struct}Factor", sums, factors)
-        builder.config(
+        builder.unit_config(
             f"{struct}Scale",
             "scaling, rounding, clamp",
-            builder.by_phase(
-                self.runs, [self._scale(row, index) for index, row in enumerate(rows)], SoftmaxScaleRow()
-            ),
-            comment,
+            self.runs,
+            [self._scale(row, index) for index, row in enumerate(rows)],
+            SoftmaxScaleRow(),
             (
                 lanes,
                 *which,
@@ -242,10 +231,6 @@ class SoftmaxHardware:
             row_by_row("softmax_factor", words, row),
             Stage.passing("softmax_scale", words),
         ]
-
-    def loaded_bytes(self, phase: int) -> int:
-        """None: its tables stay on chip."""
-        return 0
 
     def resources(self, lanes: int, element_bits: int) -> Resources:
         """Tables, row FIFOs and a multiplier per lane; a second one where exponentials are products."""
@@ -371,12 +356,11 @@ def build_softmax(
     Raises:
         ScheduleError: a task is of another kind.
     """
-    return SoftmaxHardware(graph, unit, tuple(runs), tuple(_numbers(graph, run.task) for run in runs), lanes)
+    return SoftmaxHardware(unit, tuple(runs), graph, tuple(_numbers(graph, run.task) for run in runs), lanes)
 
 
 def _numbers(graph: TaskGraph, task: Task) -> SoftmaxNumbers:
-    if not isinstance(task.operator.work(task, graph), SoftmaxWork):
-        raise ScheduleError(f"task {task.name!r} ({task.operator.name}) cannot run on a softmax unit")
+    work_of(graph, task, SoftmaxWork, "a softmax unit")
     return SoftmaxNumbers.of_array(task.values["numbers"])
 
 

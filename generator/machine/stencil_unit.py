@@ -10,10 +10,11 @@ import numpy as np
 
 from ..board import Resources
 from ..fixed_point import Integers
-from ..schedule.plan import ScheduleError, Unit, Weights
+from ..schedule.plan import Unit, Weights
 from ..task_graph import Task, TaskGraph
 from ..work import StencilWork
 from .builder import CHAIN_DEPTH, Builder
+from .hardware import Hardware, work_of
 from .identifiers import camel_case
 from .machine import Constant
 from .post_process import PostProcess, size_post
@@ -37,19 +38,12 @@ class StencilRow(Row):
 
 
 @dataclass(frozen=True, eq=False)
-class StencilHardware:
+class StencilHardware(Hardware):
     """A stencil unit with the rows of its tasks, in the order of `runs`."""
 
-    unit: Unit
-    runs: tuple[Run, ...]
     window: RowWindow
     post: PostProcess
     weight_bits: int
-
-    @property
-    def name(self) -> str:
-        """Name of the unit."""
-        return self.unit.name
 
     def place(self, builder: Builder, inputs: tuple[str, ...], output: str) -> None:
         """Adds row window, stencil and post."""
@@ -61,11 +55,12 @@ class StencilHardware:
         )
         rows = [StencilRow(self.window.results(index), index) for index in range(len(self.runs))]
         height, width = self.window.kernel
-        builder.config(
+        builder.unit_config(
             struct,
             f"{height * width} multipliers for each of {self.window.lanes} pixels",
-            builder.by_phase(self.runs, rows, StencilRow()),
-            builder.comment(self.runs),
+            self.runs,
+            rows,
+            StencilRow(),
             (
                 *self.window.constants,
                 Constant("kWeightEntries", str(len(self.runs))),
@@ -88,10 +83,6 @@ class StencilHardware:
         index = index_of(self.runs, phase)
         words = self.window.results(index)
         return [self.window.stage(index), Stage.passing("stencil", words), self.post.stage(index, 1)]
-
-    def loaded_bytes(self, phase: int) -> int:
-        """None: its few weights stay on chip."""
-        return 0
 
     def resources(self, lanes: int, element_bits: int) -> Resources:
         """A DSP for every product of a word; adders in LUTs."""
@@ -138,10 +129,7 @@ def _weights(task: Task) -> Integers:
 
 
 def _work(graph: TaskGraph, task: Task) -> StencilWork:
-    work = task.operator.work(task, graph)
-    if not isinstance(work, StencilWork):
-        raise ScheduleError(f"task {task.name!r} ({task.operator.name}) cannot run on a stencil unit")
-    return work
+    return work_of(graph, task, StencilWork, "a stencil unit")
 
 
 STENCIL = UnitKind("stencil", StencilWork, build_stencil)

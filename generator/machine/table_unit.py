@@ -14,11 +14,11 @@ from typing import ClassVar
 
 from ..board import Resources
 from ..fixed_point import Integers
-from ..schedule.plan import ScheduleError, Unit, Weights
+from ..schedule.plan import Unit, Weights
 from ..task_graph import Task, TaskGraph
 from ..work import TableWork
 from .builder import Builder
-from .hardware import words_of
+from .hardware import Hardware, words_of, work_of
 from .identifiers import camel_case
 from .machine import Constant
 from .resources import add, memory
@@ -41,18 +41,11 @@ class TableRow(Row):
 
 
 @dataclass(frozen=True, eq=False)
-class TableHardware:
+class TableHardware(Hardware):
     """A table unit with the rows of its tasks, in the order of `runs`, and every table that they need, once."""
 
-    unit: Unit
-    runs: tuple[Run, ...]
     rows: tuple[TableRow, ...]
     tables: tuple[Integers, ...]
-
-    @property
-    def name(self) -> str:
-        """Name of the unit."""
-        return self.unit.name
 
     @property
     def entries(self) -> int:
@@ -63,11 +56,12 @@ class TableHardware:
         """Adds the one process and its memory."""
         name = builder.ids[self.name]
         struct = f"{camel_case(name)}Table"
-        builder.config(
+        builder.unit_config(
             struct,
             "functions of single elements",
-            builder.by_phase(self.runs, self.rows, TableRow()),
-            builder.comment(self.runs),
+            self.runs,
+            self.rows,
+            TableRow(),
             (
                 Constant("kLanes", "kWordLanes"),
                 Constant("kEntries", str(self.entries), "of all tables"),
@@ -90,10 +84,6 @@ class TableHardware:
         """One pass over the words."""
         words = self.rows[index_of(self.runs, phase)].words
         return [Stage.passing("table", words)]
-
-    def loaded_bytes(self, phase: int) -> int:
-        """None: its tables stay on chip."""
-        return 0
 
     def resources(self, lanes: int, element_bits: int) -> Resources:
         """The copies of the memory, and an address for every lane."""
@@ -131,8 +121,7 @@ def build_table(
 
 
 def _table(graph: TaskGraph, task: Task) -> Integers:
-    if not isinstance(task.operator.work(task, graph), TableWork):
-        raise ScheduleError(f"task {task.name!r} ({task.operator.name}) cannot run on a table unit")
+    work_of(graph, task, TableWork, "a table unit")
     return task.parameters["table"].values
 
 

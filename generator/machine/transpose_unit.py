@@ -8,10 +8,11 @@ from typing import ClassVar
 
 from ..arithmetic.requantisation import requantisation
 from ..board import Resources
-from ..schedule.plan import ScheduleError, Unit, Weights
+from ..schedule.plan import Unit, Weights
 from ..task_graph import UNBOUNDED, TaskGraph
 from ..work import TransposeWork
 from .builder import Builder
+from .hardware import Hardware, work_of
 from .identifiers import camel_case
 from .machine import Constant
 from .nest_rows import IDLE, nest_dims, nest_rows
@@ -42,23 +43,16 @@ class TransposeRow(Row):
     @property
     def argument(self) -> str:
         """The kind of nest."""
-        return f"{self.source.struct}<{self.source.argument}>"
+        return self.source.type
 
 
 @dataclass(frozen=True)
-class TransposeHardware:
+class TransposeHardware(Hardware):
     """A transpose unit with the plans of its tasks, in the order of `runs`; `bounds` are those of the results, raw."""
 
-    unit: Unit
-    runs: tuple[Run, ...]
     plans: tuple[TransposePlan, ...]
     bounds: tuple[tuple[int, int], ...]
     clamps: bool
-
-    @property
-    def name(self) -> str:
-        """Name of the unit."""
-        return self.unit.name
 
     def place(self, builder: Builder, inputs: tuple[str, ...], output: str) -> None:
         """Adds the one process."""
@@ -68,11 +62,12 @@ class TransposeHardware:
             TransposeRow(plan.iterations, plan.strips, plan.depth, plan.width, plan.slot, low, high, nest)
             for plan, (low, high), nest in zip(self.plans, self.bounds, nests, strict=True)
         ]
-        builder.config(
+        builder.unit_config(
             struct,
             "channels exchanged with pixels",
-            builder.by_phase(self.runs, rows, TransposeRow(0, 0, 0, 1, 1, 0, 0, idle)),
-            builder.comment(self.runs),
+            self.runs,
+            rows,
+            TransposeRow(0, 0, 0, 1, 1, 0, 0, idle),
             (
                 Constant("kLanes", "kWordLanes"),
                 Constant("kEntries", str(self._entries), "of one strip in a bank"),
@@ -94,10 +89,6 @@ class TransposeHardware:
             (plan.strips * plan.result_words, plan.iterations),
         )
         return [Stage("transpose", plan.iterations, (reads,), writes)]
-
-    def loaded_bytes(self, phase: int) -> int:
-        """None: it has no weights."""
-        return 0
 
     def resources(self, lanes: int, element_bits: int) -> Resources:
         """Two rotations by any number of lanes, two strips in a bank for each lane, and counters."""
@@ -127,17 +118,12 @@ def build_transpose(
     Raises:
         ScheduleError: a task is of another kind, or its values follow no nest of counters.
     """
-    plans = []
-    for run in runs:
-        work = run.task.operator.work(run.task, graph)
-        if not isinstance(work, TransposeWork):
-            raise ScheduleError(f"task {run.task.name!r} ({run.task.operator.name}) is no transpose")
-        plans.append(plan_transpose(work, lanes))
+    works = [work_of(graph, run.task, TransposeWork, "a transpose unit") for run in runs]
     found = [requantisation(graph, run.task) for run in runs]
     return TransposeHardware(
         unit,
         tuple(runs),
-        tuple(plans),
+        tuple(plan_transpose(work, lanes) for work in works),
         tuple((one.low, one.high) for one in found),
         any(run.task.clamp != UNBOUNDED for run in runs),
     )

@@ -47,9 +47,9 @@ class WindowProcess:
             return source
         name = builder.ids[unit]
         patches = builder.stream(f"{name}_patches", "windows, word by word", depth=CHAIN_DEPTH)
-        rows = builder.by_phase(runs, [plan.row for plan in self.patches], WindowRow())
+        rows = [plan.row for plan in self.patches]
         struct = f"{camel_case(name)}Window"
-        builder.config(struct, "sliding window", rows, builder.comment(runs), self._constants())
+        builder.unit_config(struct, "sliding window", runs, rows, WindowRow(), self._constants())
         builder.process("window", struct, source, patches)
         return patches
 
