@@ -16,6 +16,7 @@ from ..ops.spectral import SPECTRAL
 from ..task_graph import Parameter, TaskGraph
 from ..work import MacWork, StencilWork
 from .advice import what_would_fit
+from .engine_sets import Climb, EngineSets, Outputs
 from .evaluate import USABLE, Evaluation, best, evaluate, evaluate_spilled
 from .mixed import PhaseCosts, mixed
 from .phases import Engines
@@ -33,8 +34,11 @@ _ENGINE_WORDS = (2, 3, 4, 6, 8, 12, 16, 24, 32)
 _ENOUGH = 0.65
 """Multipliers of a mixed schedule's engines, at least, as a share of the board's DSPs."""
 
-_EFFORT = 2500
-"""Sets of engines times tasks that are tried for each width of words; a schedule for each is a search of its own."""
+_SAMPLES = 900
+"""Sets of engines times tasks that are tried first for each width of words; a schedule for each is a search of its own."""
+
+_EFFORT = 10_000
+"""Sets of engines times tasks that are tried at most, with the neighbours of the best."""
 
 _FEWEST = 6
 """Sets of engines that are tried whatever the number of tasks."""
@@ -382,30 +386,27 @@ def _mixed(
     blocks = {block_of(graph, graph.task(name)) for name in macs}
     gain = _gain(graph, blocks.pop()) if len(blocks) == 1 else 1.0
     widest = max(work.outputs for work in macs.values())
+    sets: dict[int, EngineSets] = {}
     for lanes in choices:
         enough, most = (int(gain * count) // lanes for count in multipliers)
-        sizes = [
+        sizes = tuple(
             size
             for size in _output_choices(lanes, widest)
             if _fits_word(graph, lanes, size) and (size <= lanes or size // lanes in _ENGINE_WORDS)
-        ]
-        engines = [
+        )
+        engines = frozenset(
             outputs
             for count in range(2, min(_MOST_ENGINES, len(macs)) + 1)
             for outputs in product(sizes, repeat=count)
             if enough <= sum(outputs) <= most
-        ]
-        for outputs in _sampled(engines, max(_FEWEST, _EFFORT // len(graph.tasks))):
-            schedule = mixed(graph, Engines(outputs, lanes), _UNLIMITED, costs)
-            yield from evaluate_spilled(graph, schedule, board)
+        )
+        sets[lanes] = EngineSets(sizes, engines)
 
+    def cost(lanes: int, outputs: Outputs) -> Iterator[Evaluation]:
+        return evaluate_spilled(graph, mixed(graph, Engines(outputs, lanes), _UNLIMITED, costs), board)
 
-def _sampled(engines: list[tuple[int, ...]], most: int) -> list[tuple[int, ...]]:
-    """So many of them at most: those with the most multipliers, as far apart in their order as the number allows."""
-    if len(engines) <= most:
-        return engines
-    ranked = sorted(engines, key=lambda outputs: (-sum(outputs), outputs))
-    return [ranked[number * len(ranked) // most] for number in range(most)]
+    tasks = len(graph.tasks)
+    yield from Climb(sets, cost, _EFFORT // tasks).run(max(_FEWEST, _SAMPLES // tasks))
 
 
 def _trips(work: MacWork, lanes: int, outputs: int) -> int:
