@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from intarsia.boards.host_part import HostPart
+from intarsia.boards.driver.host_part import HostPart
 
 from . import passes
 from .board import WHOLE, Board, at_clock, load_board, part_of

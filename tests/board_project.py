@@ -5,15 +5,14 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import shutil
 import subprocess
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from intarsia.board import load_board
+from intarsia.project.driver_files import driver_files
 from intarsia.project.register_map import Argument, assign_offsets
 
 # Passes the image through and adds a weight; the weights stay on the chip until they are loaded again. An image that
@@ -135,8 +134,9 @@ def write_project(folder: Path, board: str = "kv260", kernel: str = "tiny") -> P
     (deploy / "manifest.json").write_text(json.dumps(manifest(board, kernel)))
     (deploy / "weights.bin").write_bytes(WEIGHTS.tobytes())
     (deploy / "golden_vectors.npz").write_bytes(golden_vectors())
-    for name in ("accelerator.py", "pynq_device.py"):
-        shutil.copyfile(str(files("intarsia.boards").joinpath(name)), deploy / name)
+    for path, data in driver_files(kernel, load_board(board).about_family, "").items():
+        (folder / path).parent.mkdir(exist_ok=True)
+        (folder / path).write_bytes(data)
     return folder
 
 

@@ -268,7 +268,8 @@ class Campaign:
             (deploy / "weights.bin").write_bytes(weights)
             if driver:
                 file, old, new = driver
-                (deploy / file).write_text(replaced((deploy / file).read_text(), old, new))
+                path = deploy / "intarsia_driver" / file
+                path.write_text(replaced(path.read_text(), old, new))
             with BoardRunner(Path(name), library, timeout_s=120) as runner:
                 yield self.outcome(fault, world, layer, board=HardwareRunner(runner, self.graph))
 
@@ -440,25 +441,25 @@ KERNELS = {
 
 DRIVER = {
     "byte order of inputs": (
-        "accelerator.py",
+        "dram_layout.py",
         "    return packed.reshape(-1).view(np.uint8)\n",
         "    return np.ascontiguousarray(packed.reshape(-1).view(np.uint8).reshape(-1, 2)[:, ::-1]).reshape(-1)\n",
     ),
     "truncated DMA": (
-        "accelerator.py",
+        "kernel.py",
         'view[...] = packed[spec["tensor"]][first : first + rows]',
         'half = view.shape[1] // 2; view[:, :half] = packed[spec["tensor"]][first : first + rows, :half]',
     ),
     "stale buffer": (
-        "accelerator.py",
-        "self._run_once({name: row * strides[name] for name in moving}, tap)",
+        "kernel.py",
+        "offsets = {name: row * strides[name] for name in moving}",
         (
-            "self._run_once({name: max(0, row - (name in {s['argument'] for s in self.manifest['inputs']})) "
-            "* strides[name] for name in moving}, tap)"
+            "offsets = {name: max(0, row - (name in {s['argument'] for s in self.manifest['inputs']})) "
+            "* strides[name] for name in moving}"
         ),
     ),
     "results not fetched": (
-        "accelerator.py",
+        "kernel.py",
         "            self._buffers[name].from_device()\n        for spec in wanted:\n",
         "            pass\n        for spec in wanted:\n",
     ),

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from intarsia import passes
 from intarsia.board import load_board
-from intarsia.boards.host_part import HostPart
+from intarsia.boards.driver.host_part import HostPart
 from intarsia.emit import emit_sources
 from intarsia.errors import IntarsiaError
 from intarsia.frontend import ImportedModel, import_model

@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intarsia.board import BoardError, board_names, load_board
-from intarsia.boards import accelerator, emulated_overlay, environment
+from intarsia.boards import driver, emulated_overlay, environment
+from intarsia.boards.driver import dram_layout, number_formats
+from intarsia.boards.driver.errors import AcceleratorError
 
 BOARDS = Path(emulated_overlay.__file__).parent
 KV260 = (BOARDS / "kv260.toml").read_text()
@@ -172,7 +174,7 @@ def tensors(draw: st.DrawFn) -> tuple[dict[str, Any], np.ndarray[Any, Any]]:
         draw(st.sampled_from([4, 8, 12, 16, 32])),
         draw(st.booleans()),
     )
-    low, high = accelerator.limits(entry["format"])
+    low, high = number_formats.limits(entry["format"])
     generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     return entry, generator.integers(low, high, (draw(st.integers(1, 3)), *shape[1:]), endpoint=True)
 
@@ -181,10 +183,10 @@ class TestLayout:
     @given(tensors())
     def test_unpack_undoes_pack(self, case: tuple[dict[str, Any], np.ndarray[Any, Any]]) -> None:
         entry, values = case
-        packed = accelerator.pack(values, entry)
+        packed = dram_layout.pack(values, entry)
         assert packed.dtype == np.uint8
-        assert packed.nbytes == len(values) * accelerator.sample_bytes(entry)
-        np.testing.assert_array_equal(accelerator.unpack(packed, entry), values)
+        assert packed.nbytes == len(values) * dram_layout.sample_bytes(entry)
+        np.testing.assert_array_equal(dram_layout.unpack(packed, entry), values)
 
     @given(tensors())
     def test_pack_is_pixel_major_with_padded_words(
@@ -198,36 +200,32 @@ class TestLayout:
             )
             for pixel in pixels:
                 row = list(pixel) + [0] * (-len(pixel) % entry["lanes"])
-                size = accelerator.element_type(entry["format"]).itemsize
+                size = number_formats.element_type(entry["format"]).itemsize
                 expected += b"".join(
                     int(v).to_bytes(size, "little", signed=entry["format"]["signed"]) for v in row
                 )
-        assert accelerator.pack(values, entry).tobytes() == expected
+        assert dram_layout.pack(values, entry).tobytes() == expected
 
     def test_one_sample_may_come_without_its_axis(self) -> None:
         entry = spec([1, 3, 2], 1, 4)
-        assert accelerator.pack(np.zeros((3, 2), int), entry).nbytes == 8
+        assert dram_layout.pack(np.zeros((3, 2), int), entry).nbytes == 8
 
     def test_what_does_not_fit_is_refused(self) -> None:
         entry = spec([1, 3], 1, 4)
-        with pytest.raises(accelerator.AcceleratorError, match=r"shape \(1, 4\), it must be \(samples, 3\)"):
-            accelerator.pack(np.zeros((1, 4), int), entry)
-        with pytest.raises(
-            accelerator.AcceleratorError, match="from 0 to 128, its format allows -128 to 127"
-        ):
-            accelerator.pack(np.array([[0, 1, 128]]), entry)
-        with pytest.raises(accelerator.AcceleratorError, match="quantise it first"):
-            accelerator.pack(np.zeros((1, 3)), entry)
-        with pytest.raises(
-            accelerator.AcceleratorError, match="5 bytes are not a number of samples of 4 bytes"
-        ):
-            accelerator.unpack(np.zeros(5, np.uint8), entry)
+        with pytest.raises(AcceleratorError, match=r"shape \(1, 4\), it must be \(samples, 3\)"):
+            dram_layout.pack(np.zeros((1, 4), int), entry)
+        with pytest.raises(AcceleratorError, match="from 0 to 128, its format allows -128 to 127"):
+            dram_layout.pack(np.array([[0, 1, 128]]), entry)
+        with pytest.raises(AcceleratorError, match="quantise it first"):
+            dram_layout.pack(np.zeros((1, 3)), entry)
+        with pytest.raises(AcceleratorError, match="5 bytes are not a number of samples of 4 bytes"):
+            dram_layout.unpack(np.zeros(5, np.uint8), entry)
 
     def test_a_design_may_store_elements_wider_than_their_format(self) -> None:
         entry = spec([1, 3], 1, 4) | {"element_bytes": 2}
-        packed = accelerator.pack(np.array([[1, -2, 3]]), entry)
+        packed = dram_layout.pack(np.array([[1, -2, 3]]), entry)
         assert packed.tobytes() == b"\x01\0\xfe\xff\x03\0\0\0"
-        assert accelerator.unpack(packed, entry).tolist() == [[1, -2, 3]]
+        assert dram_layout.unpack(packed, entry).tolist() == [[1, -2, 3]]
 
     def test_no_loop_over_elements(self) -> None:
         """A million elements there and back in less than a loop in Python would take for one of the steps."""
@@ -236,41 +234,44 @@ class TestLayout:
         spec |= {"words": 512 * 512, "word_offset": 0}
         values = np.random.default_rng(0).uniform(-9, 9, (1, 3, 512, 512))
         start = time.process_time()
-        raw = accelerator.quantise(values, number)
-        there = accelerator.unpack(accelerator.pack(raw, spec), spec)
-        back = accelerator.dequantise(there, number)
+        raw = number_formats.quantise(values, number)
+        there = dram_layout.unpack(dram_layout.pack(raw, spec), spec)
+        back = number_formats.dequantise(there, number)
         assert time.process_time() - start < 0.8
         assert np.abs(back - np.clip(values, -8, 127 / 16)).max() <= 2**-5
 
     def test_unpack_returns_a_copy(self) -> None:
         entry = spec([1, 4], 1, 4)
         buffer = np.zeros(4, np.uint8)
-        values = accelerator.unpack(buffer, entry)
+        values = dram_layout.unpack(buffer, entry)
         buffer[:] = 9
         assert not values.any()
 
     def test_quantise_rounds_half_to_even_and_saturates(self) -> None:
         number = {"bits": 8, "signed": True, "exponent": -1}
-        raw = accelerator.quantise([0.25, 0.75, -0.25, 1.0, 1000.0, -np.inf], number)
+        raw = number_formats.quantise([0.25, 0.75, -0.25, 1.0, 1000.0, -np.inf], number)
         assert raw.tolist() == [0, 2, 0, 2, 127, -128]
         assert raw.dtype == np.int8
-        assert accelerator.dequantise(raw, number).tolist() == [0, 1, 0, 1, 63.5, -64]
-        with pytest.raises(accelerator.AcceleratorError, match="NaN"):
-            accelerator.quantise([np.nan], number)
+        assert number_formats.dequantise(raw, number).tolist() == [0, 1, 0, 1, 63.5, -64]
+        with pytest.raises(AcceleratorError, match="NaN"):
+            number_formats.quantise([np.nan], number)
 
 
 def test_the_driver_stands_alone() -> None:
-    """It is copied to boards that have NumPy and PYNQ only; PYNQ is imported when it is needed."""
-    for file, allowed in (
-        ("accelerator.py", {"numpy"}),
-        ("pynq_device.py", {"numpy", "pynq"}),
-        ("xrt_device.py", {"numpy", "pyxrt"}),
-    ):
-        tree = ast.parse(Path(accelerator.__file__).with_name(file).read_text())
-        imported: dict[str, int] = {}
-        for node in ast.walk(tree):
-            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
-            names += [node.module or "."] if isinstance(node, ast.ImportFrom) else []
-            imported |= {name.partition(".")[0]: node.col_offset for name in names}  # type: ignore[attr-defined]
-        assert imported.keys() - sys.stdlib_module_names == allowed
-        assert all(imported[name] > 0 for name in allowed - {"numpy"})
+    """It is copied to boards that have NumPy, and PYNQ or XRT; what not every board has is imported when it is needed."""
+    needed = {}
+    for path in sorted(Path(driver.__file__).parent.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                assert node.level <= 1, f"{path.name} imports from outside the folder"
+                names = [node.module or ""] if node.level == 0 else []
+            for name in {name.partition(".")[0] for name in names} - sys.stdlib_module_names:
+                needed.setdefault(name, set()).add(path.name)
+                assert name == "numpy" or node.col_offset > 0  # type: ignore[attr-defined]
+    assert needed.pop("numpy")
+    assert needed == {
+        "pynq": {"pynq_device.py"},
+        "pyxrt": {"xrt_device.py"},
+        "onnxruntime": {"host_part.py"},
+    }

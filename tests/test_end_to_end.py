@@ -109,7 +109,8 @@ def test_project_is_complete(compiled_lenet: Path) -> None:
     for name in (
         "README.md", "Makefile", "design.json", "quantised.onnx", "weights.bin", "src/top.cpp", "src/program.hpp",
         "src/config.hpp", "src/intarsia/mac.hpp", "tb/tb.cpp", "tb/Makefile", "vitis/hls_config.cfg",
-        "vivado/build.tcl", "deploy/accelerator.py", "deploy/manifest.json", "deploy/weights.bin",
+        "vivado/build.tcl", "deploy/accelerator.py", "deploy/intarsia_driver/kernel.py", "deploy/manifest.json",
+        "deploy/weights.bin",
     ):  # fmt: skip
         assert (compiled_lenet / name).stat().st_size > 0, name
 

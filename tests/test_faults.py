@@ -162,7 +162,7 @@ def test_swapped_bytes_in_the_driver(lenet_project: Path) -> None:
     except environment.BoardClientError as error:
         pytest.skip(str(error))
     replace_once(
-        lenet_project / "deploy" / "accelerator.py",
+        lenet_project / "deploy" / "intarsia_driver" / "dram_layout.py",
         "    return packed.reshape(-1).view(np.uint8)\n",
         "    return np.ascontiguousarray(packed.reshape(-1).view(np.uint8).reshape(-1, 2)[:, ::-1]).reshape(-1)\n",
     )

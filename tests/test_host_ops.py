@@ -16,7 +16,7 @@ from onnx_models import make_model, node, random
 
 import intarsia
 from intarsia import golden, passes
-from intarsia.boards.host_part import HostPart, HostPartError
+from intarsia.boards.driver.host_part import HostPart, HostPartError
 from intarsia.errors import IntarsiaError
 from intarsia.frontend import import_model
 from intarsia.host.split import parse_host_ops

@@ -8,9 +8,12 @@ import sys
 from pathlib import Path
 
 import board_project
+import numpy as np
 import pytest
 
 START = """
+import _thread
+import threading
 import numpy as np
 from accelerator import Accelerator, AcceleratorError
 x = np.arange(36, dtype=np.int8).reshape(3, 3, 2, 2)
@@ -52,6 +55,17 @@ message = error_of(tiny.run, stuck)
 assert "says phase 0 of 2" in message and "with taps: it stands in phase 0" in message, message
 tiny.reload()
 assert (tiny.run(x)["result"] == wanted).all()
+threading.Timer(0.2, _thread.interrupt_main).start()
+tiny.timeout_s = 30
+try:
+    tiny.run(stuck)
+except KeyboardInterrupt:
+    pass
+else:
+    raise AssertionError("it was not interrupted")
+assert "a launch was interrupted" in error_of(tiny.run, x)
+tiny.reload()
+assert (tiny.run(x)["result"] == wanted).all()
 two = Accelerator("tiny.bit")
 assert "another bitstream was loaded" in error_of(tiny.run, x)
 assert (two.run(x)["result"] == wanted).all()
@@ -70,3 +84,46 @@ assert "there is no device 1: PYNQ finds 1" in error_of(Accelerator, "tiny.bit",
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def run(script: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(script), *arguments]
+    return subprocess.run(command, cwd=script.parent, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_folder_that_was_copied_in_part(tmp_path: Path) -> None:
+    deploy = board_project.write_project(tmp_path) / "deploy"
+    (deploy / "intarsia_driver" / "kernel.py").unlink()
+    done = run(deploy / "accelerator.py", "--bitstream", "tiny.bit", "--self-test")
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert "No module named 'intarsia_driver.kernel'" in last and "copy the whole deploy folder again" in last
+
+
+def test_inputs_that_are_no_archive(tmp_path: Path) -> None:
+    deploy = board_project.write_project(tmp_path) / "deploy"
+    np.save(deploy / "one.npy", np.zeros(3))
+    np.savez(deploy / "objects.npz", image=np.array([None]))
+    for name, why in (("one.npy", "not a zip file"), ("objects.npz", "Object arrays cannot be loaded")):
+        done = run(
+            deploy / "accelerator.py", "--bitstream", "tiny.bit", "--inputs", name, "--outputs", "out.npz"
+        )
+        assert done.returncode == 2 and done.stdout == ""
+        (line,) = done.stderr.splitlines()
+        assert line.startswith(f"error: {name} is no .npz file of arrays") and why in line
+
+
+def test_everything_that_scripts_import_is_there(tmp_path: Path) -> None:
+    deploy = board_project.write_project(tmp_path) / "deploy"
+    (deploy / "script.py").write_text(
+        "from accelerator import *\n"
+        "x = quantise([0.5, -8.0], spec := {'bits': 8, 'signed': True, 'exponent': -4})\n"
+        "assert dequantise(x, spec).tolist() == [0.5, -8.0] and limits(spec) == (-128, 127)\n"
+        "about = read_manifest('manifest.json')\n"
+        "entry = about['inputs'][0]\n"
+        "image = element_type(entry['format']).type(range(12)).reshape(1, 3, 2, 2)\n"
+        "assert (unpack(pack(image, entry), entry) == image).all() and sample_bytes(entry) == 64\n"
+        "assert issubclass(SelfTestError, AcceleratorError) and callable(main) and callable(Accelerator)\n"
+    )
+    done = run(deploy / "script.py")
+    assert done.returncode == 0, done.stderr

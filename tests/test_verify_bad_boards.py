@@ -90,7 +90,11 @@ def test_a_board_that_is_none(
 def test_an_emulated_board_that_hangs_is_timed_out(lenet_project: Path) -> None:
     """Its driver never sees the kernel finish."""
     line = "        start = time.monotonic()\n        while True:\n            control ="
-    replace_once(lenet_project / "deploy" / "pynq_device.py", line, f"        time.sleep(999)\n{line}")
+    replace_once(
+        lenet_project / "deploy" / "intarsia_driver" / "pynq_device.py",
+        line,
+        f"        time.sleep(999)\n{line}",
+    )
     start = time.monotonic()
     done = CliRunner().invoke(app, ["verify", str(lenet_project), "--samples", "2", "--timeout", "6"])
     assert done.exit_code == 2 and "no result in 6 s" in done.output, done.output

@@ -16,7 +16,6 @@ from typer.testing import CliRunner
 
 import intarsia
 from intarsia.__main__ import app
-from intarsia.boards import accelerator
 from intarsia.boards.emulated_xrt import write_xclbin
 from intarsia.simulation.build import build
 from intarsia.verify.board_runner import XRT_LAUNCHER, BoardRunError, BoardRunner
@@ -43,9 +42,6 @@ def project(tmp_path: Path) -> Path:
     about = board_project.manifest() | {"runtime": "xrt", "board": "u250", "family": "alveo"}
     about["arguments"][-1] |= {"kind": "pointer", "bits": 64, "bytes": 4, "bundle": "gmem_cycles"}
     (deploy / "manifest.json").write_text(json.dumps(about))
-    driver = Path(accelerator.__file__).with_name("xrt_device.py")
-    (deploy / "xrt_device.py").write_bytes(driver.read_bytes())
-    (deploy / "pynq_device.py").unlink()
     return project
 
 
@@ -153,7 +149,7 @@ assert "cannot load tiny.xclbin: tiny.xclbin is not an .xclbin of the emulated c
 )
 def test_faults_of_a_driver_are_seen(project: Path, library: Path, old: str, new: str) -> None:
     """The emulated card must not forgive what a real one does not."""
-    path = project / "deploy" / "xrt_device.py"
+    path = project / "deploy" / "intarsia_driver" / "xrt_device.py"
     assert path.read_text().count(old) == 1
     path.write_text(path.read_text().replace(old, new))
     images = np.arange(24, dtype=np.int8).reshape(2, 3, 2, 2)

@@ -20,7 +20,8 @@ import numpy as np
 
 import intarsia.boards
 from intarsia.boards import environment
-from intarsia.boards.accelerator import read_manifest, save_arrays
+from intarsia.boards.driver.arrays import save_arrays
+from intarsia.boards.driver.manifest import read_manifest
 from intarsia.boards.emulated_overlay import write_overlay
 from intarsia.boards.emulated_xrt import write_xclbin
 from intarsia.errors import IntarsiaError
@@ -38,6 +39,7 @@ import runpy, sys
 import pynq.pl_server.global_state as state
 state.STATE_DIR = sys.argv.pop(1)
 sys.argv.pop(0)
+sys.path.insert(0, sys.argv[0].rpartition("/")[0])
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
 # A card of XRT is emulated in the process of the driver, which finds it under the name of XRT's module.
@@ -162,10 +164,9 @@ class BoardRunner:
         self._launch_timeout_s = launch_timeout_s
         self._manifest = _manifest(self._deploy / "manifest.json")
         self._bitstream = bitstream.resolve() if bitstream else self._deploy / f"{self._manifest['name']}.bit"
-        if not (self._deploy / "accelerator.py").is_file():
-            raise BoardRunError(
-                f"there is no driver {self._deploy / 'accelerator.py'}: compile the project again"
-            )
+        for driver in (self._deploy / "accelerator.py", self._deploy / "intarsia_driver"):
+            if not driver.exists():
+                raise BoardRunError(f"there is no driver {driver}: compile the project again")
         self._xrt = self._manifest.get("runtime") == "xrt"
         if self._xrt and address != EMULATED:
             raise BoardRunError(

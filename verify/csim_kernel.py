@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from intarsia.boards.accelerator import sample_bytes
+from intarsia.boards.driver.dram_layout import sample_bytes
 from intarsia.errors import IntarsiaError
 
 

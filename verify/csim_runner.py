@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from intarsia.boards.accelerator import AcceleratorError, pack, read_manifest, sample_bytes, unpack
+from intarsia.boards.driver.dram_layout import pack, sample_bytes, unpack
+from intarsia.boards.driver.errors import AcceleratorError
+from intarsia.boards.driver.manifest import read_manifest
 from intarsia.fixed_point import Integers
 from intarsia.operator import Array
 from intarsia.simulation.build import build

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from intarsia.boards.host_part import HostPart, HostPartError
+from intarsia.boards.driver.host_part import HostPart, HostPartError
 from intarsia.design import HOST_BEFORE
 from intarsia.errors import IntarsiaError
 from intarsia.graph_file import load_graph

@@ -18,7 +18,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from intarsia.boards.accelerator import element_type
+from intarsia.boards.driver.number_formats import element_type
 from intarsia.errors import IntarsiaError
 from intarsia.fixed_point import FixedPoint
 from intarsia.operator import Array

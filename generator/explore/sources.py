@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from intarsia.boards.host_part import HostPart
+from intarsia.boards.driver.host_part import HostPart
 
 from .. import passes
 from ..frontend import ImportedModel, import_model

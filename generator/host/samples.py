@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from intarsia.boards.host_part import HostPart, HostPartError
+from intarsia.boards.driver.host_part import HostPart, HostPartError
 
 from ..operator import Array
 from ..samples import (

@@ -6,7 +6,6 @@ import json
 import shutil
 import tempfile
 from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
 
 from ..design import HOST_AFTER, HOST_BEFORE, Design
@@ -15,6 +14,7 @@ from ..errors import IntarsiaError
 from ..graph_file import graph_bytes
 from ..report.page import report
 from ..samples import samples_bytes
+from .driver_files import driver_files
 from .manifest import deployment, host_parts, manifest, sha256
 from .testbench import golden_vectors, testbench_files
 from .vendor_files import vendor_files
@@ -64,6 +64,7 @@ def project_files(design: Design) -> dict[str, bytes]:
     machine = design.machine
     content = {f"src/{path}": text.encode() for path, text in emit_sources(machine, generated).items()}
     content |= {path: text.encode() for path, text in vendor_files(design, generated).items()}
+    content |= driver_files(design.name, design.board.about_family, generated)
     content |= {
         "weights.bin": machine.weights,
         "quantised.onnx": design.quantised_model.SerializeToString(),
@@ -86,12 +87,10 @@ def project_files(design: Design) -> dict[str, bytes]:
         if model is not None
     }
     deploy |= host_parts(design, host)
-    drivers = ("accelerator.py", f"{deploy['runtime']}_device.py", *(["host_part.py"] if host else []))
     content |= {
         "deploy/weights.bin": machine.weights,
         f"deploy/{GOLDEN}": vectors,
         **{f"deploy/{name}": data for name, data in host.items()},
-        **{f"deploy/{name}": files("intarsia.boards").joinpath(name).read_bytes() for name in drivers},
         "deploy/manifest.json": (json.dumps(deploy, indent=2) + "\n").encode(),
     }
     return content

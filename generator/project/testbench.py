@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from intarsia.boards.accelerator import element_type, pack
+from intarsia.boards.driver.dram_layout import pack
+from intarsia.boards.driver.number_formats import element_type
 
 from .. import golden
 from ..design import Design

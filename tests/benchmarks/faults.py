@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from campaign import EDGES, Campaign, Outcome
 
 import intarsia
-from intarsia.boards.host_part import HostPart
+from intarsia.boards.driver.host_part import HostPart
 from intarsia.design import HOST_BEFORE
 from intarsia.errors import IntarsiaError
 from intarsia.host import samples as host_samples

@@ -22,7 +22,7 @@ from schedules import measure, pattern
 
 import intarsia
 from intarsia import golden
-from intarsia.boards.host_part import HostPart
+from intarsia.boards.driver.host_part import HostPart
 from intarsia.design import HOST_BEFORE, Design
 from intarsia.errors import IntarsiaError
 from intarsia.host import samples as host_samples

@@ -1,7 +1,6 @@
 """How the driver reaches an Alveo card or a Versal board: through XRT's Python module `pyxrt`.
 
-`accelerator.py` loads this file from beside itself. XRT knows the register map from the .xclbin, so only the order of the
-arguments is used here.
+XRT knows the register map from the .xclbin, so only the order of the arguments is used here.
 """
 
 from __future__ import annotations
@@ -12,9 +11,7 @@ from typing import Any
 
 import numpy as np
 
-
-class DeviceError(Exception):
-    """The card cannot be used; the message says why and what to do."""
+from .errors import DeviceError
 
 
 class Buffer:

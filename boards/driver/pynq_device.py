@@ -1,6 +1,6 @@
 """How the driver reaches a board with PYNQ: the overlay, the buffers, the registers of the kernel.
 
-Uses what PYNQ 3.1 and 4.0 both have, and nothing else. `accelerator.py` loads this file from beside itself.
+Uses what PYNQ 3.1 and 4.0 both have, and nothing else.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .errors import DeviceError, reason
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -27,10 +29,6 @@ AP_START, AP_DONE, AP_IDLE, AP_READY = 1, 2, 4, 8
 SILENCE_S = 10.0
 SLOWEST_BYTES_PER_S = 1 << 20
 LOADING_BYTES = 50 << 20
-
-
-class DeviceError(Exception):
-    """The board cannot be used; the message says why and what to do."""
 
 
 class Buffer:
@@ -86,7 +84,7 @@ class Device:
         except DeviceError:
             raise
         except Exception as error:
-            raise DeviceError(f"cannot load {bitstream}: {_reason(error)}") from error
+            raise DeviceError(f"cannot load {bitstream}: {reason(error)}") from error
         self._mmio = self._find_kernel()
 
     def allocate(self, _name: str, size: int) -> Buffer:
@@ -267,10 +265,3 @@ def _state(control: int) -> str:
             "ports and FIFO depths in C-simulation, then make a new Accelerator, which loads the bitstream again"
         )
     return f"CTRL = {control:#x} ({shown}): {advice}"
-
-
-def _reason(error: Exception) -> str:
-    """One line that says what went wrong, also for errors of gRPC, whose text is a page."""
-    details = getattr(error, "details", None)
-    text = str(details() if callable(details) else f"{type(error).__name__}: {error}").strip()
-    return text.splitlines()[0] if text else type(error).__name__
