@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -270,3 +271,21 @@ def test_compile_is_a_function_whatever_was_imported_before() -> None:
     assert intarsia.compile is compile_model
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = intarsia.nonsense
+
+
+@pytest.mark.parametrize("arguments", [["compile", "--help"], ["boards"], ["operators"], ["--version"]])
+def test_a_closed_pipe_ends_quietly(arguments: list[str]) -> None:
+    """As of `| head`, when it has what it wants."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "intarsia", *arguments]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_a_pipe_of_its_own_that_breaks_is_a_bug(verified: Callable[[Any], Calls]) -> None:
+    """Not all broken pipes are those of the output."""
+    verified(BrokenPipeError(32, "Broken pipe"))
+    code, _, error = run("verify", "DIR")
+    assert code == 2 and error.startswith("error: this is a bug in intarsia: BrokenPipeError")

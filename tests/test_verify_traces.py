@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from intarsia import golden
 from intarsia.__main__ import app
-from intarsia.boards.accelerator import save_arrays
+from intarsia.boards.driver.arrays import save_arrays
 from intarsia.graph_file import load_graph
 from intarsia.task_graph import TaskGraph
 from intarsia.verify import World, assert_agrees, load_budget, run

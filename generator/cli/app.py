@@ -13,6 +13,7 @@ from ..errors import IntarsiaError
 from .bisect import bisect
 from .boards import boards
 from .check_registers import check_registers
+from .closed_pipe import output_closed
 from .compile import compile_command
 from .compress import compress
 from .cut import cut
@@ -58,7 +59,7 @@ class ErrorsInOneLine(TyperGroup):
             print_error("interrupted")
             raise typer.Exit(INTERRUPTED) from None
         except Exception as error:
-            if _is_usage(error):
+            if _is_usage(error) or (isinstance(error, BrokenPipeError) and output_closed()):
                 raise
             if os.environ.get(_DEBUG):
                 print_exc()
