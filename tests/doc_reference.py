@@ -28,7 +28,7 @@ def options_page() -> str:
         (
             "Every command has `--help` as well, and `intarsia --debug COMMAND ...` shows the traceback of an error. Exit codes: 0 "
             "done (`verify`, `demo`: all worlds agree; `check-registers`: the registers agree), 1 they do not, 2 it could not be "
-            "done, 130 interrupted.\n"
+            "done, 130 interrupted, 141 whoever read the output has closed it.\n"
         ),
     ]
     callbacks = {
