@@ -207,19 +207,23 @@ Packed:
                 pixels[(kHeight - 1) * kChannels + c] = inside ? word[c] : input_t(row.padding);
             }
             lines[column] = pixels;
-            for (int e = 0; e < kHeight * kChannels; ++e) {
+            for (int k = 0; k < kWidth; ++k) {
 #pragma HLS UNROLL
-                for (int k = 0; k < kWidth - 1; ++k) {
+                for (int e = 0; e < kHeight * kChannels; ++e) {
 #pragma HLS UNROLL
-                    window[k][e] = window[k + 1][e];
+                    window[k][e] = k < kWidth - 1 ? window[(k + 1) % kWidth][e] : pixels[e];
                 }
-                window[kWidth - 1][e] = pixels[e];
             }
-            for (int e = 0; e < kWords * Config::kLanes; ++e) {
+            for (int k = 0; k < kHeight * kWidth; ++k) {
 #pragma HLS UNROLL
-                const int k = e / kChannels;
-                patch[e] =
-                    e < kElements ? window[k % kWidth][k / kWidth * kChannels + e % kChannels] : input_t(0);
+                for (int c = 0; c < kChannels; ++c) {
+#pragma HLS UNROLL
+                    patch[k * kChannels + c] = window[k % kWidth][k / kWidth * kChannels + c];
+                }
+            }
+            for (int e = kElements; e < kWords * Config::kLanes; ++e) {
+#pragma HLS UNROLL
+                patch[e] = input_t(0);
             }
         } else {
             for (int e = 0; e < (kWords - 1) * Config::kLanes; ++e) {
