@@ -180,6 +180,8 @@ def test_chosen_schedule() -> None:
     chosen = decide(graph, load_board("pynq-z2")).chosen
     assert_equals_golden(graph, chosen.schedule)
     assert multipliers(chosen.schedule) == (9 + 20) * chosen.schedule.lanes
+    macs = [task.operator.macs(task, graph) for task in graph.tasks]
+    assert [count for count in macs if count] == [9 * 20 * 18, 9 * 40 * 36, 20 * 20 * 18]
 
 
 def test_other_readers_keep_their_channels() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -63,8 +64,9 @@ class Convolution(Operator):
         return int(bound.max())
 
     def macs(self, task: Task, graph: TaskGraph) -> int:
-        """Weights times output pixels."""
-        return int(task.parameters["weight"].values.size) * graph.output_tensor(task).pixels
+        """Weights times output pixels, wherever the channels are."""
+        weight = task.parameters["weight"].values
+        return int(weight.size) * (prod(graph.output_tensor(task).shape) // len(weight))
 
     def to_qdq(self, builder: QdqBuilder, task: Task, graph: TaskGraph) -> str:
         """One ONNX Conv."""
