@@ -28,7 +28,7 @@ from .qdq.model import export_qdq
 from .qdq.moved_tensors import add_moved_tensors
 from .quantise import Precision, QuantiseOptions, calibrate, quantise, read_precision
 from .samples import DEFAULT_PREPROCESS, Preprocess, synthetic_samples
-from .schedule.search import LANES
+from .schedule.word_widths import LANES
 from .simulation.timed_choice import count_best
 
 if TYPE_CHECKING:

@@ -81,7 +81,7 @@ def compile_command(
     """Compile a model into a project: HLS C++, build scripts, driver, and all that verification needs."""
     from .. import compile
     from ..samples import Preprocess
-    from ..schedule.search import LANES
+    from ..schedule.word_widths import LANES
     from ..terminal import progress_bars
 
     if point is not None:

@@ -12,7 +12,8 @@ from ..board import at_clock, load_board, part_of
 from ..circulant.blocks import BLOCKS
 from ..errors import IntarsiaError
 from ..quantise import QuantiseOptions
-from ..schedule.search import KINDS, LANES
+from ..schedule.search import KINDS
+from ..schedule.word_widths import LANES
 from .choice import Choice, Numeric
 
 Value = TypeVar("Value")

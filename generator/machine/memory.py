@@ -98,11 +98,11 @@ def plan_memory(graph: TaskGraph, schedule: Schedule, wiring: Wiring) -> MemoryP
     spill_words = sizes.pop(SPILLS, 0)
     plan = MemoryPlan(places, banks, max(sizes.values(), default=0), spill_words)
     # The region has one reading port per feed that ever reads a bank, and one writing port.
-    ports = len(feeds_of(plan, wiring, BANKS)) + 1 if banks else 0
+    ports = len(feeds_of(plan, wiring, BANK_STORES)) + 1 if banks else 0
     return replace(plan, banks=max(banks, ports))
 
 
-BANKS = range(1 << 30)
+BANK_STORES = range(1 << 30)
 """Stores that are banks."""
 
 

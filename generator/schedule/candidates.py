@@ -1,0 +1,203 @@
+"""The schedules of each kind that are tried for a board, every one with its sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import product
+
+from ..board import Board
+from ..machine.circulant_form import block_of
+from ..task_graph import TaskGraph
+from ..work import MacWork
+from .engine_sets import Climb, EngineSets, Outputs
+from .evaluate import Evaluation, best, evaluate, evaluate_spilled
+from .mixed import PhaseCosts, mixed
+from .phases import Engines
+from .plan import ScheduleError, Weights
+from .products import channels_of_spectra, gain_of_block, mac_trips, mac_works, weights_fit
+from .pure import dataflow, sequential
+from .word_widths import fits_word, weight_word_bytes
+
+_MOST_ENGINES = 3
+"""Engines of a mixed schedule: each more costs windows, switches and time to search."""
+
+_ENGINE_WORDS = (2, 3, 4, 6, 8, 12, 16, 24, 32)
+"""Words of output channels that an engine of a mixed schedule makes per pass, where it is more than one."""
+
+_SAMPLES = 900
+"""Sets of engines times tasks that are tried first for each width of words; a schedule for each is a search of its own."""
+
+_EFFORT = 10_000
+"""Sets of engines times tasks that are tried at most, with the neighbours of the best."""
+
+_FEWEST = 6
+"""Sets of engines that are tried whatever the number of tasks."""
+
+_UNLIMITED = 1 << 30
+"""Words between phases: `evaluate` tells afterwards whether the banks fit the board."""
+
+
+def sequential_candidates(
+    graph: TaskGraph, board: Board, choices: Sequence[int], multipliers: int
+) -> Iterator[Evaluation]:
+    """One engine for all layers, or one for each size of circulant blocks, from the fastest size on.
+
+    Args:
+        graph: quantised task graph.
+        board: what they have to fit.
+        choices: elements of a word to try.
+        multipliers: at most so many products per cycle, as if no weights were circulant.
+    """
+    works = mac_works(graph)
+    widest = max((work.outputs for work in works.values()), default=1)
+    blocks = {block_of(graph, graph.task(name)) for name in works}
+    most = int(multipliers * max((gain_of_block(graph, block) for block in blocks), default=1.0))
+    ways = (False, True) if len(blocks) > 1 else (False,)
+    spectra = max((channels_of_spectra(graph, task.name) for task in graph.tasks), default=1)
+    if spectra > 1:
+        ways = (True,)
+    sizes = [
+        (sum(mac_trips(work, lanes, outputs) for work in works.values()), -lanes * outputs, lanes, outputs)
+        for lanes in choices
+        for outputs in _fewer_passes(works.values(), _output_choices(lanes, min(widest, most // lanes)))
+        if outputs % spectra == 0 and lanes * outputs <= max(most, lanes) and fits_word(graph, lanes, outputs)
+    ]
+    may_reside = weights_fit(graph, board)
+    fastest: int | None = None
+    for trips, _, lanes, outputs in sorted(sizes):
+        if fastest is not None and trips >= fastest:
+            break  # engines run one task after the other: no size that is left can be faster
+        for apart in ways:
+            resident = sequential(graph, lanes, outputs, apart=apart)
+            tried = list(evaluate_spilled(graph, resident, board)) if may_reside else []
+            if not tried or (not tried[0].fits and tried[0].short_of_memory):
+                tried += _streamed(graph, board, lanes, outputs, apart)
+            if not tried:
+                tried = [evaluate(graph, resident, board)]
+            yield from tried
+            found = best(tried)
+            if found is not None:
+                fastest = found.cycles if fastest is None else min(fastest, found.cycles)
+
+
+def _streamed(graph: TaskGraph, board: Board, lanes: int, outputs: int, apart: bool) -> Iterator[Evaluation]:
+    """Sequential schedules with weights from DRAM, for memories of one to sixteen BRAMs' depth, while they fit."""
+    for entries in (512, 1024, 2048, 4096, 8192):
+        try:
+            prefetched = replace(
+                sequential(graph, lanes, outputs, entries, apart),
+                weight_bytes=weight_word_bytes(graph, board, lanes),
+            )
+            loaded = list(evaluate_spilled(graph, replace(prefetched, weights=Weights.LOADED), board))
+        except ScheduleError:  # one pass of a task needs more
+            continue
+        yield from loaded
+        if best(loaded) is None:
+            break  # a deeper memory, or a second one to fill meanwhile, does not fit either
+        yield from evaluate_spilled(graph, prefetched, board)
+
+
+def dataflow_candidates(
+    graph: TaskGraph, board: Board, choices: Sequence[int], multipliers: int
+) -> Iterator[Evaluation]:
+    """For each word width, the units sized for the shortest interval that fits, and for every longer one tried before.
+
+    The interval is the largest trip count over the units. Giving every unit the fewest outputs that reach an interval
+    is exact: trips fall and resources grow with outputs. But where weights are circulant, passes of whole blocks need
+    fewer weights than smaller ones do, so both are tried.
+    """
+    works = mac_works(graph)
+    blocks = {name: block_of(graph, graph.task(name)) for name in works}
+    gains = {name: gain_of_block(graph, block) for name, block in blocks.items()}
+    for lanes, whole in product(choices, (False, True)):
+        units = {
+            name: block if whole and lanes % block == 0 else channels_of_spectra(graph, name)
+            for name, block in blocks.items()
+        }
+        if whole and all(unit == channels_of_spectra(graph, name) for name, unit in units.items()):
+            continue
+        options_of = {
+            name: [
+                (mac_trips(work, lanes, outputs), outputs)
+                for outputs in _output_choices(lanes, work.outputs)
+                if fits_word(graph, lanes, outputs) and outputs % units[name] == 0
+            ]
+            for name, work in works.items()
+        }
+        intervals = sorted({trips for options in options_of.values() for trips, _ in options})
+        floor = max((min(options)[0] for options in options_of.values()), default=0)
+        feasible = [interval for interval in intervals if interval >= floor] or [0]
+        low, high = 0, len(feasible) - 1
+        while low <= high:
+            middle = (low + high) // 2
+            outputs = {
+                name: min(o for trips, o in options if trips <= feasible[middle])
+                for name, options in options_of.items()
+            }
+            evaluation = evaluate(graph, dataflow(graph, lanes, outputs), board)
+            within = sum(made / gains[name] for name, made in outputs.items()) * lanes <= multipliers
+            if within:
+                yield evaluation
+            if evaluation.fits and within:
+                high = middle - 1
+            else:
+                low = middle + 1
+
+
+def mixed_candidates(
+    graph: TaskGraph, board: Board, choices: Sequence[int], costs: PhaseCosts, multipliers: tuple[int, int]
+) -> Iterator[Evaluation]:
+    """Mixed schedules on two or three engines, which together have so many multipliers, at least and at most.
+
+    Engines of sizes in between would gain a few per cent at ten times the search.
+    """
+    macs = mac_works(graph)
+    if len(macs) < 2 or not weights_fit(graph, board):
+        return
+    if any(channels_of_spectra(graph, name) > 1 for name in macs):
+        return  # those need engines of their own, and a mixed schedule shares all of its engines
+    blocks = {block_of(graph, graph.task(name)) for name in macs}
+    gain = gain_of_block(graph, blocks.pop()) if len(blocks) == 1 else 1.0
+    widest = max(work.outputs for work in macs.values())
+    sets: dict[int, EngineSets] = {}
+    for lanes in choices:
+        enough, most = (int(gain * count) // lanes for count in multipliers)
+        sizes = tuple(
+            size
+            for size in _output_choices(lanes, widest)
+            if fits_word(graph, lanes, size) and (size <= lanes or size // lanes in _ENGINE_WORDS)
+        )
+        engines = frozenset(
+            outputs
+            for count in range(2, min(_MOST_ENGINES, len(macs)) + 1)
+            for outputs in product(sizes, repeat=count)
+            if enough <= sum(outputs) <= most
+        )
+        sets[lanes] = EngineSets(sizes, engines)
+
+    def cost(lanes: int, outputs: Outputs) -> Iterator[Evaluation]:
+        return evaluate_spilled(graph, mixed(graph, Engines(outputs, lanes), _UNLIMITED, costs), board)
+
+    tasks = len(graph.tasks)
+    yield from Climb(sets, cost, _EFFORT // tasks).run(max(_FEWEST, _SAMPLES // tasks))
+
+
+def _output_choices(lanes: int, channels: int) -> list[int]:
+    """Outputs per pass: divisors and multiples of the word, up to all channels."""
+    small = [lanes >> shift for shift in range(lanes.bit_length())]
+    large = [lanes * times for times in range(2, -(-channels // lanes) + 1)]
+    return sorted({*small, *large})
+
+
+def _fewer_passes(works: Iterable[MacWork], choices: Sequence[int]) -> list[int]:
+    """Of these outputs per pass, those with which some task needs fewer passes than with the choice before."""
+    kept: list[int] = []
+    best: list[int] | None = None
+    channels = [work.outputs for work in works]
+    for outputs in choices:
+        passes = [-(-count // outputs) for count in channels]
+        if best is None or any(now < before for now, before in zip(passes, best, strict=True)):
+            kept.append(outputs)
+            best = passes
+    return kept
