@@ -101,6 +101,27 @@ def test_table_has_a_row_per_layer_and_ends_with_the_verdict(passed: Report, fai
     )
 
 
+@pytest.mark.parametrize("width", [60, 80, 100, 120])
+def test_names_are_whole_where_there_is_room(passed: Report, width: int) -> None:
+    """Other columns give way first: words of the verdicts, gaps, operators."""
+    names = ("image", "conv1", "averagepool1", "dense", "batchnorm", "fc")
+    layers = [replace(layer, name=name) for layer, name in zip(passed.layers, names, strict=True)]
+    lines = text(replace(passed, layers=tuple(layers)), width).splitlines()
+    assert [line.split()[1] for line in lines[1:7]] == list(names)
+    assert all(len(line) <= width for line in lines[:7])
+    assert lines[7] == ""
+    assert ("lowering" in lines[0]) == (width == 120) and ("MaxPool" in lines[3]) == (width > 60)
+
+
+def test_a_name_that_no_terminal_holds_is_folded(failed: Report) -> None:
+    layers = (replace(failed.layers[0], name="a_very_long_name_" * 6), *failed.layers[1:])
+    table = text(replace(failed, layers=layers), 80).partition("\n\n")[0].splitlines()
+    assert all(len(line) <= 80 for line in table)
+    assert len([line for line in table if line[0] != " "]) == 7 and "inherit" in table[-2]
+    parts = [line.split()[int(line[0] != " ")] for line in table[1:-5]]
+    assert "".join(parts) == "a_very_long_name_" * 6
+
+
 def test_an_emulated_board_is_called_so_everywhere(passed: Report, failed: Report) -> None:
     for report in (passed, failed):
         assert "emulated board" in text(report)

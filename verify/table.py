@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
 from .accuracy import Accuracy
@@ -16,10 +18,10 @@ from .layer import EdgeResult, Layer
 if TYPE_CHECKING:
     from .report import Report
 
-MISMATCHES = 5
-"""Place of the mismatches in `figures`."""
-WIDE = 100
-"""Columns of a terminal that takes edges and verdicts unabridged."""
+FIGURES = ("layer", "op", "shape", "SQNR", "max LSB", "mism%", "sat%")
+"""Headings of `figures`."""
+UNLIMITED = 10_000
+"""Columns of a terminal that any table fits."""
 SHORT_EDGES = {
     Edge.COMPRESSION: "compr",
     Edge.QUANTISATION: "quant",
@@ -38,25 +40,30 @@ STYLES = {
 }
 
 
+@dataclass(frozen=True)
+class Form:
+    """How much room a table takes."""
+
+    words: bool = True
+    """Edges and verdicts unabridged."""
+    gap: int = 2
+    """Spaces between columns."""
+    op: bool = True
+    """Operators, which the names of layers mostly say as well."""
+
+
+FORMS = (Form(), Form(words=False), Form(words=False, gap=1), Form(words=False, gap=1, op=False))
+"""From the widest; a table takes the first that fits. In the last one, names that are still too long are folded."""
+
+
 def print_report(report: Report, console: Console) -> None:
     """One row per layer, accuracy and notes, and the verdict as the last line."""
-    wide = console.width >= WIDE
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    mismatches = wide or any(layer.mismatch_percent for layer in report.layers)  # else the room is needed
-    for heading in ("#", "layer", "op", "shape", "SQNR", "max LSB" if wide else "LSB", "mism%", "sat%"):
-        if heading == "mism%" and not mismatches:
-            continue
-        words = heading in ("layer", "op", "shape")
-        table.add_column(heading, justify="left" if words else "right", overflow="fold", no_wrap=not words)
-    for edge in report.edges:
-        table.add_column(str(edge) if wide else SHORT_EDGES[edge], overflow="fold")
-    for number, layer in enumerate(report.layers):
-        cells = [_cell(result, wide) for result in layer.edges.values()]
-        shown = figures(layer)
-        if not mismatches:
-            shown = shown[:MISMATCHES] + shown[MISMATCHES + 1 :]
-        table.add_row(str(number), *map(escape, shown), *cells)
-    console.print(table)
+    unlimited = console.options.update(max_width=UNLIMITED)
+    tables = [_table(report, form) for form in FORMS]
+    fitting = (
+        table for table in tables if Measurement.get(console, unlimited, table).maximum <= console.width
+    )
+    console.print(next(fitting, tables[-1]))
     console.print()
     chain = " -> ".join(report.worlds.values())
     console.print(escape(f"Worlds: {chain}; {report.counts}"), highlight=False, soft_wrap=True)
@@ -68,6 +75,31 @@ def print_report(report: Report, console: Console) -> None:
         console.print(escape(f"Also: {divergence}"), style="red", highlight=False, soft_wrap=True)
     style = "bold green" if report.passed else "bold red"
     console.print(escape(report.verdict), style=style, highlight=False, soft_wrap=True)
+
+
+def _table(report: Report, form: Form) -> Table:
+    """One row per layer. Only names are ever folded."""
+    left_out = set() if form.op else {"op"}
+    if not form.words and not any(layer.mismatch_percent for layer in report.layers):
+        left_out.add("mism%")
+    shown = [place for place, heading in enumerate(FIGURES) if heading not in left_out]
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, form.gap - 1), header_style="bold")
+    table.add_column("#", justify="right", no_wrap=True)
+    for heading in (FIGURES[place] for place in shown):
+        words = heading in ("layer", "op", "shape")
+        table.add_column(
+            heading if form.words else heading.removeprefix("max "),
+            justify="left" if words else "right",
+            overflow="fold",
+            no_wrap=heading != "layer",
+        )
+    for edge in report.edges:
+        table.add_column(str(edge) if form.words else SHORT_EDGES[edge], overflow="fold", no_wrap=True)
+    for number, layer in enumerate(report.layers):
+        found = figures(layer)
+        cells = [_cell(result, form.words) for result in layer.edges.values()]
+        table.add_row(str(number), *(escape(found[place]) for place in shown), *cells)
+    return table
 
 
 def figures(layer: Layer) -> tuple[str, ...]:
@@ -121,6 +153,6 @@ def verdict_text(edge: Edge, result: EdgeResult, comparison: Comparison | None) 
     return f"{result.verdict}: {count}, max {comparison.max_lsb} LSB, mean {comparison.mean_lsb:+.3f} LSB"
 
 
-def _cell(result: EdgeResult, wide: bool) -> str:
-    text = str(result.verdict) if wide else SHORT_VERDICTS.get(result.verdict, str(result.verdict))
+def _cell(result: EdgeResult, words: bool) -> str:
+    text = str(result.verdict) if words else SHORT_VERDICTS.get(result.verdict, str(result.verdict))
     return f"[{STYLES[result.verdict]}]{text}[/]"
