@@ -89,6 +89,26 @@ LoadRows:
     return offset + depth * kWords;
 }
 
+/// The same for entries of one element that go to kCopies memories, so that more readers than a memory has
+/// ports can each look up an entry of their own.
+template <int kBytes, class Element, int kCopies, int kWordBytes>
+void load(const vec<int8_t, kWordBytes>* source, int offset, int depth, Element memory[][kCopies]) {
+    static_assert(kWordBytes % kBytes == 0, "a DRAM word must hold a whole number of elements");
+LoadCopies:
+    for (int i = 0; i < depth; ++i) {
+#pragma HLS PIPELINE II = 1 style = flp
+        const vec<int8_t, kWordBytes> word = source[offset + i];
+        int64_t value = word[kBytes - 1];  // the sign is in the top byte
+        for (int b = kBytes - 2; b >= 0; --b) {
+            value = (value << 8) | uint8_t(word[b]);
+        }
+        for (int copy = 0; copy < kCopies; ++copy) {
+#pragma HLS UNROLL
+            memory[i][copy] = Element(value);
+        }
+    }
+}
+
 /// What to fetch while a phase runs: the weights of the next phase, `entries` for each memory in turn.
 template <int kMemories>
 struct prefetch_row {
@@ -112,26 +132,6 @@ void prefetch(int phase, const Source* source, Memories*... memories) {
     INTARSIA_PROCESS;
     const prefetch_row<sizeof...(Memories)> row = Config::row(phase);
     load_all<Config::kBytes>(source, row.offset, row.entries, memories...);
-}
-
-/// The same for entries of one element that go to kCopies memories, so that more readers than a memory has
-/// ports can each look up an entry of their own.
-template <int kBytes, class Element, int kCopies, int kWordBytes>
-void load(const vec<int8_t, kWordBytes>* source, int offset, int depth, Element memory[][kCopies]) {
-    static_assert(kWordBytes % kBytes == 0, "a DRAM word must hold a whole number of elements");
-LoadCopies:
-    for (int i = 0; i < depth; ++i) {
-#pragma HLS PIPELINE II = 1 style = flp
-        const vec<int8_t, kWordBytes> word = source[offset + i];
-        int64_t value = word[kBytes - 1];  // the sign is in the top byte
-        for (int b = kBytes - 2; b >= 0; --b) {
-            value = (value << 8) | uint8_t(word[b]);
-        }
-        for (int copy = 0; copy < kCopies; ++copy) {
-#pragma HLS UNROLL
-            memory[i][copy] = Element(value);
-        }
-    }
 }
 
 }  // namespace intarsia

@@ -21,7 +21,7 @@ void row_pool(int phase, stream<typename row_patch<Config>::type>& patches,
     INTARSIA_PROCESS;
     constexpr int kSpan = row_patch<Config>::kSpan;
     const row_pool_row row = Config::row(phase);
-Pool:
+RowPool:
     for (int i = 0; i < row.iterations; ++i) {
 #pragma HLS PIPELINE II = 1 style = flp
         INTARSIA_ITERATION;

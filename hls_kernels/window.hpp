@@ -5,8 +5,7 @@
 //   rows      the last rows of the image are kept in a line buffer; patches go out word by word, in the order
 //             (channel word, kernel row, kernel column)
 //   packed    images with few channels: all positions of the window are in registers, and the patch goes out
-//   as
-//             densely packed words of kLanes elements, in the order (kernel row, kernel column, channel)
+//             as densely packed words of kLanes elements, in the order (kernel row, kernel column, channel)
 #pragma once
 
 #include <type_traits>

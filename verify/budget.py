@@ -6,14 +6,18 @@ import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from intarsia.errors import IntarsiaError
 
-from .accuracy import Accuracy
+from .accuracy import TOP_1, Accuracy
 from .edge import Verdict
 from .metrics import Fidelity
+
+_World = tuple[Fraction | int | None, str]
+"""What is right in a world, None if it took no part, and a word for it."""
 
 _KEYS = ("accuracy_drop", "output_sqnr_db", "layer_sqnr_db", "float_sqnr_db")
 
@@ -45,25 +49,26 @@ class Budget:
 
     def judge_compression(self, accuracy: Accuracy) -> tuple[Verdict, str] | None:
         """Verdict on the compressed model; None if its accuracy, or that of the dense one, is not known."""
-        dense, real = accuracy.share(accuracy.dense), accuracy.share(accuracy.float_model)
-        if dense is None or real is None:
-            return None
-        text = f"accuracy {100 * dense:.2f}% dense -> {100 * real:.2f}% compressed"
-        lost = (accuracy.dense or 0) - (accuracy.float_model or 0)
-        if lost > max(1, self.accuracy_drop * accuracy.samples):
-            return Verdict.FAIL, f"{text}: drops by more than {100 * self.accuracy_drop:g} points"
-        return Verdict.PASS, text
+        worlds = (accuracy.dense, " dense"), (accuracy.float_model, " compressed")
+        return self._judge_drop("accuracy", worlds, accuracy)
 
     def judge_accuracy(self, accuracy: Accuracy) -> tuple[Verdict, str] | None:
         """Verdict on the graph's output; None if the accuracy is not known."""
-        real, quantised = accuracy.share(accuracy.float_model), accuracy.share(accuracy.quantised)
-        if real is None or quantised is None:
+        name = "accuracy" if accuracy.metric == TOP_1 else f"{accuracy.metric} accuracy"
+        return self._judge_drop(name, ((accuracy.float_model, ""), (accuracy.quantised, "")), accuracy)
+
+    def _judge_drop(
+        self, name: str, worlds: tuple[_World, _World], accuracy: Accuracy
+    ) -> tuple[Verdict, str] | None:
+        """Verdict on what is right in one world and not in the next; one sample may always be lost."""
+        (before, _), (after, _) = worlds
+        if before is None or after is None or not accuracy.samples:
             return None
-        text = f"{'' if accuracy.metric == 'top-1' else accuracy.metric + ' '}accuracy {100 * real:.2f}% -> {100 * quantised:.2f}%"
-        lost = (accuracy.float_model or 0) - (accuracy.quantised or 0)
-        if lost > max(1, self.accuracy_drop * accuracy.samples):
-            return Verdict.FAIL, f"{text}: drops by more than {100 * self.accuracy_drop:g} points"
-        return Verdict.PASS, text
+        shown = " -> ".join(f"{100 * (accuracy.share(right) or 0):.2f}%{which}" for right, which in worlds)
+        if before - after > max(1, self.accuracy_drop * accuracy.samples):
+            drop = f"drops by more than {100 * self.accuracy_drop:g} points"
+            return Verdict.FAIL, f"{name} {shown}: {drop}"
+        return Verdict.PASS, f"{name} {shown}"
 
     def judge_float(self, faithful: Fidelity, step: float) -> tuple[Verdict, str] | None:
         """Verdict on a layer of the float world, whose quantised tensor has this step; None if it computes what it should."""

@@ -102,7 +102,7 @@ class Builder:
         """
         entries = np.concatenate(list(blocks))
         offset = self._append(entries, element_bytes)
-        comment = f"{len(entries)} entries of {entries.shape[1]}"
+        comment = _entries(len(entries), entries.shape[1])
         self.parameters.append(
             OnChip(name, word, len(entries), size, comment, element_bytes, offset, copies, rows)
         )
@@ -130,7 +130,7 @@ class Builder:
             rows: C++ expression of the number of words of an entry.
         """
         most = max(map(len, blocks))
-        comment = f"{most} entries of {blocks[0].shape[1]}, of one phase"
+        comment = f"{_entries(most, blocks[0].shape[1])}, of one phase"
         self.streamed.append(OnChip(name, word, most, size, comment, element_bytes, rows=rows))
         if not self.streams_of_phase:
             self.streams_of_phase = [{} for _ in self.schedule.phases]
@@ -182,3 +182,7 @@ class Builder:
             return f"{name}: {nodes}" if nodes and nodes != name else name
 
         return comment
+
+
+def _entries(count: int, elements: int) -> str:
+    return f"{count} {'entry' if count == 1 else 'entries'} of {elements}"
