@@ -10,6 +10,7 @@ that of the process during the step, and, for steps that call the C++ compiler, 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import resource
@@ -21,6 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from models import MODELS, samples, weight_count
 
 STEPS = ("import", "quantise", "schedule", "count", "emit", "build", "simulate", "verify")
@@ -56,13 +58,33 @@ def peak_mb() -> dict[str, int]:
 
 
 def run_model(name: str, board_name: str, schedule: str, count: int) -> None:
-    """All steps of one model, as compiler.py does them."""
-    model = MODELS[name]()
-    import intarsia.compiler as steps
+    """All steps of one model: what `intarsia compile` does, then, with nothing left of it but the project, `intarsia verify`."""
     from intarsia import verify
-    from intarsia.schedule.search import decide
     from intarsia.simulation.build import build
     from intarsia.verify.csim_runner import CsimRunner
+
+    with tempfile.TemporaryDirectory() as folder:
+        project = Path(folder) / "project"
+        one = compile_model(name, board_name, schedule, count, project)
+        gc.collect()
+        run_step("build", lambda: build(project))
+        run_step("simulate", lambda: CsimRunner.of_project(project).trace(one))
+
+        def check() -> None:
+            report = verify.run(project, board="none", samples=1)
+            if not report.passed:
+                raise RuntimeError(f"worlds differ: {report.first_divergence}")
+
+        run_step("verify", check)
+
+
+def compile_model(
+    name: str, board_name: str, schedule: str, count: int, project: Path
+) -> dict[str, np.ndarray]:
+    """The steps up to the project, as compiler.py does them; returns raw inputs of one sample."""
+    model = MODELS[name]()
+    import intarsia.compiler as steps
+    from intarsia.schedule.search import decide
 
     arrays = {key: values[:, None] for key, values in samples(model, count).items()}
     board = steps.load_board(board_name)
@@ -85,7 +107,7 @@ def run_model(name: str, board_name: str, schedule: str, count: int) -> None:
         "count", lambda: steps.count_best(graph, decision.found, steps.identifier(name), board)
     )
 
-    def emit(folder: Path) -> Path:
+    def emit() -> None:
         design = steps.Design(
             graph=graph,
             machine=counted.machine,
@@ -100,20 +122,10 @@ def run_model(name: str, board_name: str, schedule: str, count: int) -> None:
             preprocess=steps.DEFAULT_PREPROCESS,
             timings=counted.timings,
         )
-        return design.write(folder)
+        design.write(project)
 
-    with tempfile.TemporaryDirectory() as folder:
-        project = run_step("emit", lambda: emit(Path(folder) / "project"))
-        run_step("build", lambda: build(project))
-        one = {key: graph.tensors[key].number.quantise(values[:1, 0]) for key, values in arrays.items()}
-        run_step("simulate", lambda: CsimRunner.of_project(project).trace(one))
-
-        def check() -> None:
-            report = verify.run(project, board="none", samples=1)
-            if not report.passed:
-                raise RuntimeError(f"worlds differ: {report.first_divergence}")
-
-        run_step("verify", check)
+    run_step("emit", emit)
+    return {key: graph.tensors[key].number.quantise(values[:1, 0]) for key, values in arrays.items()}
 
 
 def measure(name: str, options: argparse.Namespace) -> Result:
