@@ -10,9 +10,8 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
 
-import jinja2
-
 from .machine.machine import Config, Constant, Machine
+from .rendering import render
 
 _STEPS_PER_LINE = 16
 
@@ -21,21 +20,6 @@ WATCHED = ("phase", "cycles")
 
 COUNT_BYTES = 4
 """Of the count of cycles, where it is written to memory."""
-
-
-@cache
-def environment() -> jinja2.Environment:
-    """The Jinja environment of all templates: undefined names are errors, and no arithmetic happens there."""
-    result = jinja2.Environment(
-        loader=jinja2.PackageLoader("intarsia.templates", "."),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
-    result.filters["as_comment"] = lambda text: f"  // {text}" if text else ""
-    return result
 
 
 def emit_sources(machine: Machine, generated: str) -> dict[str, str]:
@@ -52,11 +36,6 @@ def emit_sources(machine: Machine, generated: str) -> dict[str, str]:
         "top.cpp": render("top.cpp.j2", context | _top(machine)),
     }
     return rendered | {f"intarsia/{name}": text for name, text in kernel_headers().items()}
-
-
-def render(template: str, context: Mapping[str, Any]) -> str:
-    """Text of one template."""
-    return environment().get_template(template).render(context)
 
 
 @cache

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import jinja2
 import numpy as np
 
 from intarsia.fixed_point import FixedPoint
+from intarsia.rendering import render_page
 
 from .accuracy import TOP_1
 from .compare import BUCKETS, OCTAVES, Comparison, malformed
@@ -104,15 +104,9 @@ class Row:
 
 def render(report: Report) -> str:
     """The page."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("intarsia.templates", "."),
-        undefined=jinja2.StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     culprits = {divergence.layer for divergence in report.divergences}
-    return environment.get_template("verify_report.html.j2").render(
+    return render_page(
+        "verify_report.html.j2",
         report=report,
         state="pass" if report.passed else "fail" if report.divergences else "warn",
         badge="passed" if report.passed else "diverges" if report.divergences else "not verified",

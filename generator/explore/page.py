@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from functools import cache
 from pathlib import PurePath
 from typing import Any
 
-import jinja2
+from ..rendering import render_page
 
 
 def page(content: dict[str, Any], picture: str) -> str:
@@ -20,27 +19,13 @@ def page(content: dict[str, Any], picture: str) -> str:
     rows = content["points"]
     # The script element would end at "</" within a text.
     data = json.dumps(content, separators=(",", ":")).replace("</", "<\\/")
-    return (
-        _environment()
-        .get_template("explore.html.j2")
-        .render(
-            name=PurePath(content["model"]).stem,
-            total=len(rows),
-            feasible=sum(row["feasible"] for row in rows),
-            front=sum(row["front"] for row in rows),
-            notes=content["notes"],
-            data=data,
-            picture=picture,
-        )
-    )
-
-
-@cache
-def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("intarsia.templates", "."),
-        undefined=jinja2.StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    return render_page(
+        "explore.html.j2",
+        name=PurePath(content["model"]).stem,
+        total=len(rows),
+        feasible=sum(row["feasible"] for row in rows),
+        front=sum(row["front"] for row in rows),
+        notes=content["notes"],
+        data=data,
+        picture=picture,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 
 from ..board import Family
-from ..emit import render
+from ..rendering import render
 
 FOLDER = "deploy/intarsia_driver"
 

@@ -15,9 +15,10 @@ from intarsia.boards.driver.number_formats import element_type
 
 from .. import golden
 from ..design import Design
-from ..emit import argument_words, kernel_parameters, render
+from ..emit import argument_words, kernel_parameters
 from ..fixed_point import Integers
 from ..operator import Array
+from ..rendering import render
 
 VECTORS = 4
 """Samples that the testbench checks: a few calibration samples, then random ones."""

@@ -10,8 +10,9 @@ from typing import Any
 
 from ..board import Port, ProcessingSystem
 from ..design import Design
-from ..emit import argument_words, render
+from ..emit import argument_words
 from ..fixed_point import FixedPoint
+from ..rendering import render
 from .manifest import instance_name
 
 CONTROL_RANGE = 0x1_0000

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import jinja2
-
 from ..machine.wiring import COLLECT
+from ..rendering import render_page
 from ..schedule.bounds import lower_bounds
 from .activity import PhaseActivity
 from .charts import baselines_bars, resources_bars, traffic_bars
@@ -88,42 +86,39 @@ def report(design: Design, generated: str) -> str:
     tasks = [task.name for task in design.graph.tasks]
     memory = memory_map(design.graph, design.decision.chosen.schedule)
     fifos = fifo_rows(design.machine, design.timings)
-    return (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            about=about,
-            board=design.board,
-            clock=f"{design.clock_mhz:g}",
-            latency=f"{schedule['latency_cycles']:,}",
-            verdict=_verdict(schedule),
-            figures=_figures(design),
-            gantt=schedule_picture(design),
-            legend=LEGEND_TIMED if design.timings else LEGEND_MODEL,
-            memory=memory_picture(memory, design.phase_cycles, tasks),
-            multipliers=f"{schedule['multipliers']:,}",
-            phases=[
-                _phase_row(phase, sum(design.phase_cycles), fifos, number)
-                for number, phase in enumerate(design.activities)
-            ],
-            charts=[
-                ("Baselines", "the same board, one pattern only", list(baselines_bars(schedule))),
-                ("Resources", "estimates before synthesis", list(resources_bars(design))),
-                ("Off-chip traffic", "per sample", list(traffic_bars(design))),
-            ],
-            tasks=list(_tasks(design)),
-            fifos=fifos,
-            fifo_remark=_fifo_remark(fifos, design.timings is not None),
-            colours=COLOURS,
-            generated=generated,
-        )
+    return render_page(
+        "report.html.j2",
+        about=about,
+        board=design.board,
+        clock=f"{design.clock_mhz:g}",
+        latency=f"{schedule['latency_cycles']:,}",
+        verdict=_verdict(schedule),
+        figures=_figures(design),
+        gantt=schedule_picture(design),
+        legend=LEGEND_TIMED if design.timings else LEGEND_MODEL,
+        memory=memory_picture(memory, design.phase_cycles, tasks),
+        multipliers=f"{schedule['multipliers']:,}",
+        phases=[
+            _phase_row(phase, sum(design.phase_cycles), fifos, number)
+            for number, phase in enumerate(design.activities)
+        ],
+        charts=[
+            ("Baselines", "the same board, one pattern only", list(baselines_bars(schedule))),
+            ("Resources", "estimates before synthesis", list(resources_bars(design))),
+            ("Off-chip traffic", "per sample", list(traffic_bars(design))),
+        ],
+        tasks=list(_tasks(design)),
+        fifos=fifos,
+        fifo_remark=_fifo_remark(fifos, design.timings is not None),
+        colours=COLOURS,
+        generated=generated,
     )
 
 
 def schedule_picture(design: Design, *, alone: bool = False) -> str:
     """The schedule as SVG; with its own style if it stands alone."""
     phases = design.activities
-    style = _environment().get_template("schedule.css.j2").render(colours=COLOURS) if alone else ""
+    style = render_page("schedule.css.j2", colours=COLOURS) if alone else ""
     return gantt(phases, unit_shares(design), [task.name for task in design.graph.tasks], style)
 
 
@@ -219,14 +214,3 @@ def _fifo_remark(fifos: tuple[FifoRow, ...], timed: bool) -> str:
     words = sum(fifo.depth for fifo in fifos)
     how = "the smallest powers of two that cost no cycle" if timed else "not sized"
     return f"{len(fifos)}, {words:,} words deep in all; {how}"
-
-
-@cache
-def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("intarsia.templates", "."),
-        undefined=jinja2.StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
