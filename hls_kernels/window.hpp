@@ -1,4 +1,4 @@
-// window: from a stream of pixels to the stream of patches that a mac or pool unit consumes.
+// window: from a stream of pixels to the stream of patches that an engine or a pool unit consumes.
 //
 // Three ways, one per kind of layer; Config::kWays says which occur, so that only they are built:
 //   straight  a patch is the next words of the stream: 1x1 kernels, matrix rows, fully-connected layers

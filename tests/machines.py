@@ -55,7 +55,7 @@ def assert_equals_golden(graph: TaskGraph, schedule: Schedule, flags: tuple[str,
 
 
 def pure_schedule(graph: TaskGraph, kind: str, lanes: int, outputs: int) -> Schedule:
-    """A pure schedule whose mac units make `outputs` channels per pass."""
+    """A pure schedule whose engines make `outputs` channels per pass."""
     if kind == "sequential":
         return sequential(graph, lanes, outputs)
     macs = [task.name for task in graph.tasks if isinstance(task.operator.work(task, graph), MacWork)]

@@ -22,8 +22,8 @@ from intarsia.circulant.spectral import decide_with_spectra, spectral
 from intarsia.compress import compress_model
 from intarsia.cost import pipeline
 from intarsia.errors import IntarsiaError
+from intarsia.machine.engine_unit import EngineHardware
 from intarsia.machine.lower import lower
-from intarsia.machine.mac_unit import MacHardware
 from intarsia.machine.machine import Machine
 from intarsia.machine.unit_kinds import build_hardware
 from intarsia.ops.conv import Conv
@@ -145,7 +145,7 @@ def test_multipliers_of_a_unit(block: int) -> None:
     r = np.random.default_rng(0)
     graph = quantised(chain((64,), [circulant(dense(r, 64, 64), block, 1)]))
     (unit,) = build_hardware(graph, with_form(pure_schedule(graph, "dataflow", 16, 32), "exact")).values()
-    assert isinstance(unit, MacHardware)
+    assert isinstance(unit, EngineHardware)
     assert unit.multipliers == 16 * 32 // block**2 * multiplications(block)
     assert unit.resources(16, 8).dsp == unit.multipliers
 
@@ -340,7 +340,7 @@ def test_the_board_decides_about_the_form(board: Board, form: str) -> None:
     assert [unit.form for unit in found.schedule.units] == [form]
     (engine,) = (unit.name for unit in found.schedule.units)
     (unit,) = build_hardware(graph, found.schedule).values()
-    assert isinstance(unit, MacHardware)
+    assert isinstance(unit, EngineHardware)
     assert found.parts[engine] == unit.resources(16, 16)  # the chosen form is what is counted, and built
 
 

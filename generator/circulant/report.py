@@ -5,8 +5,8 @@ from __future__ import annotations
 from ..board import Board
 from ..machine.circulant_form import block_of
 from ..machine.circulant_forms import FFT, CirculantForm
+from ..machine.engine_unit import EngineHardware
 from ..machine.mac_process import dense_dsps
-from ..machine.mac_unit import MacHardware
 from ..machine.unit_kinds import build_hardware
 from ..schedule.plan import Schedule
 from ..task_graph import TaskGraph
@@ -16,7 +16,7 @@ def form_notes(graph: TaskGraph, schedule: Schedule, board: Board) -> tuple[str,
     """One note for each unit that runs layers with circulant weights."""
     notes = []
     for unit in build_hardware(graph, schedule).values():
-        if not isinstance(unit, MacHardware):
+        if not isinstance(unit, EngineHardware):
             continue
         blocks = {run.task.name: block_of(graph, run.task) for run in unit.runs}
         circulant = [f"{name} (K={block})" for name, block in blocks.items() if block > 1]
@@ -30,7 +30,7 @@ def form_notes(graph: TaskGraph, schedule: Schedule, board: Board) -> tuple[str,
     return tuple(notes)
 
 
-def _chosen(unit: MacHardware, form: CirculantForm, lanes: int, board: Board) -> str:
+def _chosen(unit: EngineHardware, form: CirculantForm, lanes: int, board: Board) -> str:
     """The form of a unit, its figures, and those of the forms that it was preferred to."""
     outputs = unit.unit.outputs
     weights = unit.memories[0]

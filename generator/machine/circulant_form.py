@@ -1,4 +1,4 @@
-"""Which form of circulant blocks a mac unit takes: the process that takes the place of mac, and its rows."""
+"""Which form of circulant blocks an engine takes: the process that takes the place of mac, and its rows."""
 
 from __future__ import annotations
 

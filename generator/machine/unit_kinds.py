@@ -14,9 +14,9 @@ from ..work import DepthwiseWork, MacWork, MoveWork, PoolWork, RowPoolWork, Sten
 from .combine_unit import COMBINE
 from .constant_unit import CONSTANT
 from .depthwise_unit import DEPTHWISE
+from .engine_unit import ENGINE
 from .hardware import Hardware, words_of
 from .interpolation_unit import INTERPOLATION
-from .mac_unit import ENGINE
 from .move_plan import plan_move
 from .move_unit import MOVE
 from .norm_unit import NORM

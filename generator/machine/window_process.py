@@ -1,4 +1,4 @@
-"""The window process in front of a mac, depthwise or pool unit: its size over all tasks, and its line in the datapath."""
+"""The window process in front of an engine, or of a depthwise or pool unit: its size over all tasks, and its line in the datapath."""
 
 from __future__ import annotations
 

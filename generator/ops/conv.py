@@ -75,7 +75,7 @@ class Conv(Convolution):
         return samples_like(x, result.reshape(samples, outputs, out_height, out_width))
 
     def work(self, task: Task, graph: TaskGraph) -> MacWork:
-        """A mac unit behind a sliding window; none for 1x1 kernels, whose pixels stream straight through."""
+        """An engine behind a sliding window; none for 1x1 kernels, whose pixels stream straight through."""
         pointwise = self.kernel == (1, 1) and self.stride == (1, 1) and not any(self.pads)
         geometry = (
             None if pointwise else window(graph, task, self.kernel, self.stride, self.pads, self.dilation)

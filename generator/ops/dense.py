@@ -116,7 +116,7 @@ class Dense(Operator):
         )
 
     def work(self, task: Task, graph: TaskGraph) -> MacWork:
-        """A mac unit that consumes whole rows; a flattened image is one row of all its pixels."""
+        """An engine that consumes whole rows; a flattened image is one row of all its pixels."""
         source = graph.input_tensors(task)[0]
         rows = prod(source.shape[: self.axis])
         return MacWork(

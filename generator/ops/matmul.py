@@ -61,7 +61,7 @@ class MatMul(Operator):
         return prod(graph.output_tensor(task).shape) * graph.input_tensors(task)[0].shape[-1]
 
     def work(self, task: Task, graph: TaskGraph) -> MacWork:
-        """A mac unit whose weights are the second operand."""
+        """An engine whose weights are the second operand."""
         source, output = graph.input_tensors(task)[0], graph.output_tensor(task)
         return MacWork(output.pixels, source.channels, output.channels, batches=prod(source.shape[:-2]))
 

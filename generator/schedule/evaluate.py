@@ -8,8 +8,8 @@ from math import ceil
 
 from ..board import Board, Resources
 from ..cost import PHASE_OVERHEAD, SHARED, costs, pipeline
+from ..machine.engine_unit import EngineHardware
 from ..machine.hardware import Hardware, words_of
-from ..machine.mac_unit import MacHardware
 from ..machine.memory import SPILLS, MemoryPlan, feeds_of, plan_memory
 from ..machine.norm_unit import NormHardware
 from ..machine.resources import add, bram18, scaled, shared_resources, uram
@@ -170,7 +170,7 @@ def _large_memories(
     of_units = [
         large(memory_name(name, one.role), name, schedule.unit(name).kind, one.bits, one.entries, one.copies)
         for name, unit in hardware.items()
-        if isinstance(unit, MacHardware | NormHardware)
+        if isinstance(unit, EngineHardware | NormHardware)
         for one in unit.memories
     ]
     return [*of_units, large(BANKS, SHARED, SHARED, word_bits, memory.bank_words, memory.banks)]

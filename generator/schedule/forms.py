@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from ..board import Board
+from ..machine.engine_unit import EngineHardware
 from ..machine.hardware import Hardware
-from ..machine.mac_unit import MacHardware
 from .plan import Schedule
 
 _PRICED = ("dsp", "bram18", "lut")
@@ -40,7 +40,7 @@ def settle_forms(
     forms = {
         name: found
         for name, unit in units.items()
-        if isinstance(unit, MacHardware) and not unit.unit.form and (found := unit.forms())
+        if isinstance(unit, EngineHardware) and not unit.unit.form and (found := unit.forms())
     }
     if not forms:
         return units
@@ -48,14 +48,14 @@ def settle_forms(
     first: Units | None = None
     for _ in range(_ROUNDS):
 
-        def price(unit: MacHardware, prices: Mapping[str, float] = dict(prices)) -> float:
+        def price(unit: EngineHardware, prices: Mapping[str, float] = dict(prices)) -> float:
             need = unit.resources(lanes, element_bits)
             return sum(factor * float(getattr(need, name)) for name, factor in prices.items())
 
         tried = dict(units)
         for name, found in forms.items():
             unit = units[name]
-            assert isinstance(unit, MacHardware)
+            assert isinstance(unit, EngineHardware)
             tried[name] = min((unit.with_form(form) for form in found), key=price)
         short = short_of(tried)
         if not short:
@@ -68,5 +68,5 @@ def settle_forms(
 
 def with_forms(schedule: Schedule, units: Units) -> Schedule:
     """The schedule, which says what forms its engines have."""
-    chosen = {name: unit.unit for name, unit in units.items() if isinstance(unit, MacHardware)}
+    chosen = {name: unit.unit for name, unit in units.items() if isinstance(unit, EngineHardware)}
     return replace(schedule, units=tuple(chosen.get(unit.name, unit) for unit in schedule.units))

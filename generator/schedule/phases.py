@@ -17,8 +17,8 @@ import networkx as nx
 
 from ..machine.constant_unit import CONSTANT
 from ..machine.depthwise_unit import DEPTHWISE
+from ..machine.engine_unit import ENGINE
 from ..machine.hardware import words_of
-from ..machine.mac_unit import ENGINE
 from ..machine.move_unit import MOVE
 from ..machine.transpose_unit import TRANSPOSE
 from ..machine.unit_kinds import KINDS, is_engine_task, kind_of

@@ -115,7 +115,7 @@ class Phase:
 class Schedule:
     """Units in datapath order (links only lead from earlier to later units), and the phases in time order.
 
-    `lanes` is the width of every word: elements per stream word, and multipliers per output of a mac unit. `weights`
+    `lanes` is the width of every word: elements per stream word, and multipliers per output of an engine. `weights`
     says where engines have their weights from, in DRAM words of `weight_bytes` if not 0, else of `lanes` elements. `uram`
     names what lies in UltraRAM instead of block RAM: memories of units (`memory_name`), and `BANKS`. `spilled` names
     tensors that wait in DRAM between phases, where the banks would be too large.

@@ -31,8 +31,8 @@ from intarsia.circulant import exact as circulant_exact
 from intarsia.circulant import fft as circulant_fft
 from intarsia.circulant.spectral import spectral
 from intarsia.compress import Recipe, compress_model
+from intarsia.machine.engine_unit import EngineHardware
 from intarsia.machine.lower import lower
-from intarsia.machine.mac_unit import MacHardware
 from intarsia.machine.unit_kinds import build_hardware
 from intarsia.ops.spectral import SPECTRAL
 from intarsia.quantise import QuantiseOptions
@@ -181,7 +181,9 @@ def fastest(graph: TaskGraph, form: str, most: int) -> Engine:
             schedule = pure_schedule(graph, "sequential", lanes, outputs)
             schedule = schedule if form == "fft" else with_form(schedule, form)
             try:
-                (unit,) = (u for u in build_hardware(graph, schedule).values() if isinstance(u, MacHardware))
+                (unit,) = (
+                    u for u in build_hardware(graph, schedule).values() if isinstance(u, EngineHardware)
+                )
             except ScheduleError:
                 continue
             if 3 * most <= 4 * unit.multipliers <= 4 * most:

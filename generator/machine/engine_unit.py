@@ -1,4 +1,4 @@
-"""The mac unit: window -> mac -> post, with its weights and biases on chip."""
+"""An engine: window -> mac -> post, with its weights and biases on chip."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ from .window_process import WindowProcess, size_window
 
 
 @dataclass(frozen=True, eq=False)
-class MacHardware(Hardware):
-    """A mac unit with the rows of its tasks, in the order of `runs`; `made` are their output channels.
+class EngineHardware(Hardware):
+    """An engine with the rows of its tasks, in the order of `runs`; `made` are their output channels.
 
     Weights that several tasks have, as the steps of a recurrence, are `resident` once. With a `form`, all weights are circulant, and the process circulant takes the place of mac.
 
@@ -211,7 +211,7 @@ class MacHardware(Hardware):
         tasks = [run.task for run in self.runs]
         return tasks, [_work(self.graph, task) for task in tasks], tuple(self.window.patches)
 
-    def with_form(self, form: CirculantForm) -> MacHardware:
+    def with_form(self, form: CirculantForm) -> EngineHardware:
         """The same unit with another of its forms."""
         return replace(self, form=form, unit=replace(self.unit, form=form.label))
 
@@ -247,8 +247,10 @@ class MacHardware(Hardware):
         return add(own, self.post.resources(), self.window.resources(lanes, element_bits))
 
 
-def build_mac(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, weights: Weights) -> MacHardware:
-    """Sizes a mac unit for its runs.
+def build_engine(
+    graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, weights: Weights
+) -> EngineHardware:
+    """Sizes an engine for its runs.
 
     Raises:
         ScheduleError: a task is of another kind.
@@ -305,7 +307,7 @@ def build_mac(graph: TaskGraph, unit: Unit, runs: Sequence[Run], lanes: int, wei
             macs.append(MacRow(products, folds, plan.words, places[content]))
     post = size_post(graph, runs, made, steps, unit.outputs, lanes)
     form = choose_form(graph, tasks, works, window.patches, unit, lanes, post.sum_bits)
-    return MacHardware(
+    return EngineHardware(
         graph=graph,
         unit=unit,
         runs=tuple(runs),
@@ -342,7 +344,7 @@ def _content(graph: TaskGraph, task: Task, made: slice, plan: PatchPlan) -> tupl
 
 
 def _work(graph: TaskGraph, task: Task) -> MacWork:
-    return work_of(graph, task, MacWork, "a mac unit")
+    return work_of(graph, task, MacWork, "an engine")
 
 
-ENGINE = UnitKind("engine", MacWork, build_mac)
+ENGINE = UnitKind("engine", MacWork, build_engine)
