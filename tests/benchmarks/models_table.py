@@ -42,6 +42,8 @@ class Case:
     model: str
     file: str = ""
     arrays: Mapping[str, str] = field(default_factory=dict)
+    train: str = ""
+    """Array to calibrate with; by default the first samples of `arrays`, which then are not verified."""
     scale: float = 1 / 255
     words: Mapping[str, int] = field(default_factory=dict)
     """Token inputs, and how many words there are: random ones are drawn."""
@@ -57,7 +59,9 @@ MNIST = {"x": "x", "y": "y"}
 CASES = (
     Case("mnist-8", "mnist_test_500.npz", MNIST, scale=1),
     Case("lenet5_jinsoo", "mnist_test_500.npz", MNIST),
-    Case("resnet8_cifar10_mlperf_fp32", "cifar10_300.npz", {"x": "x_test_jpg", "y": "y_test_jpg"}, scale=1),
+    Case(
+        "resnet8_cifar10_mlperf_fp32", "cifar10_300.npz", {"x": "x_test_jpg", "y": "y_test_jpg"}, "x_train", 1
+    ),
     Case("ad01_autoencoder_fp32"),
     Case("kws_dscnn_int8_qdq", "kws_mfcc_int8_100.npz", {"x": "x_int8", "y": "y"}),
     Case("espcn_subpixel_float"),
@@ -82,6 +86,12 @@ def samples(case: Case, data: Path, folder: Path) -> dict[str, Path]:
         with np.load(data / case.file) as archive:
             names = case.arrays or {name: name for name in archive.files}
             found = {name: archive[key] for name, key in names.items()}
+            if case.train:
+                # The verification samples are those behind the calibration's.
+                found = {
+                    "x": np.concatenate([archive[case.train][:CALIBRATION], found["x"]]),
+                    "y": np.concatenate([np.zeros(CALIBRATION, found["y"].dtype), found["y"]]),
+                }
         found = {name: values for name, values in found.items() if not name.startswith("out:")}
     else:
         return {}
