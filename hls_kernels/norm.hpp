@@ -7,8 +7,9 @@
 //   norm_inverse   once per row: 1 / sqrt(n * squares - sum**2 + n**2 * epsilon), normalised
 //   norm_scale     z = (n * x - sum) * inverse; z * gamma + beta; rounded once and clamped
 //
-// The Python twin, with the formulas, is generator/arithmetic/integer_norm.py. The reciprocal root has as many bits
-// whatever the variance is, since the radicand is shifted until its leading one is in one of two places.
+// The Python twin, with the formulas, is generator/arithmetic/integer_norm.py. The reciprocal root has as
+// many bits whatever the variance is, since the radicand is shifted until its leading one is in one of two
+// places.
 //
 // Configs: kLanes, kRootBits, kRadicandBits, kEntries, input_t, output_t, sum_t, square_t, radicand_t
 // (the radicand, and twice kRootBits), inverse_t, product_t, gamma_t, beta_t, total_t, row(phase).

@@ -1,5 +1,6 @@
-// requantise: the one place where hardware rounds. The Python twin is generator/arithmetic/rounding.py. Wide must
-// hold the value, half an output step, their sum, and the clamp's bounds (generator/machine/hardware.py).
+// requantise: the one place where hardware rounds. The Python twin is generator/arithmetic/rounding.py. Wide
+// must hold the value, half an output step, their sum, and the clamp's bounds
+// (generator/machine/hardware.py).
 #pragma once
 
 #include "integer.hpp"
