@@ -2,15 +2,15 @@
 
     python tests/benchmarks/scale.py [MODEL ...] [--board kv260] [--schedule auto] [--samples 8] [--timeout S] [--json F]
 
-Weights are random but seeded (models.py), samples are normal numbers. Every model runs in a process of its own, which starts
-with an empty cache of compiled simulations; what fails is recorded with its text, and ends that model. Peak memory is
-that of the process during the step, and, for steps that call the C++ compiler, of the compiler beside it. Linux only.
+Weights are random but seeded (models.py), samples are normal numbers. Every model is compiled in one process and
+verified in another, as a user does it, with an empty cache of compiled simulations; what fails is recorded with its text, and
+ends that model. Peak memory is that of the process during the step, and, for steps that call the C++ compiler, of the
+compiler beside it. Linux only.
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import os
 import resource
@@ -57,31 +57,27 @@ def peak_mb() -> dict[str, int]:
     }
 
 
-def run_model(name: str, board_name: str, schedule: str, count: int) -> None:
-    """All steps of one model: what `intarsia compile` does, then, with nothing left of it but the project, `intarsia verify`."""
+def verify_project(project: Path) -> None:
+    """The steps that need nothing but a project, and raw inputs of one sample beside it."""
     from intarsia import verify
     from intarsia.simulation.build import build
     from intarsia.verify.csim_runner import CsimRunner
 
-    with tempfile.TemporaryDirectory() as folder:
-        project = Path(folder) / "project"
-        one = compile_model(name, board_name, schedule, count, project)
-        gc.collect()
-        run_step("build", lambda: build(project))
-        run_step("simulate", lambda: CsimRunner.of_project(project).trace(one))
+    with np.load(project.with_suffix(".npz")) as archive:
+        one = dict(archive)
+    run_step("build", lambda: build(project))
+    run_step("simulate", lambda: CsimRunner.of_project(project).trace(one))
 
-        def check() -> None:
-            report = verify.run(project, board="none", samples=1)
-            if not report.passed:
-                raise RuntimeError(f"worlds differ: {report.first_divergence}")
+    def check() -> None:
+        report = verify.run(project, board="none", samples=1)
+        if not report.passed:
+            raise RuntimeError(f"worlds differ: {report.first_divergence}")
 
-        run_step("verify", check)
+    run_step("verify", check)
 
 
-def compile_model(
-    name: str, board_name: str, schedule: str, count: int, project: Path
-) -> dict[str, np.ndarray]:
-    """The steps up to the project, as compiler.py does them; returns raw inputs of one sample."""
+def compile_model(name: str, board_name: str, schedule: str, count: int, project: Path) -> None:
+    """The steps up to the project, as compiler.py does them; raw inputs of one sample go beside it."""
     model = MODELS[name]()
     import intarsia.compiler as steps
     from intarsia.schedule.search import decide
@@ -125,29 +121,36 @@ def compile_model(
         design.write(project)
 
     run_step("emit", emit)
-    return {key: graph.tensors[key].number.quantise(values[:1, 0]) for key, values in arrays.items()}
+    one = {key: graph.tensors[key].number.quantise(values[:1, 0]) for key, values in arrays.items()}
+    np.savez(project.with_suffix(".npz"), **one)
 
 
 def measure(name: str, options: argparse.Namespace) -> Result:
-    """One model in a process of its own: its steps, and how it ended."""
-    arguments = [name, "--child", "--board", options.board, "--schedule", options.schedule]
+    """One model in two processes, as a user compiles it and then verifies it: its steps, and how they ended."""
+    arguments = [name, "--board", options.board, "--schedule", options.schedule]
     arguments += ["--samples", str(options.samples)]
     result: Result = {"steps": {}}
+    output = ""
     with tempfile.TemporaryDirectory() as cache:
-        try:
-            done = subprocess.run(
-                [sys.executable, __file__, *arguments],
-                stdout=subprocess.PIPE,
-                text=True,
-                timeout=options.timeout,
-                check=False,
-                env={**os.environ, "XDG_CACHE_HOME": cache},
-            )
-            output, ending = done.stdout, f"the process ended with {done.returncode}"
-        except subprocess.TimeoutExpired as error:
-            said = error.stdout or b""
-            output = said.decode() if isinstance(said, bytes) else said
-            ending = f"not done within {options.timeout} s"
+        for part in ("compile", "verify"):
+            command = [sys.executable, __file__, *arguments, "--part", part, "--project", f"{cache}/project"]
+            try:
+                done = subprocess.run(
+                    command,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                    timeout=options.timeout,
+                    check=False,
+                    env={**os.environ, "XDG_CACHE_HOME": cache},
+                )
+                output, ending = output + done.stdout, f"the process ended with {done.returncode}"
+                if done.returncode:
+                    break
+            except subprocess.TimeoutExpired as error:
+                said = error.stdout or b""
+                output += said.decode() if isinstance(said, bytes) else said
+                ending = f"not done within {options.timeout} s"
+                break
     for line in filter(None, output.splitlines()):
         found = json.loads(line)
         if "step" in found:
@@ -190,12 +193,16 @@ def main() -> int:
     parser.add_argument("--samples", type=int, default=8, help="calibration samples")
     parser.add_argument("--timeout", type=float, default=3600, help="seconds per model")
     parser.add_argument("--json", type=Path, metavar="F", help="also write everything measured to this file")
-    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--part", choices=("compile", "verify"), help=argparse.SUPPRESS)
+    parser.add_argument("--project", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if unknown := set(options.models) - set(MODELS):
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
-    if options.child:
-        run_model(options.models[0], options.board, options.schedule, options.samples)
+    if options.part == "compile":
+        compile_model(options.models[0], options.board, options.schedule, options.samples, options.project)
+        return 0
+    if options.part == "verify":
+        verify_project(options.project)
         return 0
     print(f"| model | million MACs | tasks | {' | '.join(STEPS)} | seconds |")
     print("|---|---:|---:|" + "---:|" * (len(STEPS) + 1))
