@@ -13,6 +13,7 @@ import pytest
 
 START = """
 import _thread
+import signal
 import threading
 import numpy as np
 from accelerator import Accelerator, AcceleratorError
@@ -55,6 +56,7 @@ message = error_of(tiny.run, stuck)
 assert "says phase 0 of 2" in message and "with taps: it stands in phase 0" in message, message
 tiny.reload()
 assert (tiny.run(x)["result"] == wanted).all()
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in the background
 threading.Timer(0.2, _thread.interrupt_main).start()
 tiny.timeout_s = 30
 try:
