@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 import intarsia.hls_kernels
@@ -113,15 +113,19 @@ def test_norm(
         24, max(-20, -13 - z_fraction(source, output, (gamma_format, gamma), epsilon)), mantissa=unit
     )
     beta = beta_format.quantise(rng.normal(0, 0.2, channels))
-    numbers = norm_numbers(
-        source,
-        output,
-        (gamma_format, gamma),
-        (beta_format, beta),
-        epsilon,
-        centre,
-        (output.minimum, output.maximum),
-    )
+    try:
+        numbers = norm_numbers(
+            source,
+            output,
+            (gamma_format, gamma),
+            (beta_format, beta),
+            epsilon,
+            centre,
+            (output.minimum, output.maximum),
+        )
+    except ValueError as error:  # long rows of fine numbers with a large epsilon: refused
+        assert "rows of" in str(error) and channels * epsilon > 100
+        reject()
     found = norm_of_rows(rows, gamma, beta, numbers)
     assert distance(found, scaled + beta_format.dequantise(beta), output) <= BOUND
 
