@@ -12,7 +12,7 @@ from typing import Any
 
 from .cost import ASSUMED, SHARED, Costs, Pipeline
 from .errors import IntarsiaError
-from .machine.unit_kinds import KINDS
+from .machine.units.kinds import KINDS
 
 FORMAT = "intarsia measured costs 1"
 _RESOURCES = ("dsp", "bram18", "uram", "lut", "ff")

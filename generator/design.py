@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .board import Board
 from .cost import ASSUMED, Costs
 from .machine.machine import Machine
-from .machine.unit_kinds import unit_multipliers
+from .machine.units.kinds import unit_multipliers
 from .operator import Array
 from .report.activity import PhaseActivity, phase_activities, utilisation
 from .schedule.bounds import lower_bound_cycles, multipliers, off_chip_bytes

@@ -19,7 +19,7 @@ enum window_way { kStraight = 1, kRows = 2, kPacked = 4 };
 
 struct window_row {
     int way;
-    int iterations;  // of the loop of that way; counted in advance (generator/machine/window.py)
+    int iterations;  // of the loop of that way; counted in advance (generator/machine/units/window.py)
     int height;      // input image, in pixels
     int width;
     int groups;  // words per pixel

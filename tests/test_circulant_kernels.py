@@ -13,7 +13,7 @@ from intarsia.circulant import exact as circulant_exact
 from intarsia.circulant import fft as circulant_fft
 from intarsia.circulant.blocks import expand, first_columns
 from intarsia.fixed_point import Integers
-from intarsia.machine.product_cost import ProductCost, product_cost
+from intarsia.machine.units.product_cost import ProductCost, product_cost
 
 LANES, OUTPUTS, WORDS, FOLDS, PIXELS = 32, 64, 3, 2, 9
 """Of one task: three words of 32 lanes make a patch, two passes over it 128 outputs."""

@@ -22,10 +22,10 @@ from intarsia.circulant.spectral import decide_with_spectra, spectral
 from intarsia.compress import compress_model
 from intarsia.cost import pipeline
 from intarsia.errors import IntarsiaError
-from intarsia.machine.engine_unit import EngineHardware
 from intarsia.machine.lower import lower
 from intarsia.machine.machine import Machine
-from intarsia.machine.unit_kinds import build_hardware
+from intarsia.machine.units.engine import EngineHardware
+from intarsia.machine.units.kinds import build_hardware
 from intarsia.ops.conv import Conv
 from intarsia.ops.dense import Dense
 from intarsia.ops.spectral import SPECTRAL

@@ -10,7 +10,7 @@ from onnx_models import check as check_import
 from onnx_models import make_model, node, random
 from test_qdq import assert_exact
 
-from intarsia.machine.unit_kinds import build_hardware
+from intarsia.machine.units.kinds import build_hardware
 from intarsia.ops.constant import ConstantTensor
 from intarsia.quantise import QuantiseOptions
 from intarsia.quantise.exponents import choose_constant_format

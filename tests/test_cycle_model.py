@@ -15,7 +15,7 @@ from intarsia.board import load_board
 from intarsia.errors import IntarsiaError
 from intarsia.frontend import import_model
 from intarsia.machine.lower import lower
-from intarsia.machine.unit_kinds import is_engine_task
+from intarsia.machine.units.kinds import is_engine_task
 from intarsia.qdq.moved_tensors import add_moved_tensors
 from intarsia.quantise import QuantiseOptions, calibrate, quantise
 from intarsia.samples import synthetic_samples

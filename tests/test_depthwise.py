@@ -20,7 +20,7 @@ from intarsia.board import load_board
 from intarsia.frontend import import_model
 from intarsia.graph_file import load_graph, save_graph
 from intarsia.machine.lower import lower
-from intarsia.machine.unit_kinds import build_hardware
+from intarsia.machine.units.kinds import build_hardware
 from intarsia.ops.average_pool import AveragePool
 from intarsia.ops.conv import Conv, block_diagonal
 from intarsia.ops.depthwise_conv import DepthwiseConv

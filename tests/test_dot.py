@@ -13,7 +13,7 @@ from graphs import chain, dense, quantised
 from machines import assert_equals_golden
 
 from intarsia.board import load_board
-from intarsia.machine.mac_process import products_per_dsp
+from intarsia.machine.units.mac_process import products_per_dsp
 from intarsia.quantise import QuantiseOptions
 from intarsia.schedule.evaluate import evaluate
 from intarsia.schedule.pure import sequential

@@ -19,8 +19,8 @@ from intarsia.arithmetic.table_values import table_values
 from intarsia.errors import IntarsiaError
 from intarsia.fixed_point import FixedPoint
 from intarsia.graph_file import load_graph, save_graph
-from intarsia.machine.interpolation_unit import build_interpolation
 from intarsia.machine.run import Run
+from intarsia.machine.units.interpolation import build_interpolation
 from intarsia.ops.functions import Ceil, Exp, Reciprocal, Round, Sigmoid, Sqrt, Swish, Tanh
 from intarsia.ops.table import Table
 from intarsia.quantise import QuantiseOptions

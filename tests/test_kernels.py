@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from machines import assert_equals_golden, check, pure_schedule
 
 from intarsia.board import load_board
-from intarsia.machine.window import Way, plan_patches
+from intarsia.machine.units.window import Way, plan_patches
 from intarsia.ops.average_pool import AveragePool
 from intarsia.ops.combine import Add, Combine, Max, Min, Mul, Sub
 from intarsia.ops.max_pool import MaxPool

@@ -20,7 +20,7 @@ from intarsia.board import load_board
 from intarsia.fixed_point import FixedPoint
 from intarsia.graph_file import load_graph, save_graph
 from intarsia.machine.lower import lower
-from intarsia.machine.unit_kinds import build_hardware
+from intarsia.machine.units.kinds import build_hardware
 from intarsia.ops.dense import Dense
 from intarsia.ops.layer_norm import LayerNormalization, RMSNormalization
 from intarsia.ops.log_softmax import LogSoftmax

@@ -18,7 +18,7 @@ from intarsia import passes
 from intarsia.board import load_board
 from intarsia.frontend import import_model
 from intarsia.machine.lower import lower
-from intarsia.machine.unit_kinds import kind_of
+from intarsia.machine.units.kinds import kind_of
 from intarsia.ops.stencil import Stencil
 from intarsia.quantise import QuantiseOptions
 from intarsia.schedule.bounds import multipliers

@@ -21,8 +21,8 @@ from intarsia.errors import IntarsiaError
 from intarsia.fixed_point import FixedPoint
 from intarsia.frontend import import_model
 from intarsia.graph_file import load_graph, save_graph
-from intarsia.machine.table_unit import build_table
-from intarsia.machine.unit_kind import Run
+from intarsia.machine.units.kind import Run
+from intarsia.machine.units.table import build_table
 from intarsia.ops.function import Function
 from intarsia.ops.functions import FUNCTIONS, Elu, Gelu, LeakyRelu, Pow, Sigmoid, Swish, Tanh
 from intarsia.ops.max_pool import MaxPool

@@ -10,7 +10,7 @@ from graphs import chain, conv, quantised
 from machines import assert_equals_golden
 
 from intarsia.machine.lower import lower
-from intarsia.machine.transpose_plan import plan_transpose
+from intarsia.machine.units.transpose_plan import plan_transpose
 from intarsia.ops.move import move
 from intarsia.schedule.pure import sequential
 from intarsia.simulation.timed import TimedSimulation

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intarsia.machine.window import Way, plan_patches, walk_rows
+from intarsia.machine.units.window import Way, plan_patches, walk_rows
 from intarsia.work import MacWork, PoolWork, Reduction, Window
 
 

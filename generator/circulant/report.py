@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from ..board import Board
-from ..machine.circulant_form import block_of
-from ..machine.circulant_forms import FFT, CirculantForm
-from ..machine.engine_unit import EngineHardware
-from ..machine.mac_process import dense_dsps
-from ..machine.unit_kinds import build_hardware
+from ..machine.units.circulant_form import block_of
+from ..machine.units.circulant_forms import FFT, CirculantForm
+from ..machine.units.engine import EngineHardware
+from ..machine.units.kinds import build_hardware
+from ..machine.units.mac_process import dense_dsps
 from ..schedule.plan import Schedule
 from ..task_graph import TaskGraph
 

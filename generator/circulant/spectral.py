@@ -11,7 +11,7 @@ import numpy as np
 from ..arithmetic.accumulator_bound import WIDEST
 from ..board import Board
 from ..errors import IntarsiaError
-from ..machine.circulant_form import block_of
+from ..machine.units.circulant_form import block_of
 from ..ops.conv import Conv
 from ..ops.dense import Dense
 from ..ops.spectral import SPECTRAL, TOLERANCE, SpectralConv, SpectralDense

@@ -13,9 +13,9 @@ from .hardware import Hardware, words_of
 from .identifiers import camel_case
 from .machine import Config, Constant, TensorPlace
 from .memory import BANK_STORES, DRAM, SPILLS, MemoryPlan, Place
-from .nest_rows import IDLE, nest_rows
 from .rows import MergeRow, PrefetchRow, Row, SwitchRow, TapRow, TransferRow, ViewRow
-from .transpose_plan import view_nest
+from .units.nest_rows import IDLE, nest_rows
+from .units.transpose_plan import view_nest
 from .wiring import COLLECT, Edge, Wiring, share_range, share_traffic
 
 FIRST_BANK = 0

@@ -11,7 +11,7 @@ from .datapath import Datapath
 from .identifiers import identifiers
 from .machine import Constant, Machine, Stream, TensorPlace
 from .memory import BANK_STORES, DRAM, MemoryPlan, feeds_of, plan_memory
-from .unit_kinds import build_hardware
+from .units.kinds import build_hardware
 from .wiring import COLLECT, Wiring, wire
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..fixed_point import Integers
 from ..operator import Array
-from .window import Way
+from .units.window import Way
 
 
 def pack_weights(by_position: Array, way: Way, lanes: int, outputs: int) -> Integers:

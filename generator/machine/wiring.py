@@ -10,7 +10,7 @@ from ..schedule.plan import Assignment, Phase, Schedule, ScheduleError
 from ..task_graph import Task, TaskGraph
 from ..work import ConstantWork, MoveWork
 from .hardware import words_of
-from .transpose_plan import view_nest
+from .units.transpose_plan import view_nest
 
 COLLECT = "collect"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from math import ceil
 
 from ..board import Board
-from ..machine.circulant_form import block_of
 from ..machine.hardware import words_of
-from ..machine.unit_kinds import unit_multipliers
-from ..machine.window import plan_patches
+from ..machine.units.circulant_form import block_of
+from ..machine.units.kinds import unit_multipliers
+from ..machine.units.window import plan_patches
 from ..task_graph import TaskGraph
 from ..work import MacWork
 from .plan import Schedule

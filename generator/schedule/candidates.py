@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import product
 
 from ..board import Board
-from ..machine.circulant_form import block_of
+from ..machine.units.circulant_form import block_of
 from ..task_graph import TaskGraph
 from ..work import MacWork
 from .engine_sets import Climb, EngineSets, Outputs

@@ -8,12 +8,12 @@ from math import ceil
 
 from ..board import Board, Resources
 from ..cost import PHASE_OVERHEAD, SHARED, costs, pipeline
-from ..machine.engine_unit import EngineHardware
 from ..machine.hardware import Hardware, words_of
 from ..machine.memory import SPILLS, MemoryPlan, feeds_of, plan_memory
-from ..machine.norm_unit import NormHardware
 from ..machine.resources import add, bram18, scaled, shared_resources, uram
-from ..machine.unit_kinds import build_hardware
+from ..machine.units.engine import EngineHardware
+from ..machine.units.kinds import build_hardware
+from ..machine.units.norm import NormHardware
 from ..machine.wiring import Wiring, wire
 from ..task_graph import TaskGraph
 from .forms import Units, settle_forms, with_forms

@@ -1,4 +1,4 @@
-"""The forms of engines with circulant weights (machine/circulant_forms.py): those that a board can best afford.
+"""The forms of engines with circulant weights (machine/units/circulant_forms.py): those that a board can best afford.
 
 All of an engine's exact forms make the same integers in as many iterations. They differ in DSPs, LUTs and block RAM, so
 that the board decides: a resource costs the more, the fewer the board has of it, and four times as much again
@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from ..board import Board
-from ..machine.engine_unit import EngineHardware
 from ..machine.hardware import Hardware
+from ..machine.units.engine import EngineHardware
 from .plan import Schedule
 
 _PRICED = ("dsp", "bram18", "lut")

@@ -6,7 +6,7 @@ Candidate phases are costed one by one; the exact dynamic programme (exact/) the
 from __future__ import annotations
 
 from ..machine.hardware import words_of
-from ..machine.unit_kinds import build_hardware
+from ..machine.units.kinds import build_hardware
 from ..machine.wiring import wire
 from ..task_graph import TaskGraph
 from .exact.dynamic_programme import solve

@@ -15,13 +15,13 @@ from itertools import combinations
 
 import networkx as nx
 
-from ..machine.constant_unit import CONSTANT
-from ..machine.depthwise_unit import DEPTHWISE
-from ..machine.engine_unit import ENGINE
 from ..machine.hardware import words_of
-from ..machine.move_unit import MOVE
-from ..machine.transpose_unit import TRANSPOSE
-from ..machine.unit_kinds import KINDS, is_engine_task, kind_of
+from ..machine.units.constant import CONSTANT
+from ..machine.units.depthwise import DEPTHWISE
+from ..machine.units.engine import ENGINE
+from ..machine.units.kinds import KINDS, is_engine_task, kind_of
+from ..machine.units.move import MOVE
+from ..machine.units.transpose import TRANSPOSE
 from ..machine.wiring import leads
 from ..task_graph import Task, TaskGraph
 from .bundles import bundles

@@ -51,9 +51,9 @@ class Unit:
 
     Attributes:
         name: unique in a schedule.
-        kind: name of its UnitKind (machine/unit_kinds.py).
+        kind: name of its UnitKind (machine/units/kinds.py).
         outputs: of an engine, the output channels that it makes per pass, of `lanes` multipliers each; else 0.
-        form: of an engine with circulant weights, how it multiplies them (machine/circulant_forms.py); the cheapest of
+        form: of an engine with circulant weights, how it multiplies them (machine/units/circulant_forms.py); the cheapest of
             its forms if empty.
         products: multipliers for products with weights that each lane of another unit has.
     """

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ..board import Board
 from ..circulant.exact import LARGEST, multiplications
-from ..machine.circulant_form import block_of
-from ..machine.mac_process import mac_steps, products_per_dsp
 from ..machine.resources import BRAM18_BITS, URAM_BITS
-from ..machine.window import plan_patches
+from ..machine.units.circulant_form import block_of
+from ..machine.units.mac_process import mac_steps, products_per_dsp
+from ..machine.units.window import plan_patches
 from ..ops.spectral import SPECTRAL
 from ..task_graph import Parameter, TaskGraph
 from ..work import MacWork

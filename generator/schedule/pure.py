@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..machine.circulant_form import engine_of_blocks
-from ..machine.unit_kinds import kind_of, rank, shared_unit_name, unit_for
-from ..machine.window import plan_patches
+from ..machine.units.circulant_form import engine_of_blocks
+from ..machine.units.kinds import kind_of, rank, shared_unit_name, unit_for
+from ..machine.units.window import plan_patches
 from ..machine.wiring import read_problem, reads_of
 from ..task_graph import Task, TaskGraph
 from ..work import MacWork

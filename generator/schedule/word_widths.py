@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..board import Board
-from ..machine.circulant_form import block_of
+from ..machine.units.circulant_form import block_of
 from ..task_graph import TaskGraph
 from ..work import StencilWork
 from .plan import ScheduleError

@@ -31,9 +31,9 @@ from intarsia.circulant import exact as circulant_exact
 from intarsia.circulant import fft as circulant_fft
 from intarsia.circulant.spectral import spectral
 from intarsia.compress import Recipe, compress_model
-from intarsia.machine.engine_unit import EngineHardware
 from intarsia.machine.lower import lower
-from intarsia.machine.unit_kinds import build_hardware
+from intarsia.machine.units.engine import EngineHardware
+from intarsia.machine.units.kinds import build_hardware
 from intarsia.ops.spectral import SPECTRAL
 from intarsia.quantise import QuantiseOptions
 from intarsia.schedule.evaluate import dram_words_per_cycle, evaluate

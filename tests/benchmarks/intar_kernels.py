@@ -41,7 +41,7 @@ from intarsia.emit import emit_sources
 from intarsia.errors import IntarsiaError
 from intarsia.frontend import import_model
 from intarsia.machine.lower import lower
-from intarsia.machine.unit_kinds import is_engine_task
+from intarsia.machine.units.kinds import is_engine_task
 from intarsia.project.manifest import manifest
 from intarsia.qdq.moved_tensors import add_moved_tensors
 from intarsia.quantise import QuantiseOptions, calibrate, quantise

@@ -12,20 +12,20 @@ from dataclasses import dataclass
 from math import ceil
 from typing import ClassVar
 
-from ..board import Resources
-from ..fixed_point import Integers
-from ..schedule.plan import Unit, Weights
-from ..task_graph import Task, TaskGraph
-from ..work import TableWork
-from .builder import Builder
-from .hardware import Hardware, words_of, work_of
-from .identifiers import camel_case
-from .machine import Constant
-from .resources import add, memory
-from .rows import Row
-from .run import Run, index_of
-from .stage import Stage
-from .unit_kind import UnitKind
+from ...board import Resources
+from ...fixed_point import Integers
+from ...schedule.plan import Unit, Weights
+from ...task_graph import Task, TaskGraph
+from ...work import TableWork
+from ..builder import Builder
+from ..hardware import Hardware, words_of, work_of
+from ..identifiers import camel_case
+from ..machine import Constant
+from ..resources import add, memory
+from ..rows import Row
+from ..run import Run, index_of
+from ..stage import Stage
+from .kind import UnitKind
 
 
 @dataclass(frozen=True)

@@ -8,22 +8,22 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..board import Resources
-from ..fixed_point import Integers
-from ..schedule.plan import Unit, Weights
-from ..task_graph import Task, TaskGraph
-from ..work import StencilWork
-from .builder import CHAIN_DEPTH, Builder
-from .hardware import Hardware, work_of
-from .identifiers import camel_case
-from .machine import Constant
+from ...board import Resources
+from ...fixed_point import Integers
+from ...schedule.plan import Unit, Weights
+from ...task_graph import Task, TaskGraph
+from ...work import StencilWork
+from ..builder import CHAIN_DEPTH, Builder
+from ..hardware import Hardware, work_of
+from ..identifiers import camel_case
+from ..machine import Constant
+from ..resources import add, bram18, dsp_of_product
+from ..rows import Row
+from ..run import Run, index_of
+from ..stage import Stage
+from .kind import UnitKind
 from .post_process import PostProcess, size_post
-from .resources import add, bram18, dsp_of_product
 from .row_window import RowWindow, size_row_window
-from .rows import Row
-from .run import Run, index_of
-from .stage import Stage
-from .unit_kind import UnitKind
 
 
 @dataclass(frozen=True)

@@ -6,21 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..arithmetic.requantisation import requantisation
-from ..board import Resources
-from ..schedule.plan import Unit, Weights
-from ..task_graph import Task, TaskGraph
-from ..work import RowPoolWork
-from .builder import Builder
-from .hardware import Hardware, work_of
-from .identifiers import camel_case
-from .machine import Constant
-from .resources import add
+from ...arithmetic.requantisation import requantisation
+from ...board import Resources
+from ...schedule.plan import Unit, Weights
+from ...task_graph import Task, TaskGraph
+from ...work import RowPoolWork
+from ..builder import Builder
+from ..hardware import Hardware, work_of
+from ..identifiers import camel_case
+from ..machine import Constant
+from ..resources import add
+from ..rows import Row
+from ..run import Run, index_of
+from ..stage import Stage
+from .kind import UnitKind
 from .row_window import RowWindow, size_row_window
-from .rows import Row
-from .run import Run, index_of
-from .stage import Stage
-from .unit_kind import UnitKind
 
 
 @dataclass(frozen=True)

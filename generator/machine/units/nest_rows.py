@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from ..nest import Nest
-from .rows import IrregularNestRow, NestRow
+from ...nest import Nest
+from ..rows import IrregularNestRow, NestRow
 
 IDLE = Nest(0, ())
 """A nest of no steps."""

@@ -8,28 +8,28 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from ..schedule.plan import Phase, Schedule, Unit
-from ..task_graph import Task, TaskGraph
-from ..work import DepthwiseWork, MacWork, MoveWork, PoolWork, RowPoolWork, StencilWork, TransposeWork
-from .combine_unit import COMBINE
-from .constant_unit import CONSTANT
-from .depthwise_unit import DEPTHWISE
-from .engine_unit import ENGINE
-from .hardware import Hardware, words_of
-from .interpolation_unit import INTERPOLATION
+from ...schedule.plan import Phase, Schedule, Unit
+from ...task_graph import Task, TaskGraph
+from ...work import DepthwiseWork, MacWork, MoveWork, PoolWork, RowPoolWork, StencilWork, TransposeWork
+from ..hardware import Hardware, words_of
+from ..run import Run
+from .combine import COMBINE
+from .constant import CONSTANT
+from .depthwise import DEPTHWISE
+from .engine import ENGINE
+from .interpolation import INTERPOLATION
+from .kind import UnitKind
+from .move import MOVE
 from .move_plan import plan_move
-from .move_unit import MOVE
-from .norm_unit import NORM
-from .pool_unit import POOL
-from .row_pool_unit import ROW_POOL
+from .norm import NORM
+from .pool import POOL
+from .row_pool import ROW_POOL
 from .row_window import row_window_shape
-from .run import Run
-from .softmax_unit import SOFTMAX
-from .stencil_unit import STENCIL
-from .table_unit import TABLE
+from .softmax import SOFTMAX
+from .stencil import STENCIL
+from .table import TABLE
+from .transpose import TRANSPOSE
 from .transpose_plan import plan_transpose
-from .transpose_unit import TRANSPOSE
-from .unit_kind import UnitKind
 from .window import plan_patches
 
 KINDS: tuple[UnitKind, ...] = (

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..schedule.plan import Unit, Weights
-from ..task_graph import TaskGraph
-from ..work import Work
-from .hardware import Hardware
-from .run import Run
+from ...schedule.plan import Unit, Weights
+from ...task_graph import TaskGraph
+from ...work import Work
+from ..hardware import Hardware
+from ..run import Run
 
 
 @dataclass(frozen=True)

@@ -7,22 +7,22 @@ from dataclasses import dataclass
 from math import ceil
 from typing import ClassVar
 
-from ..arithmetic.integer_norm import BETA_BITS, GAMMA_BITS, NormNumbers
-from ..board import Resources
-from ..fixed_point import Integers
-from ..schedule.plan import Unit, Weights
-from ..task_graph import Task, TaskGraph
-from ..work import NormWork
-from .builder import CHAIN_DEPTH, Builder
-from .hardware import Hardware, UnitMemory, work_of
-from .identifiers import camel_case
-from .machine import Constant
-from .pack import pack_biases
-from .resources import add, dsp_of_product, memory
-from .rows import Row
-from .run import Run, index_of
-from .stage import Stage, Steps, after_rows, row_by_row
-from .unit_kind import UnitKind
+from ...arithmetic.integer_norm import BETA_BITS, GAMMA_BITS, NormNumbers
+from ...board import Resources
+from ...fixed_point import Integers
+from ...schedule.plan import Unit, Weights
+from ...task_graph import Task, TaskGraph
+from ...work import NormWork
+from ..builder import CHAIN_DEPTH, Builder
+from ..hardware import Hardware, UnitMemory, work_of
+from ..identifiers import camel_case
+from ..machine import Constant
+from ..pack import pack_biases
+from ..resources import add, dsp_of_product, memory
+from ..rows import Row
+from ..run import Run, index_of
+from ..stage import Stage, Steps, after_rows, row_by_row
+from .kind import UnitKind
 from .window import groups
 
 _LATENCY = 96

@@ -6,22 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..board import Resources
-from ..fixed_point import Integers
-from ..schedule.plan import Unit, Weights
-from ..task_graph import Task, TaskGraph
-from ..work import DepthwiseWork
-from .builder import CHAIN_DEPTH, Builder
-from .hardware import Hardware, work_of
-from .identifiers import camel_case
-from .machine import Constant
-from .pack import pack_weights
+from ...board import Resources
+from ...fixed_point import Integers
+from ...schedule.plan import Unit, Weights
+from ...task_graph import Task, TaskGraph
+from ...work import DepthwiseWork
+from ..builder import CHAIN_DEPTH, Builder
+from ..hardware import Hardware, work_of
+from ..identifiers import camel_case
+from ..machine import Constant
+from ..pack import pack_weights
+from ..resources import add, bram18
+from ..rows import Row
+from ..run import Run, index_of
+from ..stage import Stage, Steps
+from .kind import UnitKind
 from .post_process import PostProcess, size_post
-from .resources import add, bram18
-from .rows import Row
-from .run import Run, index_of
-from .stage import Stage, Steps
-from .unit_kind import UnitKind
 from .window import Way, groups
 from .window_process import WindowProcess, size_window
 

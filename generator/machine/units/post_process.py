@@ -9,19 +9,19 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..arithmetic.requantisation import MULTIPLIER_BITS, requantisation
-from ..board import Resources
-from ..fixed_point import Integers
-from ..task_graph import Task, TaskGraph
-from .builder import Builder
-from .hardware import rounding_bits, sum_bits
-from .identifiers import camel_case
-from .machine import Constant
-from .pack import pack_biases
-from .resources import bram18
-from .rows import Row
-from .run import Run
-from .stage import Stage, Steps
+from ...arithmetic.requantisation import MULTIPLIER_BITS, requantisation
+from ...board import Resources
+from ...fixed_point import Integers
+from ...task_graph import Task, TaskGraph
+from ..builder import Builder
+from ..hardware import rounding_bits, sum_bits
+from ..identifiers import camel_case
+from ..machine import Constant
+from ..pack import pack_biases
+from ..resources import bram18
+from ..rows import Row
+from ..run import Run
+from ..stage import Stage, Steps
 from .window import groups
 
 _SCALED = 3

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from functools import lru_cache, reduce
 from typing import ClassVar
 
-from ..arithmetic.accumulator_bound import WIDEST
-from ..circulant.blocks import BLOCKS, task_block
-from ..circulant.exact import LARGEST, total_bound
-from ..circulant.fft import Precision, Widths
-from ..ops.spectral import SPECTRAL
-from ..schedule.plan import ScheduleError, Unit
-from ..task_graph import Task, TaskGraph
-from ..work import MacWork
+from ...arithmetic.accumulator_bound import WIDEST
+from ...circulant.blocks import BLOCKS, task_block
+from ...circulant.exact import LARGEST, total_bound
+from ...circulant.fft import Precision, Widths
+from ...ops.spectral import SPECTRAL
+from ...schedule.plan import ScheduleError, Unit
+from ...task_graph import Task, TaskGraph
+from ...work import MacWork
+from ..rows import Row
 from .circulant_forms import DENSE, CirculantForm, DirectForm, ExactForm, FftForm
 from .mac_process import MacRow
-from .rows import Row
 from .window import PatchPlan, Way
 
 

@@ -8,20 +8,20 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..board import Resources
-from ..fixed_point import Integers
-from ..schedule.plan import Unit, Weights
-from ..task_graph import Task, TaskGraph
-from ..work import ConstantWork
-from .builder import Builder
-from .hardware import Hardware, work_of
-from .identifiers import camel_case
-from .machine import Constant
-from .resources import add, memory
-from .rows import Row
-from .run import Run, index_of
-from .stage import Stage, Steps
-from .unit_kind import UnitKind
+from ...board import Resources
+from ...fixed_point import Integers
+from ...schedule.plan import Unit, Weights
+from ...task_graph import Task, TaskGraph
+from ...work import ConstantWork
+from ..builder import Builder
+from ..hardware import Hardware, work_of
+from ..identifiers import camel_case
+from ..machine import Constant
+from ..resources import add, memory
+from ..rows import Row
+from ..run import Run, index_of
+from ..stage import Stage, Steps
+from .kind import UnitKind
 
 
 @dataclass(frozen=True)

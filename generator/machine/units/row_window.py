@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..board import Resources
-from ..schedule.plan import ScheduleError
-from ..work import Window
-from .builder import CHAIN_DEPTH, Builder
-from .identifiers import camel_case
-from .machine import Constant
-from .resources import bram18
-from .rows import Row
-from .run import Run
-from .stage import Stage, Steps
+from ...board import Resources
+from ...schedule.plan import ScheduleError
+from ...work import Window
+from ..builder import CHAIN_DEPTH, Builder
+from ..identifiers import camel_case
+from ..machine import Constant
+from ..resources import bram18
+from ..rows import Row
+from ..run import Run
+from ..stage import Stage, Steps
 
 _SHORTEST_LINE = 8
 """The line buffer is read and written in one cycle; its lines must be longer than that pipeline."""

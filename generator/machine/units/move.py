@@ -6,23 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..arithmetic.requantisation import requantisation
-from ..board import Resources
-from ..ops.move import Move
-from ..schedule.plan import Unit, Weights
-from ..task_graph import UNBOUNDED, Task, TaskGraph
-from ..work import MoveWork
-from .builder import Builder
-from .hardware import Hardware, work_of
-from .identifiers import camel_case
-from .machine import Constant
+from ...arithmetic.requantisation import requantisation
+from ...board import Resources
+from ...ops.move import Move
+from ...schedule.plan import Unit, Weights
+from ...task_graph import UNBOUNDED, Task, TaskGraph
+from ...work import MoveWork
+from ..builder import Builder
+from ..hardware import Hardware, work_of
+from ..identifiers import camel_case
+from ..machine import Constant
+from ..resources import add, memory
+from ..rows import IrregularNestRow, NestRow, Row
+from ..run import Run, index_of
+from ..stage import Stage, Steps
+from .kind import UnitKind
 from .move_plan import MovePlan, plan_move
 from .nest_rows import IDLE, nest_dims, nest_rows
-from .resources import add, memory
-from .rows import IrregularNestRow, NestRow, Row
-from .run import Run, index_of
-from .stage import Stage, Steps
-from .unit_kind import UnitKind
 
 _STEP_BITS = 24
 """Of an entry of a table of steps: addresses of elements are below 2**23."""

@@ -7,22 +7,22 @@ from dataclasses import dataclass
 from math import ceil
 from typing import ClassVar
 
-from ..arithmetic.accumulator_bound import accumulator_bound
-from ..arithmetic.requantisation import requantisation
-from ..board import Resources
-from ..fixed_point import FixedPoint, Rounding
-from ..schedule.plan import ScheduleError, Unit, Weights
-from ..task_graph import Task, TaskGraph
-from ..work import PoolWork, Reduction
-from .builder import Builder
-from .hardware import Hardware, work_of
-from .identifiers import camel_case
-from .machine import Constant
-from .resources import add
-from .rows import Row
-from .run import Run, index_of
-from .stage import Stage, Steps
-from .unit_kind import UnitKind
+from ...arithmetic.accumulator_bound import accumulator_bound
+from ...arithmetic.requantisation import requantisation
+from ...board import Resources
+from ...fixed_point import FixedPoint, Rounding
+from ...schedule.plan import ScheduleError, Unit, Weights
+from ...task_graph import Task, TaskGraph
+from ...work import PoolWork, Reduction
+from ..builder import Builder
+from ..hardware import Hardware, work_of
+from ..identifiers import camel_case
+from ..machine import Constant
+from ..resources import add
+from ..rows import Row
+from ..run import Run, index_of
+from ..stage import Stage, Steps
+from .kind import UnitKind
 from .window_process import WindowProcess, size_window
 
 

@@ -10,9 +10,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..work import DepthwiseWork, MacWork, PoolWork, Window
-from .rows import Row
-from .stage import Steps
+from ...work import DepthwiseWork, MacWork, PoolWork, Window
+from ..rows import Row
+from ..stage import Steps
 
 PACKED_LIMIT = 512
 """Largest patch, in elements, that is kept in registers."""

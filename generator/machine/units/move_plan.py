@@ -8,9 +8,9 @@ from math import prod
 
 import numpy as np
 
-from ..nest import FILL, Indices, Nest, factor
-from ..schedule.plan import ScheduleError
-from ..work import MoveWork
+from ...nest import FILL, Indices, Nest, factor
+from ...schedule.plan import ScheduleError
+from ...work import MoveWork
 
 MOST_SPREAD = 2
 """Most times that a piece repeats each element, as a power of two."""

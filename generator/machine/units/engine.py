@@ -7,25 +7,25 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..board import Resources
-from ..fixed_point import Integers
-from ..schedule.plan import Unit, Weights
-from ..task_graph import Task, TaskGraph
-from ..work import MacWork
-from .builder import CHAIN_DEPTH, Builder
+from ...board import Resources
+from ...fixed_point import Integers
+from ...schedule.plan import Unit, Weights
+from ...task_graph import Task, TaskGraph
+from ...work import MacWork
+from ..builder import CHAIN_DEPTH, Builder
+from ..hardware import Hardware, UnitMemory, work_of
+from ..identifiers import camel_case
+from ..machine import Constant
+from ..pack import pack_weights
+from ..resources import add, bram18
+from ..rows import Row
+from ..run import Run, index_of
+from ..stage import Stage
 from .circulant_form import CirculantRow, choose_form, circulant_row, obstacle, possible_forms
 from .circulant_forms import FFT, CirculantForm
-from .hardware import Hardware, UnitMemory, work_of
-from .identifiers import camel_case
+from .kind import UnitKind
 from .mac_process import MacRow, dense_dsps, mac_stage, mac_steps, products_per_dsp
-from .machine import Constant
-from .pack import pack_weights
 from .post_process import PostProcess, size_post
-from .resources import add, bram18
-from .rows import Row
-from .run import Run, index_of
-from .stage import Stage
-from .unit_kind import UnitKind
 from .window import PatchPlan, groups
 from .window_process import WindowProcess, size_window
 

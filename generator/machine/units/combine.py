@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from math import ceil
 from typing import ClassVar
 
-from ..arithmetic.requantisation import requantisation
-from ..board import Resources
-from ..schedule.plan import Unit, Weights
-from ..task_graph import Task, TaskGraph
-from ..work import Combination, CombineWork
-from .builder import Builder
-from .hardware import Hardware, rounding_bits, words_of, work_of
-from .identifiers import camel_case
-from .machine import Constant
-from .rows import Row
-from .run import Run, index_of
-from .stage import Stage
-from .unit_kind import UnitKind
+from ...arithmetic.requantisation import requantisation
+from ...board import Resources
+from ...schedule.plan import Unit, Weights
+from ...task_graph import Task, TaskGraph
+from ...work import Combination, CombineWork
+from ..builder import Builder
+from ..hardware import Hardware, rounding_bits, words_of, work_of
+from ..identifiers import camel_case
+from ..machine import Constant
+from ..rows import Row
+from ..run import Run, index_of
+from ..stage import Stage
+from .kind import UnitKind
 
 
 @dataclass(frozen=True)

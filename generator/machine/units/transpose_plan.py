@@ -7,9 +7,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..nest import Indices, Nest, factor
-from ..schedule.plan import ScheduleError
-from ..work import MoveWork, TransposeWork
+from ...nest import Indices, Nest, factor
+from ...schedule.plan import ScheduleError
+from ...work import MoveWork, TransposeWork
 from .move_plan import addresses, plan_move
 
 GAP = 16

@@ -8,14 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..circulant.blocks import expand, first_columns
-from ..circulant.exact import additions, multiplications
-from ..circulant.fft import Precision, Widths, products, spectra
-from ..circulant.fft import multiplications as fft_multiplications
-from ..fixed_point import Integers
-from ..operator import Array
-from .machine import Constant
-from .pack import pack_weights
+from ...circulant.blocks import expand, first_columns
+from ...circulant.exact import additions, multiplications
+from ...circulant.fft import Precision, Widths, products, spectra
+from ...circulant.fft import multiplications as fft_multiplications
+from ...fixed_point import Integers
+from ...operator import Array
+from ..machine import Constant
+from ..pack import pack_weights
 from .product_cost import LUTS_OF_A_DSP, ProductCost, product_cost
 from .window import Way
 

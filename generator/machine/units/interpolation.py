@@ -10,21 +10,21 @@ from dataclasses import dataclass
 from math import ceil
 from typing import ClassVar
 
-from ..arithmetic.interpolation import FRACTION, SECTION_BITS, SHIFT_BITS, SLOPE_BITS
-from ..board import Resources
-from ..fixed_point import Integers
-from ..schedule.plan import Unit, Weights
-from ..task_graph import Task, TaskGraph
-from ..work import LinesWork
-from .builder import Builder
-from .hardware import Hardware, words_of, work_of
-from .identifiers import camel_case
-from .machine import Constant
-from .resources import add, dsp_of_product, memory
-from .rows import Row
-from .run import Run, index_of
-from .stage import Stage
-from .unit_kind import UnitKind
+from ...arithmetic.interpolation import FRACTION, SECTION_BITS, SHIFT_BITS, SLOPE_BITS
+from ...board import Resources
+from ...fixed_point import Integers
+from ...schedule.plan import Unit, Weights
+from ...task_graph import Task, TaskGraph
+from ...work import LinesWork
+from ..builder import Builder
+from ..hardware import Hardware, words_of, work_of
+from ..identifiers import camel_case
+from ..machine import Constant
+from ..resources import add, dsp_of_product, memory
+from ..rows import Row
+from ..run import Run, index_of
+from ..stage import Stage
+from .kind import UnitKind
 
 _BASE_BITS = 32
 _OFFSET_BITS = 10

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from ..board import Resources
-from ..work import DepthwiseWork, MacWork, PoolWork
-from .builder import CHAIN_DEPTH, Builder
-from .identifiers import camel_case
-from .machine import Constant
-from .resources import NOTHING, bram18
-from .run import Run
-from .stage import Stage
+from ...board import Resources
+from ...work import DepthwiseWork, MacWork, PoolWork
+from ..builder import CHAIN_DEPTH, Builder
+from ..identifiers import camel_case
+from ..machine import Constant
+from ..resources import NOTHING, bram18
+from ..run import Run
+from ..stage import Stage
 from .window import PatchPlan, Way, WindowRow, plan_patches
 
 _WAY_NAMES = {Way.STRAIGHT: "kStraight", Way.ROWS: "kRows", Way.PACKED: "kPacked"}

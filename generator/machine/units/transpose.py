@@ -6,22 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..arithmetic.requantisation import requantisation
-from ..board import Resources
-from ..schedule.plan import Unit, Weights
-from ..task_graph import UNBOUNDED, TaskGraph
-from ..work import TransposeWork
-from .builder import Builder
-from .hardware import Hardware, work_of
-from .identifiers import camel_case
-from .machine import Constant
+from ...arithmetic.requantisation import requantisation
+from ...board import Resources
+from ...schedule.plan import Unit, Weights
+from ...task_graph import UNBOUNDED, TaskGraph
+from ...work import TransposeWork
+from ..builder import Builder
+from ..hardware import Hardware, work_of
+from ..identifiers import camel_case
+from ..machine import Constant
+from ..resources import memory
+from ..rows import IrregularNestRow, NestRow, Row
+from ..run import Run, index_of
+from ..stage import Stage, Steps
+from .kind import UnitKind
 from .nest_rows import IDLE, nest_dims, nest_rows
-from .resources import memory
-from .rows import IrregularNestRow, NestRow, Row
-from .run import Run, index_of
-from .stage import Stage, Steps
 from .transpose_plan import TransposePlan, plan_transpose
-from .unit_kind import UnitKind
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar
 
-from .rows import Row
-from .stage import Stage, Steps
+from ..rows import Row
+from ..stage import Stage, Steps
 from .window import groups
 
 
