@@ -10,7 +10,8 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
 
-from .machine.machine import Config, Constant, Machine
+from .machine.constants import Constant
+from .machine.machine import Config, Machine
 from .rendering import render
 
 _STEPS_PER_LINE = 16

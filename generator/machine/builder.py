@@ -10,7 +10,8 @@ import numpy as np
 from ..fixed_point import Integers
 from ..schedule.plan import Schedule
 from ..task_graph import TaskGraph
-from .machine import Config, Constant, OnChip, Process, Stream
+from .constants import Constant
+from .machine import Config, OnChip, Process, Stream
 from .pack import to_bytes
 from .rows import PrefetchRow, Row
 from .run import Run

@@ -9,9 +9,10 @@ from ..nest import Nest
 from ..schedule.plan import Weights
 from ..work import MoveWork
 from .builder import CHAIN_DEPTH, Builder
+from .constants import LANES, Constant
 from .hardware import Hardware, words_of
 from .identifiers import camel_case
-from .machine import Config, Constant, TensorPlace
+from .machine import Config, TensorPlace
 from .memory import BANK_STORES, DRAM, SPILLS, MemoryPlan, Place
 from .rows import MergeRow, PrefetchRow, Row, SwitchRow, TapRow, TransferRow, ViewRow
 from .units.nest_rows import IDLE, nest_rows
@@ -74,7 +75,7 @@ class Datapath:
                 ViewRow(transfer, view.steps if view else 0, nest)
                 for transfer, view, nest in zip(transfers, views, nests, strict=True)
             ]
-        constants = [Constant("kLanes", "kWordLanes")] if any(views) else []
+        constants = [LANES] if any(views) else []
 
         def comment(phase: int) -> str:
             read = reads[phase]

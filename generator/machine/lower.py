@@ -7,9 +7,10 @@ from dataclasses import replace
 from ..schedule.plan import BANKS, Schedule, Weights, memory_name
 from ..task_graph import TaskGraph
 from .builder import Builder
+from .constants import Constant
 from .datapath import Datapath
 from .identifiers import identifiers
-from .machine import Constant, Machine, Stream, TensorPlace
+from .machine import Machine, Stream, TensorPlace
 from .memory import BANK_STORES, DRAM, MemoryPlan, feeds_of, plan_memory
 from .units.kinds import build_hardware
 from .wiring import COLLECT, Wiring, wire
@@ -57,8 +58,8 @@ def lower(graph: TaskGraph, schedule: Schedule, name: str) -> Machine:
         element_bytes=builder.element_bytes,
         phase_names=tuple(f"{phase.pattern.value}: {', '.join(phase.tasks)}" for phase in schedule.phases),
         types=(
-            Constant("element_t", f"integer<{8 * builder.element_bytes}>", "an activation", is_type=True),
-            Constant("word_t", "vec<element_t, kWordLanes>", "what streams and banks carry", is_type=True),
+            Constant.integer("element_t", 8 * builder.element_bytes, "an activation"),
+            Constant.alias("word_t", "vec<element_t, kWordLanes>", "what streams and banks carry"),
         ),
         configs=tuple(builder.configs),
         streams=_in_order(builder),

@@ -4,17 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .constants import Constant
 from .rows import PrefetchRow, Row
-
-
-@dataclass(frozen=True)
-class Constant:
-    """A compile-time constant or type alias of a config struct."""
-
-    name: str
-    value: str
-    comment: str = ""
-    is_type: bool = False
 
 
 @dataclass(frozen=True)

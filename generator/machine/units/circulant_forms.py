@@ -14,7 +14,7 @@ from ...circulant.fft import Precision, Widths, products, spectra
 from ...circulant.fft import multiplications as fft_multiplications
 from ...fixed_point import Integers
 from ...operator import Array
-from ..machine import Constant
+from ..constants import Constant
 from ..pack import pack_weights
 from .product_cost import LUTS_OF_A_DSP, ProductCost, product_cost
 from .window import Way
@@ -101,7 +101,7 @@ class CirculantForm:
         return (
             Constant("kBlock", str(self.block), "channels of a circulant block"),
             Constant("kSteps", str(self.steps(outputs)), "parts of a pass that are turned back in turns"),
-            Constant("form", self.type, is_type=True),
+            Constant.alias("form", self.type),
         )
 
     def pack(self, by_position: Array, way: Way, lanes: int, outputs: int) -> Integers:

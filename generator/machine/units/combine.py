@@ -13,9 +13,9 @@ from ...schedule.plan import Unit, Weights
 from ...task_graph import Task, TaskGraph
 from ...work import Combination, CombineWork
 from ..builder import Builder
+from ..constants import INPUT, LANES, OUTPUT, Constant
 from ..hardware import Hardware, rounding_bits, words_of, work_of
 from ..identifiers import camel_case
-from ..machine import Constant
 from ..rows import Row
 from ..run import Run, index_of
 from ..stage import Stage
@@ -63,18 +63,16 @@ class CombineHardware(Hardware):
             self.rows,
             CombineRow(),
             (
-                Constant("kLanes", "kWordLanes"),
+                LANES,
                 Constant(
                     "kKinds",
                     " | ".join(f"k{kind.name.capitalize()}" for kind in sorted(kinds, key=lambda k: k.value)),
                 ),
-                Constant("kScaled", str(self.scaled).lower()),
-                Constant("kDirected", str(any(row.rounding for row in self.rows)).lower()),
-                Constant("input_t", "element_t", is_type=True),
-                Constant("output_t", "element_t", is_type=True),
-                Constant(
-                    "total_t", f"integer<{self.total_bits}>", "never wraps: range analysis", is_type=True
-                ),
+                Constant.flag("kScaled", self.scaled),
+                Constant.flag("kDirected", any(row.rounding for row in self.rows)),
+                INPUT,
+                OUTPUT,
+                Constant.integer("total_t", self.total_bits, "never wraps: range analysis"),
             ),
         )
         builder.process("combine", struct, *inputs, output)

@@ -14,9 +14,9 @@ from ...schedule.plan import Unit, Weights
 from ...task_graph import Task, TaskGraph
 from ...work import ConstantWork
 from ..builder import Builder
+from ..constants import LANES, OUTPUT, Constant
 from ..hardware import Hardware, work_of
 from ..identifiers import camel_case
-from ..machine import Constant
 from ..resources import add, memory
 from ..rows import Row
 from ..run import Run, index_of
@@ -58,9 +58,9 @@ class ConstantHardware(Hardware):
             self.rows,
             ConstantRow(),
             (
-                Constant("kLanes", "kWordLanes"),
+                LANES,
                 Constant("kEntries", str(self.entries), "words of all tensors"),
-                Constant("output_t", "element_t", is_type=True),
+                OUTPUT,
             ),
         )
         entries = builder.parameter(

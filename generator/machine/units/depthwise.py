@@ -12,9 +12,9 @@ from ...schedule.plan import Unit, Weights
 from ...task_graph import Task, TaskGraph
 from ...work import DepthwiseWork
 from ..builder import CHAIN_DEPTH, Builder
+from ..constants import INPUT, LANES, Constant
 from ..hardware import Hardware, work_of
 from ..identifiers import camel_case
-from ..machine import Constant
 from ..pack import pack_weights
 from ..resources import add, bram18
 from ..rows import Row
@@ -69,11 +69,11 @@ class DepthwiseHardware(Hardware):
             self.rows,
             DepthwiseRow(),
             (
-                Constant("kLanes", "kWordLanes"),
+                LANES,
                 Constant("kPositions", "1", "of the kernel, at once"),
                 Constant("kWeightEntries", str(self.weight_entries)),
-                Constant("input_t", "element_t", is_type=True),
-                Constant("weight_t", f"integer<{self.weight_bits}>", is_type=True),
+                INPUT,
+                Constant.integer("weight_t", self.weight_bits),
                 self.post.sum_type,
             ),
         )

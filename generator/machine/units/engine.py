@@ -13,9 +13,9 @@ from ...schedule.plan import Unit, Weights
 from ...task_graph import Task, TaskGraph
 from ...work import MacWork
 from ..builder import CHAIN_DEPTH, Builder
+from ..constants import INPUT, LANES, Constant
 from ..hardware import Hardware, UnitMemory, work_of
 from ..identifiers import camel_case
-from ..machine import Constant
 from ..pack import pack_weights
 from ..resources import add, bram18
 from ..rows import Row
@@ -92,7 +92,7 @@ class EngineHardware(Hardware):
             *self._rows(),
             (
                 Constant("kOutputs", str(self.unit.outputs), "output channels per pass"),
-                Constant("kLanes", "kWordLanes"),
+                LANES,
                 Constant(
                     "kPaired", str(self.paired(8 * builder.element_bytes)).lower(), "two products per DSP"
                 ),
@@ -101,9 +101,9 @@ class EngineHardware(Hardware):
                 Constant(
                     "kOperandEntries", str(self.operand_entries), "for each output, where it is computed"
                 ),
-                Constant("input_t", "element_t", is_type=True),
-                Constant("weight_t", f"integer<{self.weight_bits}>", is_type=True),
-                Constant("factor_t", self._factor, "what is multiplied with an input", is_type=True),
+                INPUT,
+                Constant.integer("weight_t", self.weight_bits),
+                Constant.alias("factor_t", self._factor, "what is multiplied with an input"),
                 self.post.sum_type,
                 *(() if form is None else form.constants(self.unit.outputs)),
             ),

@@ -17,9 +17,9 @@ from ...schedule.plan import Unit, Weights
 from ...task_graph import Task, TaskGraph
 from ...work import LinesWork
 from ..builder import Builder
+from ..constants import INPUT, LANES, OUTPUT, Constant
 from ..hardware import Hardware, words_of, work_of
 from ..identifiers import camel_case
-from ..machine import Constant
 from ..resources import add, dsp_of_product, memory
 from ..rows import Row
 from ..run import Run, index_of
@@ -77,17 +77,17 @@ class InterpolationHardware(Hardware):
             self.rows,
             InterpolateRow(),
             (
-                Constant("kLanes", "kWordLanes"),
+                LANES,
                 Constant("kSections", str(self.sections), "of all functions"),
                 Constant("kSegments", str(self.segments), "of all functions"),
                 Constant("kCopies", "(kLanes + 1) / 2", "one for every two lanes"),
                 Constant("kFraction", str(FRACTION)),
                 Constant("kShiftBits", str(SHIFT_BITS)),
-                Constant("section_t", f"integer<{self._section_bits}>", is_type=True),
-                Constant("base_t", f"integer<{_BASE_BITS}>", is_type=True),
-                Constant("slope_t", f"integer<{SLOPE_BITS}>", is_type=True),
-                Constant("input_t", "element_t", is_type=True),
-                Constant("output_t", "element_t", is_type=True),
+                Constant.integer("section_t", self._section_bits),
+                Constant.integer("base_t", _BASE_BITS),
+                Constant.integer("slope_t", SLOPE_BITS),
+                INPUT,
+                OUTPUT,
             ),
         )
         memories = [

@@ -13,9 +13,9 @@ from ...schedule.plan import Unit, Weights
 from ...task_graph import UNBOUNDED, Task, TaskGraph
 from ...work import MoveWork
 from ..builder import Builder
+from ..constants import INPUT, LANES, Constant
 from ..hardware import Hardware, work_of
 from ..identifiers import camel_case
-from ..machine import Constant
 from ..resources import add, memory
 from ..rows import IrregularNestRow, NestRow, Row
 from ..run import Run, index_of
@@ -79,12 +79,12 @@ class MoveHardware(Hardware):
             rows,
             MoveRow(0, 0, 0, 0, 0, 0, 0, 0, idle),
             (
-                Constant("kLanes", "kWordLanes"),
+                LANES,
                 Constant(
                     "kSpread", str(max(plan.spread for plan in self.plans)), "most of all, as a power of two"
                 ),
-                Constant("kClamps", str(self.clamps).lower()),
-                Constant("input_t", "element_t", is_type=True),
+                Constant.flag("kClamps", self.clamps),
+                INPUT,
             ),
             steps,
         )

@@ -14,9 +14,9 @@ from ...schedule.plan import Unit, Weights
 from ...task_graph import Task, TaskGraph
 from ...work import NormWork
 from ..builder import CHAIN_DEPTH, Builder
+from ..constants import INPUT, LANES, OUTPUT, Constant
 from ..hardware import Hardware, UnitMemory, work_of
 from ..identifiers import camel_case
-from ..machine import Constant
 from ..pack import pack_biases
 from ..resources import add, dsp_of_product, memory
 from ..rows import Row
@@ -101,20 +101,24 @@ class NormHardware(Hardware):
             f"norm_inverse_of<{struct}Inverse::sum_t, {struct}Inverse::inverse_t>",
             per_row,
         )
-        lanes = Constant("kLanes", "kWordLanes")
-        element = Constant("input_t", "element_t", is_type=True)
-        sums = self._integer("sum_t", self._sum_bits)
-        squares = self._integer("square_t", self._square_bits)
-        inverse = self._integer("inverse_t", self._inverse_bits)
+        self._place_moments(builder, struct, inputs, (held, moments))
+        self._place_inverse(builder, struct, moments, inverses)
+        self._place_scale(builder, struct, (held, inverses), output)
+
+    def _place_moments(
+        self, builder: Builder, struct: str, sources: tuple[str, ...], results: tuple[str, str]
+    ) -> None:
         builder.unit_config(
             f"{struct}Moments",
             "moments of every row",
             self.runs,
             [self._moments(i) for i in range(len(self.runs))],
             NormMomentsRow(),
-            (lanes, element, sums, squares),
+            (LANES, INPUT, self._sum_type, self._square_type),
         )
-        builder.process("norm_moments", f"{struct}Moments", *inputs, held, moments)
+        builder.process("norm_moments", f"{struct}Moments", *sources, *results)
+
+    def _place_inverse(self, builder: Builder, struct: str, source: str, result: str) -> None:
         builder.unit_config(
             f"{struct}Inverse",
             "reciprocal root of the variance of every row",
@@ -124,13 +128,15 @@ class NormHardware(Hardware):
             (
                 Constant("kRootBits", str(self._root_bits)),
                 Constant("kRadicandBits", str(max(one.radicand_bits for one in self.numbers))),
-                sums,
-                squares,
-                self._integer("radicand_t", self._radicand_bits),
-                inverse,
+                self._sum_type,
+                self._square_type,
+                Constant.integer("radicand_t", self._radicand_bits),
+                self._inverse_type,
             ),
         )
-        builder.process("norm_inverse", f"{struct}Inverse", moments, inverses)
+        builder.process("norm_inverse", f"{struct}Inverse", source, result)
+
+    def _place_scale(self, builder: Builder, struct: str, sources: tuple[str, str], result: str) -> None:
         builder.unit_config(
             f"{struct}Scale",
             "scaling, gamma and beta, rounding, clamp",
@@ -138,21 +144,21 @@ class NormHardware(Hardware):
             self._scale(),
             NormScaleRow(),
             (
-                lanes,
+                LANES,
                 Constant("kEntries", str(self._entries), "of gamma, and of beta"),
-                element,
-                sums,
-                inverse,
-                self._integer("product_t", self._product_bits),
-                self._integer("gamma_t", GAMMA_BITS),
-                self._integer("beta_t", BETA_BITS),
-                self._integer("total_t", self._total_bits),
-                Constant("output_t", "element_t", is_type=True),
+                INPUT,
+                self._sum_type,
+                self._inverse_type,
+                Constant.integer("product_t", self._product_bits),
+                Constant.integer("gamma_t", GAMMA_BITS),
+                Constant.integer("beta_t", BETA_BITS),
+                Constant.integer("total_t", self._total_bits),
+                OUTPUT,
             ),
         )
         gammas, betas = (
             builder.parameter(
-                f"{name}_{role}s",
+                f"{builder.ids[self.name]}_{role}s",
                 f"vec<{struct}Scale::{role}_t, kWordLanes>",
                 f"{struct}Scale::kEntries",
                 self._blocks(role),
@@ -160,7 +166,7 @@ class NormHardware(Hardware):
             )
             for role, width in (("gamma", 2), ("beta", 4))
         )
-        builder.process("norm_scale", f"{struct}Scale", held, inverses, gammas, betas, output)
+        builder.process("norm_scale", f"{struct}Scale", *sources, gammas, betas, result)
 
     def stages(self, phase: int) -> list[Stage]:
         """One process that sees a whole row before its moments are known, and two that do not."""
@@ -229,6 +235,18 @@ class NormHardware(Hardware):
         return max((one.channels * one.magnitude).bit_length() for one in self.numbers) + 1
 
     @property
+    def _sum_type(self) -> Constant:
+        return Constant.integer("sum_t", self._sum_bits)
+
+    @property
+    def _square_type(self) -> Constant:
+        return Constant.integer("square_t", self._square_bits)
+
+    @property
+    def _inverse_type(self) -> Constant:
+        return Constant.integer("inverse_t", self._inverse_bits)
+
+    @property
     def _square_bits(self) -> int:
         return max((one.channels * one.magnitude**2).bit_length() for one in self.numbers) + 1
 
@@ -287,9 +305,6 @@ class NormHardware(Hardware):
     def _blocks(self, role: str) -> list[Integers]:
         """Entries of gamma or beta; padding is 0, so that padded lanes give 0."""
         return [pack_biases([run.task.values[role]], self.lanes) for run in self.runs]
-
-    def _integer(self, name: str, bits: int) -> Constant:
-        return Constant(name, f"integer<{bits}>", is_type=True)
 
 
 def build_norm(

@@ -15,9 +15,9 @@ from ...schedule.plan import ScheduleError, Unit, Weights
 from ...task_graph import Task, TaskGraph
 from ...work import PoolWork, Reduction
 from ..builder import Builder
+from ..constants import INPUT, LANES, OUTPUT, Constant
 from ..hardware import Hardware, work_of
 from ..identifiers import camel_case
-from ..machine import Constant
 from ..resources import add
 from ..rows import Row
 from ..run import Run, index_of
@@ -68,17 +68,15 @@ class PoolHardware(Hardware):
             self.pools,
             PoolRow(),
             (
-                Constant("kLanes", "kWordLanes"),
-                Constant("kMean", str(any(means)).lower()),
-                Constant("kMax", str(not all(means)).lower()),
-                Constant("kScaled", str(any(row.divisor == 0 for row in self.pools)).lower()),
-                Constant("input_t", "element_t", is_type=True),
-                Constant("output_t", "element_t", is_type=True),
-                Constant(
-                    "total_t", f"integer<{self.total_bits}>", "never wraps: range analysis", is_type=True
-                ),
-                Constant("reciprocal_t", f"integer<{self.reciprocal_bits}>", is_type=True),
-                Constant("product_t", f"integer<{self.product_bits}>", is_type=True),
+                LANES,
+                Constant.flag("kMean", any(means)),
+                Constant.flag("kMax", not all(means)),
+                Constant.flag("kScaled", any(row.divisor == 0 for row in self.pools)),
+                INPUT,
+                OUTPUT,
+                Constant.integer("total_t", self.total_bits, "never wraps: range analysis"),
+                Constant.integer("reciprocal_t", self.reciprocal_bits),
+                Constant.integer("product_t", self.product_bits),
             ),
         )
         builder.process("pool", f"{struct}Pool", patches, output)

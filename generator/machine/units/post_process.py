@@ -14,9 +14,9 @@ from ...board import Resources
 from ...fixed_point import Integers
 from ...task_graph import Task, TaskGraph
 from ..builder import Builder
+from ..constants import LANES, OUTPUT, Constant
 from ..hardware import rounding_bits, sum_bits
 from ..identifiers import camel_case
-from ..machine import Constant
 from ..pack import pack_biases
 from ..resources import bram18
 from ..rows import Row
@@ -66,7 +66,7 @@ class PostProcess:
     @property
     def sum_type(self) -> Constant:
         """Type of the sums that come in."""
-        return Constant("sum_t", f"integer<{self.sum_bits}>", "never wraps: range analysis", is_type=True)
+        return Constant.integer("sum_t", self.sum_bits, "never wraps: range analysis")
 
     def place(self, builder: Builder, unit: str, sums: str, output: str) -> None:
         """Adds the process and its biases."""
@@ -80,17 +80,17 @@ class PostProcess:
             PostRow(),
             (
                 Constant("kOutputs", str(self.outputs), "output channels per pass"),
-                Constant("kLanes", "kWordLanes"),
+                LANES,
                 Constant("kBiasEntries", str(self.entries)),
                 Constant(
                     "kBiasLanes",
                     f"{self.sections} * kWordLanes" if self.sections > 1 else "kWordLanes",
                     ", then ".join(("biases", "further shifts", "multipliers")[: self.sections]),
                 ),
-                Constant("kDirected", str(any(row.rounding for row in self.rows)).lower()),
+                Constant.flag("kDirected", any(row.rounding for row in self.rows)),
                 self.sum_type,
-                Constant("wide_t", f"integer<{self.wide_bits}>", "what is rounded", is_type=True),
-                Constant("output_t", "element_t", is_type=True),
+                Constant.integer("wide_t", self.wide_bits, "what is rounded"),
+                OUTPUT,
             ),
         )
         biases = builder.parameter(

@@ -12,9 +12,9 @@ from ...schedule.plan import Unit, Weights
 from ...task_graph import Task, TaskGraph
 from ...work import RowPoolWork
 from ..builder import Builder
+from ..constants import OUTPUT
 from ..hardware import Hardware, work_of
 from ..identifiers import camel_case
-from ..machine import Constant
 from ..resources import add
 from ..rows import Row
 from ..run import Run, index_of
@@ -52,7 +52,7 @@ class RowPoolHardware(Hardware):
             self.runs,
             self.rows,
             RowPoolRow(),
-            (*self.window.constants, Constant("output_t", "element_t", is_type=True)),
+            (*self.window.constants, OUTPUT),
         )
         builder.process("row_pool", struct, patches, output)
 

@@ -10,8 +10,8 @@ from ...board import Resources
 from ...schedule.plan import ScheduleError
 from ...work import Window
 from ..builder import CHAIN_DEPTH, Builder
+from ..constants import INPUT, LANES, Constant
 from ..identifiers import camel_case
-from ..machine import Constant
 from ..resources import bram18
 from ..rows import Row
 from ..run import Run
@@ -66,11 +66,11 @@ class RowWindow:
     def constants(self) -> tuple[Constant, ...]:
         """Of the configs of this process and of the one that takes its patches."""
         return (
-            Constant("kLanes", "kWordLanes"),
+            LANES,
             Constant("kHeight", str(self.kernel[0]), "of the kernel"),
             Constant("kWidth", str(self.kernel[1])),
             Constant("kStride", str(self.stride)),
-            Constant("input_t", "element_t", is_type=True),
+            INPUT,
         )
 
     def place(self, builder: Builder, unit: str, runs: Sequence[Run], source: str) -> str:

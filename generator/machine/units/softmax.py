@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import ClassVar
 
 from ...arithmetic.integer_softmax import LOG_FRACTION, SoftmaxNumbers
 from ...board import Resources
@@ -18,14 +17,14 @@ from ...schedule.plan import ScheduleError, Unit, Weights
 from ...task_graph import Task, TaskGraph
 from ...work import SoftmaxWork
 from ..builder import CHAIN_DEPTH, Builder
+from ..constants import INPUT, LANES, OUTPUT, Constant
 from ..hardware import Hardware, work_of
 from ..identifiers import camel_case
-from ..machine import Constant
 from ..resources import add, dsp_of_product, memory
-from ..rows import Row
 from ..run import Run, index_of
 from ..stage import Stage, Steps, after_rows, row_by_row
 from .kind import UnitKind
+from .softmax_rows import SoftmaxExponentialRow, SoftmaxFactorRow, SoftmaxMaximumRow, SoftmaxScaleRow
 from .window import groups
 
 _LATENCY = 16
@@ -33,70 +32,6 @@ _LATENCY = 16
 _DIVISION = 64
 """Likewise while a reciprocal is."""
 _LOGARITHM_BITS = LOG_FRACTION + 5
-
-
-@dataclass(frozen=True)
-class SoftmaxMaximumRow(Row):
-    """softmax.hpp: the geometry of rows, and of a causal mask."""
-
-    struct: ClassVar[str] = "softmax_maximum_row"
-    header: ClassVar[str] = "softmax.hpp"
-
-    iterations: int = 0
-    words: int = 0
-    channels: int = 0
-    period: int = 0
-    first: int = 0
-
-
-@dataclass(frozen=True)
-class SoftmaxExponentialRow(Row):
-    """softmax.hpp: likewise, and which tables."""
-
-    struct: ClassVar[str] = "softmax_exponential_row"
-    header: ClassVar[str] = "softmax.hpp"
-
-    iterations: int = 0
-    words: int = 0
-    channels: int = 0
-    period: int = 0
-    first: int = 0
-    log: bool = False
-    fraction: int = 0
-    fine: int = 0
-    fine_mask: int = 0
-    coarse: int = 0
-
-
-@dataclass(frozen=True)
-class SoftmaxFactorRow(Row):
-    """softmax.hpp: reciprocals or logarithms of sums."""
-
-    struct: ClassVar[str] = "softmax_factor_row"
-    header: ClassVar[str] = "softmax.hpp"
-
-    iterations: int = 0
-    log: bool = False
-    fraction: int = 0
-    numerator: int = 0
-
-
-@dataclass(frozen=True)
-class SoftmaxScaleRow(Row):
-    """softmax.hpp: the result, rounded and clamped."""
-
-    struct: ClassVar[str] = "softmax_scale_row"
-    header: ClassVar[str] = "softmax.hpp"
-
-    iterations: int = 0
-    words: int = 0
-    log: bool = False
-    left_difference: int = 0
-    left_logarithm: int = 0
-    shift: int = 0
-    zero: int = 0
-    low: int = 0
-    high: int = 0
 
 
 @dataclass(frozen=True)
@@ -112,6 +47,21 @@ class _Widths:
     product: int
     quotient: int
 
+    @property
+    def value_type(self) -> Constant:
+        """Of an exponential, or of a difference."""
+        return Constant.integer("value_t", self.value)
+
+    @property
+    def sum_type(self) -> Constant:
+        """Of the sum of a row."""
+        return Constant.integer("sum_t", self.sum)
+
+    @property
+    def factor_type(self) -> Constant:
+        """Of the reciprocal or logarithm of a sum."""
+        return Constant.integer("factor_t", self.factor)
+
 
 @dataclass(frozen=True, eq=False)
 class SoftmaxHardware(Hardware):
@@ -124,107 +74,114 @@ class SoftmaxHardware(Hardware):
     def place(self, builder: Builder, inputs: tuple[str, ...], output: str) -> None:
         """Adds the four processes, their FIFOs and the tables."""
         name = builder.ids[self.name]
-        struct, widths = camel_case(name), self._widths
-        depth = max(self._words(index) for index in range(len(self.runs)))
-        held = builder.stream(f"{name}_held", "words whose maximum is not known yet", depth=depth + _LATENCY)
+        struct = camel_case(name)
+        depth = max(self._words) + _LATENCY
+        per_row = ceil(_DIVISION / min(self._words)) + CHAIN_DEPTH
+        held = builder.stream(f"{name}_held", "words whose maximum is not known yet", depth=depth)
         maxima = builder.stream(f"{name}_maxima", "maximum of a row", "element_t", CHAIN_DEPTH)
         values = builder.stream(
             f"{name}_values",
             "exponentials whose sum is not known yet",
             f"vec<{struct}Scale::value_t, kWordLanes>",
-            depth + _LATENCY + _DIVISION,
+            depth + _DIVISION,
         )
-        per_row = ceil(_DIVISION / min(self._words(index) for index in range(len(self.runs)))) + CHAIN_DEPTH
         sums = builder.stream(f"{name}_sums", "sum of a row", f"{struct}Factor::sum_t", per_row)
         factors = builder.stream(
             f"{name}_factors", "reciprocal or logarithm of a sum", f"{struct}Factor::factor_t", per_row
         )
-        rows = [self._rows(index) for index in range(len(self.runs))]
-        tables, firsts = self._tables()
-        lanes = Constant("kLanes", "kWordLanes")
-        element = Constant("input_t", "element_t", is_type=True)
-        value = _integer("value_t", widths.value)
-        sum_of_row = _integer("sum_t", widths.sum)
-        factor = _integer("factor_t", widths.factor)
-        split = any(len(run.task.values["coarse"]) > 1 for run in self.runs)
-        which = (
-            Constant("kSoftmax", _text(not all(map(_log, self.runs)))),
-            Constant("kLog", _text(any(map(_log, self.runs)))),
-        )
+        self._place_maximum(builder, struct, inputs, (held, maxima))
+        self._place_exponential(builder, struct, (held, maxima), (values, sums))
+        self._place_factor(builder, struct, sums, factors)
+        self._place_scale(builder, struct, (values, factors), output)
+
+    def _place_maximum(
+        self, builder: Builder, struct: str, sources: tuple[str, ...], results: tuple[str, str]
+    ) -> None:
         builder.unit_config(
             f"{struct}Maximum",
             "maximum of every row",
             self.runs,
-            rows,
+            [self._maximum(index) for index in range(len(self.runs))],
             SoftmaxMaximumRow(),
-            (lanes, element),
+            (LANES, INPUT),
         )
-        builder.process("softmax_maximum", f"{struct}Maximum", *inputs, held, maxima)
+        builder.process("softmax_maximum", f"{struct}Maximum", *sources, *results)
+
+    def _place_exponential(
+        self, builder: Builder, struct: str, sources: tuple[str, str], results: tuple[str, str]
+    ) -> None:
+        widths, (tables, firsts) = self._widths, self._tables()
         builder.unit_config(
             f"{struct}Exponential",
             "exponentials of every row, and their sum",
             self.runs,
-            [self._exponential(row, index, firsts[index]) for index, row in enumerate(rows)],
+            [self._exponential(index, first) for index, first in enumerate(firsts)],
             SoftmaxExponentialRow(),
             (
-                lanes,
-                *which,
-                Constant("kSplit", _text(split), "an exponential is a product of two entries"),
+                LANES,
+                *self._functions,
+                Constant.flag("kSplit", self._split, "an exponential is a product of two entries"),
                 Constant("kEntries", str(sum(map(len, tables))), "of all tables"),
-                Constant("kCopies", "kLanes" if split else "(kLanes + 1) / 2", "two reads of each"),
-                element,
-                value,
-                sum_of_row,
-                _integer("entry_t", widths.entry),
-                _integer("product_t", widths.product),
+                Constant("kCopies", "kLanes" if self._split else "(kLanes + 1) / 2", "two reads of each"),
+                INPUT,
+                widths.value_type,
+                widths.sum_type,
+                Constant.integer("entry_t", widths.entry),
+                Constant.integer("product_t", widths.product),
             ),
         )
         memories = builder.parameter(
-            f"{name}_tables",
+            f"{builder.ids[self.name]}_tables",
             f"{struct}Exponential::entry_t",
             f"{struct}Exponential::kEntries",
             [table.reshape(-1, 1) for table in tables],
             4,
             f"{struct}Exponential::kCopies",
         )
-        builder.process("softmax_exponential", f"{struct}Exponential", held, maxima, memories, values, sums)
+        builder.process("softmax_exponential", f"{struct}Exponential", *sources, memories, *results)
+
+    def _place_factor(self, builder: Builder, struct: str, source: str, result: str) -> None:
+        widths = self._widths
         builder.unit_config(
             f"{struct}Factor",
             "what scales a row",
             self.runs,
-            [self._factor(index) for index in range(len(rows))],
+            [self._factor(index) for index in range(len(self.runs))],
             SoftmaxFactorRow(),
             (
-                *which,
+                *self._functions,
                 Constant("kSumBits", str(widths.sum - 1)),
-                sum_of_row,
-                factor,
-                _integer("quotient_t", widths.quotient),
+                widths.sum_type,
+                widths.factor_type,
+                Constant.integer("quotient_t", widths.quotient),
             ),
         )
-        builder.process("softmax_factor", f"{struct}Factor", sums, factors)
+        builder.process("softmax_factor", f"{struct}Factor", source, result)
+
+    def _place_scale(self, builder: Builder, struct: str, sources: tuple[str, str], result: str) -> None:
+        widths = self._widths
         builder.unit_config(
             f"{struct}Scale",
             "scaling, rounding, clamp",
             self.runs,
-            [self._scale(row, index) for index, row in enumerate(rows)],
+            [self._scale(index) for index in range(len(self.runs))],
             SoftmaxScaleRow(),
             (
-                lanes,
-                *which,
-                value,
-                factor,
-                _integer("total_t", widths.total),
-                Constant("output_t", "element_t", is_type=True),
+                LANES,
+                *self._functions,
+                widths.value_type,
+                widths.factor_type,
+                Constant.integer("total_t", widths.total),
+                OUTPUT,
             ),
         )
-        builder.process("softmax_scale", f"{struct}Scale", values, factors, output)
+        builder.process("softmax_scale", f"{struct}Scale", *sources, result)
 
     def stages(self, phase: int) -> list[Stage]:
         """Two processes that see a whole row before they pass its first word on, and two that do not."""
         index = index_of(self.runs, phase)
-        row = self._words(index)
-        words = self.graph.output_tensor(self.runs[index].task).pixels * row
+        row = self._words[index]
+        words = self._pixels(index) * row
         return [
             Stage("softmax_maximum", words, (Steps.even(words),), after_rows(words, row)),
             Stage("softmax_exponential", words, (Steps.even(words),), after_rows(words, row)),
@@ -235,11 +192,10 @@ class SoftmaxHardware(Hardware):
     def resources(self, lanes: int, element_bits: int) -> Resources:
         """Tables, row FIFOs and a multiplier per lane; a second one where exponentials are products."""
         widths = self._widths
-        depth = max(self._words(index) for index in range(len(self.runs))) + _LATENCY
-        split = any(len(run.task.values["coarse"]) > 1 for run in self.runs)
+        depth = max(self._words) + _LATENCY
         entries = sum(len(table) for table in self._tables()[0])
         multipliers = dsp_of_product(widths.value, widths.factor) + (
-            dsp_of_product(widths.entry, widths.entry) if split else 0
+            dsp_of_product(widths.entry, widths.entry) if self._split else 0
         )
         logic = Resources(
             dsp=lanes * multipliers,
@@ -252,7 +208,7 @@ class SoftmaxHardware(Hardware):
             + 2 * widths.quotient * widths.factor
             + 900,
         )
-        copies = lanes if split else ceil(lanes / 2)
+        copies = lanes if self._split else ceil(lanes / 2)
         return add(
             logic,
             memory(lanes * element_bits, depth),
@@ -287,22 +243,35 @@ class SoftmaxHardware(Hardware):
             quotient=max(scale, sum_bits) + 3,
         )
 
-    def _words(self, index: int) -> int:
-        """Words of a row."""
-        return groups(self.numbers[index].channels, self.lanes)
+    @property
+    def _functions(self) -> tuple[Constant, Constant]:
+        """Which of Softmax and LogSoftmax occur."""
+        logs = [_log(run) for run in self.runs]
+        return Constant.flag("kSoftmax", not all(logs)), Constant.flag("kLog", any(logs))
 
-    def _rows(self, index: int) -> SoftmaxMaximumRow:
-        task, words = self.runs[index].task, self._words(index)
+    @property
+    def _split(self) -> bool:
+        """True if some exponential is a product of two entries."""
+        return any(len(run.task.values["coarse"]) > 1 for run in self.runs)
+
+    @property
+    def _words(self) -> tuple[int, ...]:
+        """Words of a row of each task."""
+        return tuple(groups(one.channels, self.lanes) for one in self.numbers)
+
+    def _pixels(self, index: int) -> int:
+        return self.graph.output_tensor(self.runs[index].task).pixels
+
+    def _maximum(self, index: int) -> SoftmaxMaximumRow:
+        task, words = self.runs[index].task, self._words[index]
         operator = task.operator
         if not isinstance(operator, Softmax):
             raise ScheduleError(f"task {task.name!r} ({operator.name}) cannot run on a softmax unit")
-        pixels = self.graph.output_tensor(task).pixels
-        return SoftmaxMaximumRow(pixels * words, words, operator.channels, operator.period, operator.first)
+        iterations = self._pixels(index) * words
+        return SoftmaxMaximumRow(iterations, words, operator.channels, operator.period, operator.first)
 
-    def _exponential(
-        self, row: SoftmaxMaximumRow, index: int, firsts: tuple[int, int]
-    ) -> SoftmaxExponentialRow:
-        run, numbers = self.runs[index], self.numbers[index]
+    def _exponential(self, index: int, firsts: tuple[int, int]) -> SoftmaxExponentialRow:
+        row, run = self._maximum(index), self.runs[index]
         fine, coarse = firsts
         return SoftmaxExponentialRow(
             row.iterations,
@@ -311,22 +280,23 @@ class SoftmaxHardware(Hardware):
             row.period,
             row.first,
             _log(run),
-            numbers.fraction,
+            self.numbers[index].fraction,
             fine,
             len(run.task.values["fine"]) - 1,
             coarse,
         )
 
     def _factor(self, index: int) -> SoftmaxFactorRow:
-        run, numbers = self.runs[index], self.numbers[index]
-        pixels = self.graph.output_tensor(run.task).pixels
-        return SoftmaxFactorRow(pixels, _log(run), numbers.fraction, numbers.numerator)
-
-    def _scale(self, row: SoftmaxMaximumRow, index: int) -> SoftmaxScaleRow:
         numbers = self.numbers[index]
+        return SoftmaxFactorRow(
+            self._pixels(index), _log(self.runs[index]), numbers.fraction, numbers.numerator
+        )
+
+    def _scale(self, index: int) -> SoftmaxScaleRow:
+        numbers, words = self.numbers[index], self._words[index]
         return SoftmaxScaleRow(
-            row.iterations,
-            row.words,
+            self._pixels(index) * words,
+            words,
             _log(self.runs[index]),
             numbers.left_difference,
             numbers.left_logarithm,
@@ -366,14 +336,6 @@ def _numbers(graph: TaskGraph, task: Task) -> SoftmaxNumbers:
 
 def _log(run: Run) -> bool:
     return isinstance(run.task.operator, Softmax) and run.task.operator.log
-
-
-def _integer(name: str, bits: int) -> Constant:
-    return Constant(name, f"integer<{bits}>", is_type=True)
-
-
-def _text(flag: bool) -> str:
-    return str(flag).lower()
 
 
 SOFTMAX = UnitKind("softmax", SoftmaxWork, build_softmax)

@@ -14,9 +14,9 @@ from ...schedule.plan import Unit, Weights
 from ...task_graph import Task, TaskGraph
 from ...work import StencilWork
 from ..builder import CHAIN_DEPTH, Builder
+from ..constants import Constant
 from ..hardware import Hardware, work_of
 from ..identifiers import camel_case
-from ..machine import Constant
 from ..resources import add, bram18, dsp_of_product
 from ..rows import Row
 from ..run import Run, index_of
@@ -64,7 +64,7 @@ class StencilHardware(Hardware):
             (
                 *self.window.constants,
                 Constant("kWeightEntries", str(len(self.runs))),
-                Constant("weight_t", f"integer<{self.weight_bits}>", is_type=True),
+                Constant.integer("weight_t", self.weight_bits),
                 self.post.sum_type,
             ),
         )

@@ -18,9 +18,9 @@ from ...schedule.plan import Unit, Weights
 from ...task_graph import Task, TaskGraph
 from ...work import TableWork
 from ..builder import Builder
+from ..constants import INPUT, LANES, OUTPUT, Constant
 from ..hardware import Hardware, words_of, work_of
 from ..identifiers import camel_case
-from ..machine import Constant
 from ..resources import add, memory
 from ..rows import Row
 from ..run import Run, index_of
@@ -63,11 +63,11 @@ class TableHardware(Hardware):
             self.rows,
             TableRow(),
             (
-                Constant("kLanes", "kWordLanes"),
+                LANES,
                 Constant("kEntries", str(self.entries), "of all tables"),
                 Constant("kCopies", "(kLanes + 1) / 2", "one for every two lanes"),
-                Constant("input_t", "element_t", is_type=True),
-                Constant("output_t", "element_t", is_type=True),
+                INPUT,
+                OUTPUT,
             ),
         )
         tables = builder.parameter(

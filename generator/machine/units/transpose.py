@@ -12,9 +12,9 @@ from ...schedule.plan import Unit, Weights
 from ...task_graph import UNBOUNDED, TaskGraph
 from ...work import TransposeWork
 from ..builder import Builder
+from ..constants import INPUT, LANES, Constant
 from ..hardware import Hardware, work_of
 from ..identifiers import camel_case
-from ..machine import Constant
 from ..resources import memory
 from ..rows import IrregularNestRow, NestRow, Row
 from ..run import Run, index_of
@@ -69,10 +69,10 @@ class TransposeHardware(Hardware):
             rows,
             TransposeRow(0, 0, 0, 1, 1, 0, 0, idle),
             (
-                Constant("kLanes", "kWordLanes"),
+                LANES,
                 Constant("kEntries", str(self._entries), "of one strip in a bank"),
-                Constant("kClamps", str(self.clamps).lower()),
-                Constant("input_t", "element_t", is_type=True),
+                Constant.flag("kClamps", self.clamps),
+                INPUT,
             ),
             steps,
         )

@@ -9,8 +9,8 @@ from functools import cached_property
 from ...board import Resources
 from ...work import DepthwiseWork, MacWork, PoolWork
 from ..builder import CHAIN_DEPTH, Builder
+from ..constants import INPUT, LANES, Constant
 from ..identifiers import camel_case
-from ..machine import Constant
 from ..resources import NOTHING, bram18
 from ..run import Run
 from ..stage import Stage
@@ -83,8 +83,8 @@ class WindowProcess:
     def _constants(self) -> list[Constant]:
         constants = [
             Constant("kWays", " | ".join(_WAY_NAMES[way] for way in self.ways)),
-            Constant("kLanes", "kWordLanes"),
-            Constant("input_t", "element_t", is_type=True),
+            LANES,
+            INPUT,
         ]
         if Way.ROWS in self.ways:
             constants += [
