@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import ClassVar
 
 from ...arithmetic.integer_norm import BETA_BITS, GAMMA_BITS, NormNumbers
 from ...board import Resources
@@ -19,60 +18,14 @@ from ..hardware import Hardware, UnitMemory, work_of
 from ..identifiers import camel_case
 from ..pack import pack_biases
 from ..resources import add, dsp_of_product, memory
-from ..rows import Row
 from ..run import Run, index_of
 from ..stage import Stage, Steps, after_rows, row_by_row
 from .kind import UnitKind
+from .norm_rows import NormInverseRow, NormMomentsRow, NormScaleRow
 from .window import groups
 
 _LATENCY = 96
 """Words that pass while moments become an inverse."""
-
-
-@dataclass(frozen=True)
-class NormMomentsRow(Row):
-    """norm.hpp: sums over rows."""
-
-    struct: ClassVar[str] = "norm_moments_row"
-    header: ClassVar[str] = "norm.hpp"
-
-    iterations: int = 0
-    words: int = 0
-    channels: int = 0
-    centre: bool = False
-
-
-@dataclass(frozen=True)
-class NormInverseRow(Row):
-    """norm.hpp: the reciprocal root of a row's variance."""
-
-    struct: ClassVar[str] = "norm_inverse_row"
-    header: ClassVar[str] = "norm.hpp"
-
-    iterations: int = 0
-    channels: int = 0
-    guard: int = 0
-    epsilon: int = 0
-    root_bits: int = 0
-    shift: int = 0
-
-
-@dataclass(frozen=True)
-class NormScaleRow(Row):
-    """norm.hpp: scaling, gamma and beta, rounding and clamp."""
-
-    struct: ClassVar[str] = "norm_scale_row"
-    header: ClassVar[str] = "norm.hpp"
-
-    iterations: int = 0
-    words: int = 0
-    channels: int = 0
-    entry: int = 0
-    beta_shift: int = 0
-    shift: int = 0
-    zero: int = 0
-    low: int = 0
-    high: int = 0
 
 
 @dataclass(frozen=True, eq=False)
