@@ -76,7 +76,7 @@ def small_cnn(seed: int = 0) -> TaskGraph:
             conv(rng, 2, 4, kernel=(3, 3), pads=(1, 1, 1, 1)),
             (MaxPool((2, 2), (2, 2)), {}, UNBOUNDED),
             (*conv(rng, 4, 3, kernel=(2, 3), pads=(0, 1, 1, 0))[:2], (-0.4, 0.9)),
-            (AveragePool((3, 2), (1, 2), (1, 0, 0, 0)), {}, UNBOUNDED),
+            (AveragePool((3, 2), (1, 2), pads=(1, 0, 0, 0)), {}, UNBOUNDED),
             dense(rng, 3 * 5 * 2, 5),
         ],
         "small_cnn",

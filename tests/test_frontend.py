@@ -576,7 +576,7 @@ REFUSED = {
         ],
         (1, 6),
         {},
-        "QuantizeLinear node .* input 1, 't', is not constant. Supported: constant scales",
+        "QuantizeLinear node .* input 1, 't', is computed. Supported: a constant",
     ),
     "dynamic": (
         [node("Conv", ["x", "w"], "y")],

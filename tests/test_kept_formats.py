@@ -61,7 +61,7 @@ def unlike(seed: int, power_of_two: bool = False, rounding: Rounding = Rounding.
             conv(rng, 3, 6, kernel=(3, 3), pads=(1, 0, 1, 2)),
             depthwise,
             (MaxPool((2, 2), (1, 1)), {}, UNBOUNDED),
-            (AveragePool((2, 3), (1, 2), (1, 0, 0, 1)), {}, UNBOUNDED),
+            (AveragePool((2, 3), (1, 2), pads=(1, 0, 0, 1)), {}, UNBOUNDED),
             (Dense(1), {"weight": rng.normal(0, 0.2, (5, 6 * 7 * 3)), "bias": rng.normal(size=5)}, UNBOUNDED),
         ],
     )

@@ -92,7 +92,7 @@ def pools() -> TaskGraph:
         (5, 17, 15),
         [
             max_pool((3, 2), (1, 1), (1, 1), (1, 0, 1, 1)),
-            mean_pool((3, 3), (2, 1), (1, 1, 1, 1)),
+            mean_pool((3, 3), (2, 1), (1, 1), (1, 1, 1, 1)),
             max_pool((2, 3), (1, 2), (2, 1), (1, 1, 0, 1)),
             mean_pool((2, 2), (1, 2)),
             conv(r, 5, 6, kernel=(2, 2)),
@@ -284,8 +284,7 @@ def chains(draw: st.DrawFn) -> TaskGraph:
                 )
             )
             pads = tuple(min(pad, kernel[i % 2] - 1) for i, pad in enumerate(low_pads))
-            geometry = (kernel, stride, dilation, pads) if kind == "max" else (kernel, stride, pads)
-            layers.append(max_pool(*geometry) if kind == "max" else mean_pool(*geometry))
+            layers.append((max_pool if kind == "max" else mean_pool)(kernel, stride, dilation, pads))
         height, width = (
             (size + low + high - (k - 1) * d - 1) // s + 1
             for size, k, s, d, low, high in zip(

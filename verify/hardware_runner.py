@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from intarsia.task_graph import TaskGraph
 
-from .runner import Array, Runner
+from .runner import Array, Runner, fault_of
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,7 @@ class HardwareRunner:
     @property
     def fault(self) -> str:
         """What is wrong with the program that it runs, if the world can tell; an empty text otherwise."""
-        text: str = getattr(self.runner, "fault", "")
-        return text
+        return fault_of(self.runner)
 
     def trace(self, inputs: dict[str, Array]) -> dict[str, Array]:
         """Raw integers; a tensor of a shape that is not the graph's stays as it is, for the comparison to report."""

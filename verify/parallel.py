@@ -16,6 +16,7 @@ from intarsia.task_graph import TaskGraph
 
 from .examine import examine
 from .findings import Batch, Findings
+from .runner import fault_of
 from .worlds import Worlds
 
 
@@ -93,7 +94,7 @@ def find(project: SharedProject, part: Part) -> Found:
     """Examine a batch, in whatever process."""
     graph, worlds = _opened(project)
     shown = examine(graph, worlds, part.batch, None)
-    return Found(part.number, shown, getattr(worlds.csim, "fault", ""))
+    return Found(part.number, shown, fault_of(worlds.csim))
 
 
 @lru_cache(maxsize=1)

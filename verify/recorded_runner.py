@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .runner import Array, Runner
+from .runner import Array, Runner, fault_of
 from .trace_file import TraceError, TraceFile, TraceWriter
 
 
@@ -62,8 +62,7 @@ class RecordingRunner:
     @property
     def fault(self) -> str:
         """What the world says of its program."""
-        text: str = getattr(self.runner, "fault", "")
-        return text
+        return fault_of(self.runner)
 
     def trace(self, inputs: dict[str, Array]) -> dict[str, Array]:
         """What the world gives."""

@@ -34,7 +34,7 @@ from .plugin import PLACES, GuardedRunner, RunnerError, load_runner
 from .project_files import changed_files, read_json, require_project
 from .recorded_runner import RecordedRunner, RecordingRunner
 from .report import Report
-from .runner import Runner
+from .runner import Runner, fault_of
 from .shrink import shrink
 from .source import Source, is_trace, recorded_source, sample_source
 from .trace_file import About, TraceError, TraceFile, TraceWriter, writing
@@ -170,7 +170,7 @@ def _despite_faults(worlds: Worlds, compare: Callable[[Worlds], Report]) -> Repo
     """
 
     def fault() -> str:
-        return getattr(worlds.csim, "fault", "")
+        return fault_of(worlds.csim)
 
     try:
         report = compare(worlds)

@@ -31,6 +31,12 @@ class Runner(Protocol):
         ...
 
 
+def fault_of(runner: Runner | None) -> str:
+    """What is wrong with the program that a world runs, if there is one and it can tell; an empty text otherwise."""
+    text: str = getattr(runner, "fault", "")
+    return text
+
+
 class Isolated(NamedTuple):
     """What a world makes of each task's inputs in another world's trace; arrays of shape (samples, *tensor shape).
 

@@ -14,7 +14,7 @@ from ..errors import IntarsiaError
 from ..machine.units.circulant_form import block_of
 from ..ops.conv import Conv
 from ..ops.dense import Dense
-from ..ops.spectral import SPECTRAL, TOLERANCE, SpectralConv, SpectralDense
+from ..ops.spectral import TOLERANCE, Spectral, SpectralConv, SpectralDense
 from ..schedule.plan import ScheduleError
 from ..schedule.search import Decision, decide
 from ..task_graph import Parameter, Task, TaskGraph
@@ -50,7 +50,7 @@ def decide_with_spectra(
     if wanted == NEVER:
         return graph, decide(graph, board, kind, lanes), ()
     other, notes = spectral(graph)
-    changed = [task.name for task in other.tasks if isinstance(task.operator, SPECTRAL)]
+    changed = [task.name for task in other.tasks if isinstance(task.operator, Spectral)]
     if not changed:
         return graph, decide(graph, board, kind, lanes), (*notes, "no layer is computed by spectra")
     rounds = f"{', '.join(changed)} are computed by spectra, which rounds: `verify` knows the bounds"

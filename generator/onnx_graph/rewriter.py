@@ -50,9 +50,7 @@ class Rewriter(NodeBuilder):
         if not name and default is not None:
             return default
         if name not in self.constants:
-            raise error(
-                node, f"input {index}, {name!r}, is not constant. Supported: constant scales and zero points"
-            )
+            raise error(node, f"input {index}, {name!r}, is computed. Supported: a constant (an initializer)")
         return self.constants[name]
 
     def finish(self) -> None:

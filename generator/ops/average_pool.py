@@ -8,19 +8,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from ..operator import Array, Operator
+from ..operator import Array
 from ..work import PoolWork, Reduction
-from .sliding import (
-    image_shape,
-    image_size,
-    images,
-    onnx_geometry,
-    output_size,
-    patches,
-    reduce_windows,
-    samples_like,
-    window,
-)
+from .pool import Pool
+from .sliding import image_size, onnx_geometry, reduce_windows, samples_like
 from .window_attributes import WindowAttributes
 
 if TYPE_CHECKING:
@@ -30,16 +21,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class AveragePool(Operator):
-    """Mean under each window. `pads` is (top, left, bottom, right); padded zeros count."""
-
-    kernel: tuple[int, int]
-    stride: tuple[int, int] = (1, 1)
-    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
-    dilation: tuple[int, int] = (1, 1)
+class AveragePool(Pool):
+    """Mean under each window; padded zeros count."""
 
     name: ClassVar[str] = "AveragePool"
-    homogeneous: ClassVar[bool] = True
     onnx_types: ClassVar[tuple[str, ...]] = ("AveragePool", "GlobalAveragePool")
 
     @classmethod
@@ -51,23 +36,12 @@ class AveragePool(Operator):
             return node.task(cls(size))
         windows = WindowAttributes.from_onnx(node, x, node.pair("kernel_shape"))
         windows.require_pads_below_kernel(node)
-        return node.task(cls(windows.kernel, windows.stride, windows.pads, windows.dilation))
-
-    def infer(self, inputs: Sequence[Tensor], parameters: Mapping[str, Array]) -> tuple[tuple[int, ...], int]:
-        """(1, channels, out height, out width), channels on axis 1; without the height for signals."""
-        shape = inputs[0].shape
-        size = output_size(image_size(shape), self.kernel, self.stride, self.dilation, self.pads)
-        return image_shape(shape, shape[1], size), 1
-
-    def channel_axes(self, inputs: Sequence[Tensor]) -> tuple[int, ...]:
-        """Windows slide over the axes behind the channels."""
-        return (1,)
+        return node.task(cls(windows.kernel, windows.stride, windows.dilation, windows.pads))
 
     def accumulate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Array:
         """The sum."""
         x = inputs[0]
-        windows = patches(images(x), self.kernel, self.stride, self.dilation, self.pads, fill=0)
-        return samples_like(x, reduce_windows(windows, np.add))
+        return samples_like(x, reduce_windows(self.windows(x, fill=0), np.add))
 
     @property
     def divisor(self) -> int:
@@ -83,8 +57,7 @@ class AveragePool(Operator):
     def work(self, task: Task, graph: TaskGraph) -> PoolWork:
         """A pool unit that sums and divides."""
         output = graph.output_tensor(task)
-        geometry = window(graph, task, self.kernel, self.stride, self.pads, self.dilation)
-        return PoolWork(output.pixels, output.channels, geometry, Reduction.SUM)
+        return PoolWork(output.pixels, output.channels, self.geometry(task, graph), Reduction.SUM)
 
     def to_qdq(self, builder: QdqBuilder, task: Task, graph: TaskGraph) -> str:
         """One ONNX AveragePool."""

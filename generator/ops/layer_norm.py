@@ -24,7 +24,7 @@ from ..operator import Array, Operator
 from ..quantise.exponents import choose_weight_format
 from ..task_graph import Parameter
 from ..work import NormWork
-from .rows import from_rows, to_rows
+from .rows import from_rows, infer_rows, to_rows
 
 if TYPE_CHECKING:
     from ..fixed_point import FixedPoint, Floats
@@ -79,12 +79,7 @@ class LayerNormalization(Operator):
 
     def infer(self, inputs: Sequence[Tensor], parameters: Mapping[str, Array]) -> tuple[tuple[int, ...], int]:
         """As the input, with the channels on `axis`."""
-        x = inputs[0]
-        if x.shape[self.axis] != len(parameters["gamma"]):
-            raise IntarsiaError(
-                f"{x.name!r} of shape {x.shape} has no rows of {len(parameters['gamma'])} on axis {self.axis}"
-            )
-        return x.shape, self.axis
+        return infer_rows(inputs[0], self.axis, len(parameters["gamma"]))
 
     def channel_axes(self, inputs: Sequence[Tensor]) -> tuple[int, ...]:
         """Along a row."""

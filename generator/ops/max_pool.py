@@ -8,20 +8,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from ..operator import Array, Operator
+from ..operator import Array
 from ..work import PoolWork, Reduction, RowPoolWork
-from .sliding import (
-    image_shape,
-    image_size,
-    images,
-    onnx_geometry,
-    output_size,
-    patches,
-    reduce_windows,
-    rows_fit,
-    samples_like,
-    window,
-)
+from .pool import Pool
+from .sliding import image_size, onnx_geometry, reduce_windows, rows_fit, samples_like
 from .window_attributes import WindowAttributes
 
 if TYPE_CHECKING:
@@ -31,16 +21,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class MaxPool(Operator):
-    """Largest value under each window; padding never wins. `pads` is (top, left, bottom, right)."""
-
-    kernel: tuple[int, int]
-    stride: tuple[int, int] = (1, 1)
-    dilation: tuple[int, int] = (1, 1)
-    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
+class MaxPool(Pool):
+    """Largest value under each window; padding never wins."""
 
     name: ClassVar[str] = "MaxPool"
-    homogeneous: ClassVar[bool] = True
     onnx_types: ClassVar[tuple[str, ...]] = ("MaxPool", "GlobalMaxPool")
 
     @classmethod
@@ -62,12 +46,6 @@ class MaxPool(Operator):
             windows = windows.extended(size)
         return node.task(cls(windows.kernel, windows.stride, windows.dilation, windows.pads))
 
-    def infer(self, inputs: Sequence[Tensor], parameters: Mapping[str, Array]) -> tuple[tuple[int, ...], int]:
-        """(1, channels, out height, out width), channels on axis 1; without the height for signals."""
-        shape = inputs[0].shape
-        size = output_size(image_size(shape), self.kernel, self.stride, self.dilation, self.pads)
-        return image_shape(shape, shape[1], size), self.channel_axes(inputs)[0]
-
     def channel_axes(self, inputs: Sequence[Tensor]) -> tuple[int, ...]:
         """Windows slide over the axes behind the channels; of an image of one channel, rows may lie in words."""
         axis = inputs[0].channel_axis
@@ -82,8 +60,7 @@ class MaxPool(Operator):
         """The maximum; exact."""
         x = inputs[0]
         fill = -np.inf if x.dtype.kind == "f" else np.iinfo(np.int64).min
-        windows = patches(images(x), self.kernel, self.stride, self.dilation, self.pads, fill=fill)
-        return samples_like(x, reduce_windows(windows, np.maximum))
+        return samples_like(x, reduce_windows(self.windows(x, fill), np.maximum))
 
     def accumulator_bound(
         self, magnitudes: Sequence[int], parameters: Mapping[str, Array], inputs: Sequence[Tensor]
@@ -98,7 +75,7 @@ class MaxPool(Operator):
     def work(self, task: Task, graph: TaskGraph) -> PoolWork | RowPoolWork:
         """A pool unit, for channels or for rows."""
         output = graph.output_tensor(task)
-        geometry = window(graph, task, self.kernel, self.stride, self.pads, self.dilation)
+        geometry = self.geometry(task, graph)
         if self.pools_rows(graph.input_tensors(task)[0]):
             return RowPoolWork(geometry)
         return PoolWork(output.pixels, output.channels, geometry, Reduction.MAX)

@@ -16,7 +16,7 @@ from ..fixed_point import Integers
 from ..operator import Array, Operator
 from ..task_graph import Parameter
 from ..work import SoftmaxWork
-from .rows import from_rows, to_rows
+from .rows import from_rows, infer_rows, to_rows
 
 if TYPE_CHECKING:
     from ..fixed_point import FixedPoint
@@ -65,12 +65,7 @@ class Softmax(Operator):
 
     def infer(self, inputs: Sequence[Tensor], parameters: Mapping[str, Array]) -> tuple[tuple[int, ...], int]:
         """As the input, with the channels on `axis`."""
-        x = inputs[0]
-        if x.shape[self.axis] != self.channels:
-            raise IntarsiaError(
-                f"{x.name!r} of shape {x.shape} has no rows of {self.channels} on axis {self.axis}"
-            )
-        return x.shape, self.axis
+        return infer_rows(inputs[0], self.axis, self.channels)
 
     def channel_axes(self, inputs: Sequence[Tensor]) -> tuple[int, ...]:
         """Along a row."""

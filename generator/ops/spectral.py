@@ -16,7 +16,7 @@ import numpy as np
 from ..circulant.blocks import first_columns
 from ..circulant.fft import GUARD, Precision, Widths, accumulate, widths
 from ..fixed_point import Integers
-from ..operator import Array
+from ..operator import Array, Operator
 from .conv import Conv
 from .dense import Dense
 from .sliding import images, patches, samples_like
@@ -28,8 +28,30 @@ TOLERANCE = "tolerance"
 """Parameter of one integer: LSB of the output by which rounding may change it, for the same input."""
 
 
+class Spectral(Operator):
+    """What both share: sums that are within a proven bound of those of the expanded weights."""
+
+    block: int
+    guard: int
+
+    def widths(self, parameters: Mapping[str, Array], input_bound: int, source: Tensor) -> Widths:
+        """Range and error analysis for inputs up to a magnitude."""
+        raise NotImplementedError
+
+    def accumulator_bound(
+        self, magnitudes: Sequence[int], parameters: Mapping[str, Array], inputs: Sequence[Tensor]
+    ) -> int:
+        """That of the expanded weights, and the error."""
+        exact = super().accumulator_bound(magnitudes, parameters, inputs)
+        return exact + ceil(self.widths(parameters, magnitudes[0], inputs[0]).error)
+
+    def tolerance(self, parameters: Mapping[str, Array]) -> int:
+        """The proven bound."""
+        return int(parameters[TOLERANCE][0])
+
+
 @dataclass(frozen=True)
-class SpectralDense(Dense):
+class SpectralDense(Spectral, Dense):
     """Dense, by spectra of blocks of `block` channels, which lie on `channel_axis` of the input.
 
     `guard` is circulant_fft.GUARD, or WIDE_GUARD for inputs of more than 8 bits.
@@ -61,20 +83,9 @@ class SpectralDense(Dense):
         weight = parameters["weight"].reshape(-1, *source.shape[self.axis :])
         return _widths(self._split(weight), self.block, input_bound, self.guard)
 
-    def accumulator_bound(
-        self, magnitudes: Sequence[int], parameters: Mapping[str, Array], inputs: Sequence[Tensor]
-    ) -> int:
-        """That of the expanded weights, and the error."""
-        exact = super().accumulator_bound(magnitudes, parameters, inputs)
-        return exact + ceil(self.widths(parameters, magnitudes[0], inputs[0]).error)
-
-    def tolerance(self, parameters: Mapping[str, Array]) -> int:
-        """The proven bound."""
-        return int(parameters[TOLERANCE][0])
-
 
 @dataclass(frozen=True)
-class SpectralConv(Conv):
+class SpectralConv(Spectral, Conv):
     """Conv, by spectra of blocks of `block` channels; `guard` as above."""
 
     block: int = 8
@@ -97,20 +108,6 @@ class SpectralConv(Conv):
     def widths(self, parameters: Mapping[str, Array], input_bound: int, source: Tensor) -> Widths:
         """Range and error analysis for inputs up to a magnitude."""
         return _widths(_by_channel(parameters["weight"]), self.block, input_bound, self.guard)
-
-    def accumulator_bound(
-        self, magnitudes: Sequence[int], parameters: Mapping[str, Array], inputs: Sequence[Tensor]
-    ) -> int:
-        """That of the expanded weights, and the error."""
-        exact = super().accumulator_bound(magnitudes, parameters, inputs)
-        return exact + ceil(self.widths(parameters, magnitudes[0], inputs[0]).error)
-
-    def tolerance(self, parameters: Mapping[str, Array]) -> int:
-        """The proven bound."""
-        return int(parameters[TOLERANCE][0])
-
-
-SPECTRAL = (SpectralDense, SpectralConv)
 
 
 def _by_channel(weight: Array) -> Array:

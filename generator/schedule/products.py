@@ -8,7 +8,7 @@ from ..machine.resources import BRAM18_BITS, URAM_BITS
 from ..machine.units.circulant_form import block_of
 from ..machine.units.mac_process import mac_steps, products_per_dsp
 from ..machine.units.window import plan_patches
-from ..ops.spectral import SPECTRAL
+from ..ops.spectral import Spectral
 from ..task_graph import Parameter, TaskGraph
 from ..work import MacWork
 from .evaluate import USABLE
@@ -56,7 +56,7 @@ def gain_of_block(graph: TaskGraph, block: int) -> float:
 def channels_of_spectra(graph: TaskGraph, name: str) -> int:
     """Channels of the spectra by which a task is computed; 1 for all other tasks."""
     operator = graph.task(name).operator
-    return operator.block if isinstance(operator, SPECTRAL) else 1
+    return operator.block if isinstance(operator, Spectral) else 1
 
 
 def mac_trips(work: MacWork, lanes: int, outputs: int) -> int:

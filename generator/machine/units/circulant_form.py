@@ -11,7 +11,7 @@ from ...arithmetic.accumulator_bound import WIDEST
 from ...circulant.blocks import BLOCKS, task_block
 from ...circulant.exact import LARGEST, total_bound
 from ...circulant.fft import Precision, Widths
-from ...ops.spectral import SPECTRAL
+from ...ops.spectral import Spectral
 from ...schedule.plan import ScheduleError, Unit
 from ...task_graph import Task, TaskGraph
 from ...work import MacWork
@@ -46,7 +46,7 @@ def block_of(graph: TaskGraph, task: Task) -> int:
 @lru_cache(maxsize=1024)
 def spectral_widths(graph: TaskGraph, task: Task) -> Widths:
     """Range and error analysis of a task that is computed by spectra."""
-    assert isinstance(task.operator, SPECTRAL)
+    assert isinstance(task.operator, Spectral)
     source = graph.input_tensors(task)[0]
     return task.operator.widths(task.values, max(source.number.magnitude, -source.number.minimum), source)
 
@@ -54,7 +54,7 @@ def spectral_widths(graph: TaskGraph, task: Task) -> Widths:
 def engine_of_blocks(graph: TaskGraph, task: Task) -> str:
     """Name of an engine for tasks with blocks like this one's; empty for dense weights."""
     operator = task.operator
-    if isinstance(operator, SPECTRAL):
+    if isinstance(operator, Spectral):
         return f"fft{operator.block}_{operator.guard}"
     block = block_of(graph, task)
     return f"circulant{block}" if block > 1 else ""
@@ -77,7 +77,7 @@ def choose_form(
     Raises:
         ScheduleError: the unit cannot have the form, or cannot run its spectral tasks.
     """
-    if any(isinstance(task.operator, SPECTRAL) for task in tasks):
+    if any(isinstance(task.operator, Spectral) for task in tasks):
         return _fft(graph, tasks, works, plans, unit.outputs, lanes)
     if unit.form == DENSE:
         return None
@@ -150,7 +150,7 @@ def _fft(
 ) -> FftForm:
     """The form of a unit whose tasks are all computed by spectra."""
     operators = [task.operator for task in tasks]
-    spectral = [operator for operator in operators if isinstance(operator, SPECTRAL)]
+    spectral = [operator for operator in operators if isinstance(operator, Spectral)]
     kinds = {(operator.block, operator.guard) for operator in spectral}
     if len(kinds) > 1 or len(spectral) < len(tasks):
         raise ScheduleError("layers computed by spectra need engines of their own, by size of block")

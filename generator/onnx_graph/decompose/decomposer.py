@@ -80,9 +80,4 @@ class Decomposer(ShapedRewriter):
         Raises:
             IntarsiaError: it is computed, or left out without a default.
         """
-        name = node.input[index] if index < len(node.input) else ""
-        if not name and default is not None:
-            return default
-        if name not in self.constants:
-            raise error(node, f"input {index}, {name!r}, is computed. Supported: a constant (an initializer)")
-        return np.asarray(self.constants[name], np.float64)
+        return np.asarray(self.value(node, index, default), np.float64)
