@@ -74,7 +74,22 @@ def random_problem(seed, size, most=3, keep=None, single=1.0):
 def small_problem(seed):
     sizes = [1, 2, 3, 4, 4, 5, 5, 5, 6, 6, 7]
     single = 0.7 if seed % 5 == 0 else 1.0
-    return random_problem(seed, sizes[seed % len(sizes)], most=4 if seed % 7 == 0 else 3, single=single)
+    problem = random_problem(seed, sizes[seed % len(sizes)], most=4 if seed % 7 == 0 else 3, single=single)
+    return with_loads(problem, seed) if seed % 2 else problem
+
+
+def with_loads(problem, seed):
+    """Phases that load something before they begin, and hide some of the load that comes after them."""
+    rng = random.Random(seed)
+    candidates = [
+        replace(
+            candidate,
+            load_cycles=rng.choice([0, rng.randint(0, 25)]),
+            hiding_cycles=rng.randint(candidate.cycles // 2, candidate.cycles),
+        )
+        for candidate in problem.candidates
+    ]
+    return replace(problem, candidates=tuple(candidates))
 
 
 def attempt(solve, problem, **options):
@@ -126,6 +141,7 @@ def test_all_solvers_agree_on_small_problems(block):
 def compare_with_cp_sat(seed, size):
     pytest.importorskip("ortools")
     problem = random_problem(seed, size, keep=0.35)
+    problem = with_loads(problem, seed) if seed % 3 == 0 else problem
     expected = attempt(cp_sat.solve, problem)
     found = attempt(dynamic_programme.solve, problem)
     assert (expected is None) == (found is None)
@@ -213,7 +229,7 @@ def test_never_worse_than_the_pure_schedules(seed, size):
 @given(st.integers(0, 10**6), st.integers(1, 9), st.randoms(use_true_random=False))
 @settings(max_examples=60, deadline=None)
 def test_order_of_the_tables_does_not_matter(seed, size, rng):
-    problem = random_problem(seed, size)
+    problem = with_loads(random_problem(seed, size), seed)
     candidates, tensors = list(problem.candidates), list(problem.tensors)
     rng.shuffle(candidates)
     rng.shuffle(tensors)
@@ -224,7 +240,7 @@ def test_order_of_the_tables_does_not_matter(seed, size, rng):
 @given(st.integers(0, 10**6), st.integers(1, 10))
 @settings(max_examples=100, deadline=None)
 def test_bound_holds(seed, size):
-    problem = random_problem(seed, size)
+    problem = with_loads(random_problem(seed, size), seed)
     found = attempt(dynamic_programme.solve, problem)
     if found is not None:
         assert lower_bound_cycles(problem) <= found.objective.cycles
@@ -268,6 +284,33 @@ def test_what_does_not_fit_is_spilled():
     solution = dynamic_programme.solve(chain(3, words=4, capacity=3, spill=2))
     assert solution.objective.costs == (29, 8, 0)
     assert set(solution.placements.values()) == {"spilled"}
+
+
+def test_a_load_is_hidden_by_the_phase_before():
+    """Of two ways to run b, the one that takes longer hides what c loads."""
+    tasks = ("a", "b", "c")
+    tensors = (Tensor("x", "a", ("b",), 1), Tensor("y", "b", ("c",), 1))
+    a = Candidate(frozenset("a"), 10, load_cycles=5, hiding_cycles=10)
+    b = Candidate(frozenset("b"), 10, "fast", load_cycles=12, hiding_cycles=10)
+    c = Candidate(frozenset("c"), 10, load_cycles=30, hiding_cycles=10)
+    quick = dynamic_programme.solve(Problem(tasks, tensors, (a, b, c), 10))
+    assert quick.objective.cycles == 5 + 10 + 2 + 10 + 20 + 10
+    slow = replace(b, cycles=25, label="slow", load_cycles=9, hiding_cycles=25)
+    both = dynamic_programme.solve(Problem(tasks, tensors, (a, b, c, slow), 10))
+    assert both.objective.cycles == 5 + 10 + 25 + 5 + 10
+    assert [phase.label for phase in both.phases] == ["", "slow", ""]
+
+
+@given(st.integers(0, 10**6), st.integers(1, 8))
+@settings(max_examples=60, deadline=None)
+def test_faster_loads_are_never_worse(seed, size):
+    problem = with_loads(random_problem(seed, size), seed)
+    before = None
+    for quotient in (1, 2, 3, 10**6):
+        candidates = tuple(replace(c, load_cycles=c.load_cycles // quotient) for c in problem.candidates)
+        found = attempt(dynamic_programme.solve, replace(problem, candidates=candidates))
+        assert before is None or found.objective.cycles <= before.objective.cycles
+        before = found
 
 
 def test_a_skip_connection_holds_its_place():

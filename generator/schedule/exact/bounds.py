@@ -3,7 +3,7 @@
 Claim: if prices are such that no usable candidate's tasks cost more than the candidate's least cycles, then the sum of
 all prices is a lower bound. Proof: the phases of a schedule partition the tasks, so the sum of all prices is the sum
 over the phases of their tasks' prices; that is at most the sum of their least cycles; and phases run one after the
-other, each for at least its least cycles. The same holds for any part of a schedule, which is what lets the dynamic
+other, each for at least its least cycles, and may wait for their loads between. The same holds for any part of a schedule, which is what lets the dynamic
 programme drop states. (Such prices are the dual of the set-partitioning relaxation. Since phases never overlap, no
 critical path can exceed this bound: it is the same sum over fewer tasks.)
 

@@ -1,8 +1,8 @@
 """A second formulation, for Google's CP-SAT solver: an independent check on the dynamic programme.
 
 Variables: which candidates are phases, the position of each task's phase, which waiting tensors are spilled, and which
-candidate then reads which of them. Tensors on chip, and working memory, are intervals over positions under a cumulative
-limit. The costs are minimised one after the other, each with those before held at their best.
+candidate then reads which of them; where phases load something, also which candidate stands at which position. Tensors on
+chip, and working memory, are intervals over positions under a cumulative limit. The costs are minimised one after the other, each with those before held at their best.
 """
 
 from __future__ import annotations
@@ -111,6 +111,7 @@ def build(problem: Problem) -> Model:
     peak = _memory(model, problem, chosen, position, waiting, spilled)
     cycles: Linear = sum(candidate.cycles * variable for candidate, variable in chosen.items())
     words: Linear = 0
+    cycles += _exposed_loads(model, problem, chosen, position)
     for tensor, variable in spilled.items():
         cycles += spill_cycles((tensor,), ()) * variable
         words += spill_words((tensor,), ()) * variable
@@ -141,6 +142,33 @@ def _partition(
     for task in problem.tasks:
         for earlier in problem.predecessors[task]:
             model.add(position[earlier] + 1 <= position[task] + _together(chosen, {earlier, task}))
+
+
+def _exposed_loads(
+    model: cp_model.CpModel,
+    problem: Problem,
+    chosen: dict[Candidate, cp_model.IntVar],
+    position: dict[str, cp_model.IntVar],
+) -> Linear:
+    """Cycles that phases wait for their loads: at each position, what the phase at the position before does not hide."""
+    loads = [candidate.load_cycles for candidate in problem.candidates]
+    if not any(loads):
+        return 0
+    places = range(len(problem.tasks))
+    load: list[Linear] = [0 for _ in places]
+    hiding: list[Linear] = [0 for _ in places]
+    for candidate, variable in chosen.items():
+        at = [model.new_bool_var("at") for _ in places]
+        model.add(sum(at) == variable)
+        where = sum(place * here for place, here in zip(places, at, strict=True))
+        model.add(position[min(candidate.tasks)] == where).only_enforce_if(variable)
+        for place, here in zip(places, at, strict=True):
+            load[place] += candidate.load_cycles * here
+            hiding[place] += candidate.hiding_cycles * here
+    waits = [model.new_int_var(0, max(loads), "waits for its load") for _ in places]
+    for place, wait in zip(places, waits, strict=True):
+        model.add(wait >= load[place] - (hiding[place - 1] if place else 0))
+    return sum(waits)
 
 
 def _memory(

@@ -1,9 +1,12 @@
 """The exact solver: a dynamic programme over the downsets of the task graph.
 
 A downset is a set of tasks that may have been done at some time: with a task, it holds all that come before. A state is
-a downset together with the places of the tensors that wait between it and the rest. What the remaining phases cost
-depends on nothing else, so one label per state is enough: the least (cycles, spilled words, peak words) to the end.
-(The first two add up. The peak is a maximum, and the smaller one is never worse, so comparing in this order is exact.)
+a downset together with the places of the tensors that wait between it and the rest, and the load of the phase that comes
+next, which the phase before may hide. What the remaining phases cost depends on nothing else, so one label per state is
+enough: the least (cycles, spilled words, peak words) to the end, without the load. (The first two add up. The peak is a
+maximum, and the smaller one is never worse, so comparing in this order is exact.)
+
+A label is left out where another load's label takes fewer cycles even if all that its load is longer has to be waited for.
 
 Labels are computed from the end, all tasks done, backwards. The solution is then read forwards, always by the first
 move in the order of texts that still leads to the best costs; hence the text is the smallest as well.
@@ -21,6 +24,7 @@ from heapq import nsmallest
 from .bounds import lower_bound_cycles
 from .errors import NoScheduleError, TooManyStatesError
 from .evaluate import evaluate
+from .load import exposed
 from .moves import Move, Table, bits_of, subsets
 from .problem import Candidate, Problem
 from .solution import Placement, Solution
@@ -41,12 +45,27 @@ class _Downset:
     Attributes:
         waiting: tensors made inside and read outside.
         price: lower bound for the tasks inside, in `Table.scale`.
-        labels: set of the waiting tensors that are on chip -> label.
+        labels: set of the waiting tensors that are on chip -> load of the next phase -> label.
     """
 
     waiting: int
     price: int
-    labels: dict[int, _Label] = field(default_factory=dict)
+    labels: dict[int, dict[int, _Label]] = field(default_factory=dict)
+
+    @property
+    def fewest(self) -> int:
+        """Cycles of the best label."""
+        return min(label[0] for by_load in self.labels.values() for label in by_load.values())
+
+    def leave_out_worse(self) -> None:
+        """Drops labels that a label with another load beats, whatever comes before."""
+        for by_load in self.labels.values():
+            if len(by_load) > 1:
+                fewest, least = min((label[0], load) for load, label in by_load.items())
+                for load in [
+                    one for one, label in by_load.items() if fewest + exposed(least, one) < label[0]
+                ]:
+                    del by_load[load]
 
 
 @dataclass(frozen=True)
@@ -58,8 +77,8 @@ class _Sweep:
 
     @property
     def best(self) -> _Label | None:
-        """Label of the start, where nothing is done yet."""
-        return self.downsets[0].labels.get(0) if 0 in self.downsets else None
+        """Label of the start, where nothing is done yet, with the load of the first phase."""
+        return self.downsets[0].labels.get(0, {}).get(0) if 0 in self.downsets else None
 
 
 def solve(problem: Problem, *, max_states: int = MAX_STATES, beam: int | None = None) -> Solution:
@@ -117,7 +136,7 @@ def _sweep(table: Table, max_states: int, width: int | None, most_cycles: int | 
         most_cycles: of a known solution; None if there is none.
     """
     full = (1 << table.size) - 1
-    downsets = {full: _Downset(0, table.price, {0: (0, 0, 0)})}
+    downsets = {full: _Downset(0, table.price, {0: {0: (0, 0, 0)}})}
     levels: list[list[int]] = [[] for _ in range(table.size)] + [[full]]
     limit = None if most_cycles is None else most_cycles * table.scale
     states = 1
@@ -129,7 +148,8 @@ def _sweep(table: Table, max_states: int, width: int | None, most_cycles: int | 
             here = downsets[key]
             if not here.labels:
                 continue
-            fewest = min(label[0] for label in here.labels.values())
+            here.leave_out_worse()
+            fewest = here.fewest
             for move in table.last_moves(key):
                 least = (fewest + move.candidate.cycles) * table.scale + here.price - move.price
                 if limit is not None and least > limit:
@@ -139,56 +159,73 @@ def _sweep(table: Table, max_states: int, width: int | None, most_cycles: int | 
                     waiting = here.waiting & ~move.makes | move.reads
                     downsets[there] = _Downset(waiting, here.price - move.price)
                     levels[there.bit_count()].append(there)
-                states += _extend(table, move, here, downsets[there], limit)
+                states += _extend(table, move, here, downsets[there], limit, is_first=not there)
             if width is None and states > max_states:
                 raise TooManyStatesError(max_states, len(downsets))
     return _Sweep(downsets, dropped)
 
 
-def _extend(table: Table, move: Move, here: _Downset, there: _Downset, limit: int | None) -> int:
-    """Labels of the states before a move, from those after it; returns how many are new."""
-    known = len(there.labels)
+def _extend(
+    table: Table, move: Move, here: _Downset, there: _Downset, limit: int | None, *, is_first: bool
+) -> int:
+    """Labels of the states before a move, from those after it; returns how many are new.
+
+    Nothing hides the load of the phase that `is_first`, so its label has it.
+    """
+    added = 0
     labels = there.labels
     room = table.capacity - move.candidate.working_words
-    own_cycles = move.candidate.cycles
+    own_cycles, own_load, hiding = _own(move, is_first=is_first)
     most = None if limit is None else (limit - there.price) // table.scale - own_cycles
     new = move.reads & ~here.waiting
     for kept in (new,) if table.roomy else subsets(new):
         kept_words = table.words(kept)
         if kept_words > room:
             continue
-        for chip, (cycles, words, peak) in here.labels.items():
+        for chip, by_load in here.labels.items():
             used = table.words(chip) + kept_words
             if used > room:
                 continue
             written = move.makes & ~chip
             read = move.reads & ~(chip | kept)
-            if written or read:
-                more_cycles, more_words = table.spills(written, read)
-                cycles += more_cycles
-                words += more_words
-            if most is not None and cycles > most:
-                continue
+            more_cycles, more_words = table.spills(written, read) if written or read else (0, 0)
             used += move.candidate.working_words
-            label = cycles + own_cycles, words, max(used, peak)
-            place = chip & ~move.makes | kept
-            if place not in labels or label < labels[place]:
-                labels[place] = label
-    return len(labels) - known
+            best: _Label | None = None
+            for load, (cycles, words, peak) in by_load.items():
+                label = cycles + more_cycles + max(0, load - hiding), words + more_words, max(used, peak)
+                if (most is None or label[0] <= most) and (best is None or label < best):
+                    best = label
+            if best is None:
+                continue
+            label = best[0] + own_cycles, best[1], best[2]
+            known = labels.setdefault(chip & ~move.makes | kept, {})
+            added += own_load not in known
+            if own_load not in known or label < known[own_load]:
+                known[own_load] = label
+    return added
+
+
+def _own(move: Move, *, is_first: bool) -> tuple[int, int, int]:
+    """Cycles of a move, the load that the phase before it may hide, and the cycles in which it hides that of the next."""
+    one = move.candidate
+    if is_first:
+        return one.cycles + exposed(one.load_cycles, 0), 0, one.hiding_cycles
+    return one.cycles, one.load_cycles, one.hiding_cycles
 
 
 def _narrow(table: Table, level: list[_Downset], width: int) -> bool:
     """Keeps the states that promise the fewest cycles; returns whether any was dropped."""
     ranked = [
-        (label[0] * table.scale + downset.price, label, index, chip)
+        (label[0] * table.scale + downset.price, label, index, chip, load)
         for index, downset in enumerate(level)
-        for chip, label in downset.labels.items()
+        for chip, by_load in downset.labels.items()
+        for load, label in by_load.items()
     ]
     if len(ranked) <= width:
         return False
-    kept: list[dict[int, _Label]] = [{} for _ in level]
-    for _, label, index, chip in nsmallest(width, ranked):
-        kept[index][chip] = label
+    kept: list[dict[int, dict[int, _Label]]] = [{} for _ in level]
+    for _, label, index, chip, load in nsmallest(width, ranked):
+        kept[index].setdefault(chip, {})[load] = label
     for downset, labels in zip(level, kept, strict=True):
         downset.labels = labels
     return True
@@ -201,9 +238,9 @@ def _read(
     phases: list[Candidate] = []
     placements: dict[str, Placement] = {}
     done = chip = 0
-    cycles, words, peak = best
+    targets = {0: best}
     while done != (1 << table.size) - 1:
-        move, spilled, cycles, words = _step(table, downsets, (done, chip), (cycles, words, peak))
+        move, spilled, targets = _step(table, downsets, (done, chip), targets)
         done |= move.tasks
         chip = (chip | move.makes & ~spilled) & downsets[done].waiting
         phases.append(move.candidate)
@@ -213,30 +250,39 @@ def _read(
 
 
 def _step(
-    table: Table, downsets: dict[int, _Downset], state: tuple[int, int], target: _Label
-) -> tuple[Move, int, int, int]:
+    table: Table, downsets: dict[int, _Downset], state: tuple[int, int], targets: dict[int, _Label]
+) -> tuple[Move, int, dict[int, _Label]]:
     """The first move from a state on a way with these cycles and words, and no higher peak.
 
+    Args:
+        table: the problem.
+        downsets: all labels.
+        state: tasks that are done, and tensors that wait on chip.
+        targets: by the load of the phase that comes next, what remains from there.
+
     Returns:
-        The move, the tensors that it spills, and the cycles and words that remain.
+        The move, the tensors that it spills, and what then remains.
     """
     done, chip = state
-    cycles, words, peak = target
     for move in table.moves:
         after = downsets.get(done | move.tasks)
-        if move.tasks & done or move.before & ~done or after is None:
+        own_cycles, own_load, hiding = _own(move, is_first=not done)
+        if move.tasks & done or move.before & ~done or after is None or own_load not in targets:
             continue
+        cycles, words, peak = targets[own_load]
         for spilled in sorted(subsets(move.makes), key=lambda chosen: _names(table, chosen)):
             more_cycles, more_words = table.spills(spilled, move.reads & ~chip)
             place = (chip | move.makes & ~spilled) & after.waiting
             used = table.words(chip | move.makes & ~spilled) + move.candidate.working_words
-            rest = after.labels.get(place)
-            if (
-                rest is not None
-                and max(used, rest[2]) <= peak
-                and (rest[0] + more_cycles + move.candidate.cycles, rest[1] + more_words) == (cycles, words)
-            ):
-                return move, spilled, rest[0], rest[1]
+            rest = {
+                load: (label[0], label[1], peak)
+                for load, label in after.labels.get(place, {}).items()
+                if label[0] + more_cycles + own_cycles + exposed(load, hiding) == cycles
+                and label[1] + more_words == words
+                and max(used, label[2]) <= peak
+            }
+            if rest:
+                return move, spilled, rest
     raise AssertionError("a label has no move that explains it")
 
 

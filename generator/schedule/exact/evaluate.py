@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from .errors import OverCapacityError
+from .load import exposed
 from .problem import Candidate, Problem, Tensor
 from .solution import Objective, Placement
 from .spill import spill_cycles, spill_words
@@ -22,7 +23,7 @@ def evaluate(problem: Problem, phases: Sequence[Candidate], placements: Mapping[
     if placements.keys() != {tensor.name for tensor in waiting}:
         raise ValueError("placements must name exactly the tensors that a later phase reads")
     spans = {tensor.name: _span(tensor, phase_of) for tensor in waiting}
-    cycles = words = peak = 0
+    cycles = words = peak = hiding = 0
     text = []
     for index, phase in enumerate(phases):
         made = [tensor for tensor in waiting if tensor.producer in phase.tasks]
@@ -33,7 +34,8 @@ def evaluate(problem: Problem, phases: Sequence[Candidate], placements: Mapping[
         ]
         written = [tensor for tensor in made if placements[tensor.name] == "spilled"]
         fetched = [tensor for tensor in read if placements[tensor.name] == "spilled"]
-        cycles += phase.cycles + spill_cycles(written, fetched)
+        cycles += exposed(phase.load_cycles, hiding) + phase.cycles + spill_cycles(written, fetched)
+        hiding = phase.hiding_cycles
         words += spill_words(written, fetched)
         live = [
             tensor.words

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from .bounds import prices
+from .load import exposed
 from .problem import Candidate, Problem
 from .spill import spill_cycles, spill_words
 
@@ -168,6 +169,14 @@ def _useful(problem: Problem) -> Iterator[Candidate]:
 
 
 def _beats(rival: Candidate, candidate: Candidate) -> bool:
-    if rival.working_words > candidate.working_words or rival.cycles > candidate.cycles:
+    """Both after a phase that hides nothing of what the rival loads beyond the other, and whatever comes after.
+
+    With a load of L behind it, a candidate takes its `cycles - hiding_cycles` and the larger of `hiding_cycles` and L, so
+    that it is enough to compare for no load and for an endless one.
+    """
+    more = exposed(rival.load_cycles, candidate.load_cycles)
+    rest = rival.cycles - rival.hiding_cycles + more, candidate.cycles - candidate.hiding_cycles
+    cycles = rival.cycles + more, candidate.cycles
+    if rival.working_words > candidate.working_words or cycles[0] > cycles[1] or rest[0] > rest[1]:
         return False
-    return rival.cycles < candidate.cycles or rival.text < candidate.text
+    return (cycles[0] < cycles[1] and rest[0] < rest[1]) or rival.text < candidate.text

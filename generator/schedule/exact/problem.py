@@ -46,19 +46,23 @@ Text = tuple[tuple[str, ...], str]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A possible phase.
+    """A possible phase, or several that follow one another whatever the rest of the schedule is.
 
     Attributes:
         tasks: a convex set: no path leaves it and comes back.
-        cycles: latency of the phase if nothing is spilled.
+        cycles: latency of the phase if nothing is spilled and what it loads is there.
         label: tells candidates with the same tasks apart (pattern, allocation).
         working_words: on-chip memory that the phase needs beside the tensors.
+        load_cycles: what it takes to fetch what the phase needs before it begins; the phase before may hide them.
+        hiding_cycles: of `cycles`, those at the end in which the load of the next phase may come.
     """
 
     tasks: frozenset[str]
     cycles: int
     label: str = ""
     working_words: int = 0
+    load_cycles: int = 0
+    hiding_cycles: int = 0
 
     @cached_property
     def text(self) -> Text:

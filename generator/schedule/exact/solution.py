@@ -17,7 +17,7 @@ class Objective:
     """What is minimised: the fields in this order.
 
     Attributes:
-        cycles: phases and spills.
+        cycles: phases, spills, and what of the loads is not hidden.
         spilled_words: off-chip words moved by spills: one write, and one read per later phase that reads the tensor.
         peak_words: on-chip words of the phase that needs most.
         text: per phase its candidate's text, and which of the tensors it makes are spilled. It tells any two solutions

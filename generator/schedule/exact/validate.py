@@ -60,8 +60,10 @@ def _check_candidate(candidate: Candidate, positions: dict[str, int]) -> None:
         raise ValueError("a candidate has no tasks")
     if unknown := sorted(candidate.tasks - positions.keys()):
         raise ValueError(f"candidate {candidate.text} names an unknown task {unknown[0]!r}")
-    if candidate.cycles < 0 or candidate.working_words < 0:
+    if min(candidate.cycles, candidate.working_words, candidate.load_cycles, candidate.hiding_cycles) < 0:
         raise ValueError(f"candidate {candidate.text} has negative cycles or words")
+    if candidate.hiding_cycles > candidate.cycles:
+        raise ValueError(f"candidate {candidate.text} hides a load in more cycles than it takes")
 
 
 def _relations(problem: Problem, positions: dict[str, int]) -> tuple[list[int], list[int]]:
