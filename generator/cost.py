@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from math import ceil
 from types import MappingProxyType
 
 import numpy as np
@@ -112,6 +113,11 @@ def costs() -> Costs:
 def pipeline(kernel: str) -> Pipeline:
     """The pipeline of a kernel, by the costs in force."""
     return _in_force.get().pipelines[kernel]
+
+
+def fetch_cycles(words: int, words_per_cycle: float) -> int:
+    """Cycles to fetch so many words of weights from DRAM; none where there are none."""
+    return ceil(words / words_per_cycle) + pipeline("prefetch").depth if words else 0
 
 
 @contextmanager

@@ -20,9 +20,10 @@ from intarsia.qdq.moved_tensors import add_moved_tensors
 from intarsia.quantise import QuantiseOptions, calibrate, quantise
 from intarsia.samples import synthetic_samples
 from intarsia.schedule.evaluate import Evaluation, dram_words_per_cycle, evaluate
+from intarsia.schedule.loads import Streaming
 from intarsia.schedule.mixed import mixed
 from intarsia.schedule.phases import Engines
-from intarsia.schedule.plan import Schedule
+from intarsia.schedule.plan import Schedule, Weights
 from intarsia.schedule.pure import dataflow, sequential
 from intarsia.schedule.search import decide
 from intarsia.simulation.timed import TimedSimulation
@@ -34,6 +35,7 @@ from models import gpt2_block, mobilenet_v2, resnet18
 
 EXAMPLES = Path(__file__).parents[2] / "shared" / "data"
 SHARE = 0.02
+WEIGHT_BYTES = 32
 FEW_CYCLES = 6
 """A phase of less than 300 cycles may be off by so much: what one process more or less on a way adds is several cycles."""
 
@@ -61,6 +63,11 @@ def assert_close(graph: TaskGraph, evaluation: Evaluation) -> None:
 def schedules(graph: TaskGraph, lanes: int, outputs: tuple[int, ...]) -> Iterator[Schedule]:
     yield sequential(graph, lanes, outputs[0])
     yield mixed(graph, Engines(outputs, lanes), 1 << 30)
+    for weights in (Weights.PREFETCHED, Weights.LOADED):
+        rate = dram_words_per_cycle(load_board("kv260"), WEIGHT_BYTES)
+        yield mixed(
+            graph, Engines(outputs, lanes), 1 << 30, None, Streaming(weights, 2048, WEIGHT_BYTES, rate)
+        )
     yield dataflow(graph, lanes, {t.name: outputs[0] for t in graph.tasks if is_engine_task(graph, t)})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -13,12 +14,17 @@ from intarsia.board import Board, load_board
 from intarsia.machine.lower import lower
 from intarsia.ops.max_pool import MaxPool
 from intarsia.schedule.bounds import off_chip_bytes
-from intarsia.schedule.evaluate import evaluate
+from intarsia.schedule.evaluate import dram_words_per_cycle, evaluate
+from intarsia.schedule.loads import Streaming
+from intarsia.schedule.mixed import mixed
+from intarsia.schedule.phases import Engines
 from intarsia.schedule.plan import ScheduleError, Weights
 from intarsia.schedule.pure import sequential
 from intarsia.schedule.search import decide
 from intarsia.simulation.timed import TimedSimulation
 from intarsia.task_graph import UNBOUNDED, TaskGraph
+
+PLENTY = 1 << 30
 
 
 @pytest.fixture(scope="module")
@@ -96,3 +102,48 @@ def test_counting_minds_the_bandwidth_of_dram(graph: TaskGraph) -> None:
     streamed = len(machine.weights) // machine.word_bytes - resident
     assert fast < slow
     assert slow >= 4 * streamed
+
+
+def streaming(weights: Weights, entries: int, word_bytes: int = 16) -> Streaming:
+    return Streaming(weights, entries, word_bytes, 1.0)
+
+
+@pytest.mark.parametrize("weights", [Weights.PREFETCHED, Weights.LOADED])
+@pytest.mark.parametrize(
+    ("lanes", "outputs", "entries"),
+    [(8, (8, 16), 64), (8, (4, 2, 8), 256), (4, (4, 8), 100), (16, (2, 4), 330)],
+)
+def test_mixed_phases_take_weights_from_dram(
+    graph: TaskGraph, lanes: int, outputs: tuple[int, ...], entries: int, weights: Weights
+) -> None:
+    schedule = mixed(graph, Engines(outputs, lanes), PLENTY, None, streaming(weights, entries))
+    assert schedule.weights is weights
+    machine = assert_equals_golden(graph, schedule)
+    assert len(machine.streamed) >= 2
+    assert all(memory.depth <= entries for memory in machine.streamed)
+
+
+def test_shares_of_several_engines_follow_one_another(graph: TaskGraph) -> None:
+    schedule = mixed(graph, Engines((8, 16), 8), PLENTY, None, streaming(Weights.PREFETCHED, 60))
+    many = [task.name for task in graph.tasks if len(schedule.phases_of(task.name)) > 1]
+    assert many
+    for name in many:
+        ranges = [
+            share.words for index in schedule.phases_of(name) for share in schedule.phases[index].shares(name)
+        ]
+        assert ranges[0][0] == 0
+        assert all(one[1] == two[0] for one, two in pairwise(ranges))
+        assert ranges[-1][1] == -(-graph.output_tensor(graph.task(name)).channels // 8)
+
+
+@pytest.mark.parametrize("weights", [Weights.PREFETCHED, Weights.LOADED])
+@pytest.mark.parametrize("rate", [1.0, 0.3])
+def test_the_optimum_is_what_the_schedule_costs(graph: TaskGraph, weights: Weights, rate: float) -> None:
+    """The dynamic programme, the evaluation and the timed C-simulation agree on when phases wait for weights."""
+    board = load_board("kv260")
+    slow = replace(board, memory=replace(board.memory, bandwidth_gb_s=rate * 16 * board.clock_mhz / 1e3))
+    with_dram = Streaming(weights, 128, 16, dram_words_per_cycle(slow, 16))
+    schedule = mixed(graph, Engines((8, 16), 8), PLENTY, None, with_dram)
+    model = evaluate(graph, schedule, slow).cycles
+    counted = TimedSimulation(lower(graph, schedule, "timed"), with_dram.words_per_cycle).cycles()
+    assert abs(counted - model) <= 0.02 * counted, (counted, model)

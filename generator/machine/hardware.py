@@ -52,9 +52,9 @@ class Hardware(ABC):
     def stages(self, phase: int) -> list[Stage]:
         """The processes that the run of a phase passes through, in order."""
 
-    def loaded_bytes(self, phase: int) -> int:
-        """Bytes of weights that a phase loads; none where all that a unit knows stays on chip."""
-        return 0
+    def loaded(self, phase: int) -> tuple[int, int]:
+        """Entries of weights that a phase loads where they are streamed, and bytes of an entry in weights.bin."""
+        return 0, 0
 
     @abstractmethod
     def resources(self, lanes: int, element_bits: int) -> Resources:

@@ -11,11 +11,19 @@ from ..machine.units.circulant_form import block_of
 from ..task_graph import TaskGraph
 from ..work import MacWork
 from .engine_sets import Climb, EngineSets, Outputs
-from .evaluate import Evaluation, best, evaluate, evaluate_spilled
+from .evaluate import Evaluation, best, dram_words_per_cycle, evaluate, evaluate_spilled
+from .loads import Streaming
 from .mixed import PhaseCosts, mixed
 from .phases import Engines
 from .plan import ScheduleError, Weights
-from .products import channels_of_spectra, gain_of_block, mac_trips, mac_works, weights_fit
+from .products import (
+    channels_of_spectra,
+    gain_of_block,
+    mac_trips,
+    mac_works,
+    weight_memories_fit,
+    weights_fit,
+)
 from .pure import dataflow, sequential
 from .word_widths import fits_word, weight_word_bytes
 
@@ -33,6 +41,9 @@ _EFFORT = 10_000
 
 _FEWEST = 6
 """Sets of engines that are tried whatever the number of tasks."""
+
+_ENTRIES = (512, 1024, 2048, 4096, 8192)
+"""Entries of a memory of streamed weights: one to sixteen BRAMs' depth."""
 
 _UNLIMITED = 1 << 30
 """Words between phases: `evaluate` tells afterwards whether the banks fit the board."""
@@ -82,8 +93,8 @@ def sequential_candidates(
 
 
 def _streamed(graph: TaskGraph, board: Board, lanes: int, outputs: int, apart: bool) -> Iterator[Evaluation]:
-    """Sequential schedules with weights from DRAM, for memories of one to sixteen BRAMs' depth, while they fit."""
-    for entries in (512, 1024, 2048, 4096, 8192):
+    """Sequential schedules with weights from DRAM, while they fit."""
+    for entries in _ENTRIES:
         try:
             prefetched = replace(
                 sequential(graph, lanes, outputs, entries, apart),
@@ -153,12 +164,13 @@ def mixed_candidates(
     Engines of sizes in between would gain a few per cent at ten times the search.
     """
     macs = mac_works(graph)
-    if len(macs) < 2 or not weights_fit(graph, board):
+    if len(macs) < 2:
         return
     if any(channels_of_spectra(graph, name) > 1 for name in macs):
         return  # those need engines of their own, and a mixed schedule shares all of its engines
     blocks = {block_of(graph, graph.task(name)) for name in macs}
-    gain = gain_of_block(graph, blocks.pop()) if len(blocks) == 1 else 1.0
+    gain = gain_of_block(graph, min(blocks)) if len(blocks) == 1 else 1.0
+    may_reside = weights_fit(graph, board)
     widest = max(work.outputs for work in macs.values())
     sets: dict[int, EngineSets] = {}
     for lanes in choices:
@@ -176,11 +188,44 @@ def mixed_candidates(
         )
         sets[lanes] = EngineSets(sizes, engines)
 
-    def cost(lanes: int, outputs: Outputs) -> Iterator[Evaluation]:
-        return evaluate_spilled(graph, mixed(graph, Engines(outputs, lanes), _UNLIMITED, costs), board)
+    def cost(lanes: int, outputs: Outputs) -> list[Evaluation]:
+        engines = Engines(outputs, lanes)
+        tried = (
+            list(evaluate_spilled(graph, mixed(graph, engines, _UNLIMITED, costs), board))
+            if may_reside
+            else []
+        )
+        if not tried or (not tried[0].fits and tried[0].short_of_memory):
+            tried += _streamed_mixed(graph, board, engines, costs)
+        return tried
 
     tasks = len(graph.tasks)
     yield from Climb(sets, cost, _EFFORT // tasks).run(max(_FEWEST, _SAMPLES // tasks))
+
+
+def _streamed_mixed(
+    graph: TaskGraph, board: Board, engines: Engines, costs: PhaseCosts
+) -> Iterator[Evaluation]:
+    """Mixed schedules with weights from DRAM: of the memories that fit, the deepest of either way to fill them.
+
+    A deeper memory allows all phases that a shallower one does. A second one to fill meanwhile is only worth it if
+    it leaves as many entries, or hides more than they save; so both ways are tried.
+    """
+    word_bytes = weight_word_bytes(graph, board, engines.lanes)
+    rate = dram_words_per_cycle(board, word_bytes)
+    for weights, copies in ((Weights.PREFETCHED, 2), (Weights.LOADED, 1)):
+        for entries in reversed(_ENTRIES):
+            if not weight_memories_fit(graph, board, engines.lanes, copies * sum(engines.outputs), entries):
+                continue
+            streaming = Streaming(weights, entries, word_bytes, rate)
+            try:
+                schedule = mixed(graph, engines, _UNLIMITED, costs, streaming)
+            except ScheduleError:  # one pass of a task needs more
+                break
+            tried = list(evaluate_spilled(graph, schedule, board))
+            yield from tried
+            if best(tried) is not None or not tried[0].short_of_memory:
+                break
 
 
 def _output_choices(lanes: int, channels: int) -> list[int]:

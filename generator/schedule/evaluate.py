@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import ceil
 
 from ..board import Board, Resources
-from ..cost import PHASE_OVERHEAD, SHARED, costs, pipeline
+from ..cost import SHARED, costs
 from ..machine.hardware import Hardware, words_of
 from ..machine.memory import SPILLS, MemoryPlan, feeds_of, plan_memory
 from ..machine.resources import add, bram18, scaled, shared_resources, uram
@@ -17,7 +16,8 @@ from ..machine.units.norm import NormHardware
 from ..machine.wiring import Wiring, wire
 from ..task_graph import TaskGraph
 from .forms import Units, settle_forms, with_forms
-from .plan import BANKS, Schedule, Weights, memory_name
+from .loads import Streaming, loads_of, with_loads
+from .plan import BANKS, Schedule, memory_name
 from .stages import PhaseCost, phase_costs
 from .storage import LargeMemory, move_to_uram
 
@@ -94,9 +94,11 @@ def _datapath(graph: TaskGraph, schedule: Schedule, board: Board) -> _Datapath:
     hardware = settle_forms(build_hardware(graph, schedule), board, schedule.lanes, bits, lacking)
     phases = phase_costs(schedule, hardware, wiring)
     if schedule.streamed:
-        phases = _with_loads(
-            phases, hardware, schedule, schedule.weight_bytes or schedule.lanes * bits // 8, board
-        )
+        word_bytes = schedule.weight_bytes or schedule.lanes * bits // 8
+        streaming = Streaming(schedule.weights, 0, word_bytes, dram_words_per_cycle(board, word_bytes))
+        loads = [streaming.cycles(loads_of(hardware, index)) for index in range(len(phases))]
+        cycles = with_loads([phase.cycles for phase in phases], loads, schedule.weights)
+        phases = tuple(replace(phase, cycles=count) for phase, count in zip(phases, cycles, strict=True))
     return _Datapath(wiring, hardware, phases, bits)
 
 
@@ -179,33 +181,6 @@ def _large_memories(
 def dram_words_per_cycle(board: Board, word_bytes: int) -> float:
     """Words that DRAM brings per cycle at the board's clock: one at most, less where its bandwidth is short."""
     return min(1.0, board.bytes_per_cycle(board.clock_mhz) / word_bytes)
-
-
-def _with_loads(
-    phases: tuple[PhaseCost, ...],
-    hardware: Mapping[str, Hardware],
-    schedule: Schedule,
-    word_bytes: int,
-    board: Board,
-) -> tuple[PhaseCost, ...]:
-    """Phases that wait for their weights, or for those of the phase after them, and the first for its own."""
-    rate = dram_words_per_cycle(board, word_bytes)
-    loads = [
-        ceil(sum(unit.loaded_bytes(index) for unit in hardware.values()) / word_bytes / rate)
-        for index in range(len(phases))
-    ]
-    latency = pipeline("prefetch").depth
-    if schedule.weights is Weights.LOADED:
-        return tuple(
-            replace(phase, cycles=phase.cycles + (load + latency if load else 0))
-            for phase, load in zip(phases, loads, strict=True)
-        )
-    result = []
-    for index, phase in enumerate(phases):
-        following = loads[index + 1] + latency if index + 1 < len(phases) else 0
-        cycles = max(phase.cycles, following + PHASE_OVERHEAD) + (loads[0] + latency if index == 0 else 0)
-        result.append(replace(phase, cycles=cycles))
-    return tuple(result)
 
 
 def short_of(need: Resources, board: Board) -> tuple[str, ...]:

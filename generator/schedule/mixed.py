@@ -1,30 +1,49 @@
 """The mixed schedule: the best sequence of sequential and dataflow phases on given engines, provably.
 
-Candidate phases are costed one by one; the exact dynamic programme (exact/) then chooses among all sequences of them.
+Candidate phases are costed one by one; the exact dynamic programme (exact/) then chooses among all sequences of them. Where
+weights are streamed, a candidate also says how long its weights take to come, and how much of the next one's it hides.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ..cost import PHASE_OVERHEAD
 from ..machine.hardware import words_of
-from ..machine.units.kinds import build_hardware
+from ..machine.units.kinds import build_hardware, is_engine_task
 from ..machine.wiring import wire
 from ..task_graph import TaskGraph
+from .bundles import bundles
 from .exact.dynamic_programme import solve
 from .exact.problem import Candidate, Problem, Tensor
-from .phases import Engines, candidate_phases
-from .plan import Phase, Schedule, ScheduleError
+from .loads import Loads, Streaming, loads_of, with_loads
+from .phases import Engines, candidate_phases, phases_in_turn
+from .plan import Phase, Schedule, ScheduleError, Weights
 from .stages import phase_cost
 
 NEVER = 1 << 40
 """Cycles of what the datapath cannot do: spill a tensor to DRAM."""
 
 
-PhaseCosts = dict[tuple[object, ...], int | None]
-"""Cycles of phases that were costed before, by what their cost depends on; None for what the datapath cannot run."""
+@dataclass(frozen=True)
+class PhaseFigures:
+    """A phase by itself: its cycles, and the weights that it loads where they are streamed."""
+
+    cycles: int
+    loads: Loads
+
+
+PhaseCosts = dict[tuple[object, ...], PhaseFigures | None]
+"""Phases that were costed before, by what their cost depends on; None for what the datapath cannot run."""
 
 
 def mixed(
-    graph: TaskGraph, engines: Engines, capacity_words: int, costs: PhaseCosts | None = None
+    graph: TaskGraph,
+    engines: Engines,
+    capacity_words: int,
+    costs: PhaseCosts | None = None,
+    streaming: Streaming | None = None,
 ) -> Schedule:
     """The schedule of fewest cycles on the engines.
 
@@ -33,26 +52,33 @@ def mixed(
         engines: the datapath.
         capacity_words: on-chip words for tensors that wait between phases.
         costs: kept from call to call for the same graph: many phases recur on other engines.
+        streaming: how weights come from DRAM; None where they are resident.
 
     Raises:
-        ScheduleError: no sequence of phases runs the graph within the capacity.
+        ScheduleError: no sequence of phases runs the graph within the capacity, or one pass of a task needs more weights
+            than an engine's memory holds.
     """
     costs = {} if costs is None else costs
-    phases: dict[tuple[frozenset[str], str], Phase] = {}
+    phases: dict[tuple[frozenset[str], str], tuple[Phase, ...]] = {}
     candidates = []
-    for phase in candidate_phases(graph, engines):
-        key = _key(engines, phase)
-        if key not in costs:
-            try:
-                costs[key] = phase_cycles(graph, engines, phase)
-            except ScheduleError:  # a link backwards, or two results
-                costs[key] = None
-        cycles = costs[key]
-        if cycles is None:
-            continue
-        candidate = Candidate(frozenset(phase.tasks), cycles, _label(phase))
+
+    def offer(sequence: tuple[Phase, ...]) -> bool:
+        figures = [_figures(graph, engines, phase, costs) for phase in sequence]
+        known = [one for one in figures if one is not None]
+        if len(known) < len(figures) or (streaming and not all(streaming.holds(one.loads) for one in known)):
+            return False
+        candidate = _candidate(sequence, known, streaming)
         candidates.append(candidate)
-        phases[candidate.tasks, candidate.label] = phase
+        phases[candidate.tasks, candidate.label] = sequence
+        return True
+
+    for phase in candidate_phases(graph, engines):
+        offer((phase,))
+    if streaming:
+        for bundle in bundles(graph):
+            tasks = frozenset(task.name for task in bundle.tasks)
+            if is_engine_task(graph, bundle.task) and not any(one.tasks == tasks for one in candidates):
+                offer(phases_in_turn(graph, engines, bundle, streaming.entries))
     problem = Problem(
         tasks=tuple(task.name for task in graph.tasks),
         tensors=_tensors(graph, engines.lanes),
@@ -62,16 +88,52 @@ def mixed(
     solution = solve(problem, beam=500)
     if solution.objective.spilled_words:
         raise ScheduleError(f"tensors between phases do not fit {capacity_words} on-chip words")
-    chosen = tuple(phases[candidate.tasks, candidate.label] for candidate in solution.phases)
+    chosen = tuple(phase for one in solution.phases for phase in phases[one.tasks, one.label])
     used = {assignment.unit for phase in chosen for assignment in phase.assignments}
     units = tuple(unit for unit in engines.units if unit.name in used)
     patterns = {phase.pattern.value for phase in chosen}
     kind = patterns.pop() if len(patterns) == 1 else "mixed"
-    return Schedule(kind, engines.lanes, units, chosen)
+    schedule = Schedule(kind, engines.lanes, units, chosen)
+    if streaming is None:
+        return schedule
+    return replace(schedule, weights=streaming.weights, weight_bytes=streaming.word_bytes)
 
 
-def phase_cycles(graph: TaskGraph, engines: Engines, phase: Phase) -> int:
-    """Cycles of a phase by itself.
+def _candidate(
+    sequence: tuple[Phase, ...], figures: Sequence[PhaseFigures], streaming: Streaming | None
+) -> Candidate:
+    """Phases that follow one another, with what their weights make them and the phases around them wait."""
+    tasks = frozenset(task for phase in sequence for task in phase.tasks)
+    label = "; ".join(map(_label, sequence))
+    cycles = [one.cycles for one in figures]
+    if streaming is None:
+        return Candidate(tasks, sum(cycles), label)
+    loads = [streaming.cycles(one.loads) for one in figures]
+    total = sum(with_loads(cycles, loads, streaming.weights))
+    if streaming.weights is Weights.LOADED:
+        return Candidate(tasks, total, label)
+    return Candidate(
+        tasks,
+        total - loads[0],
+        label,
+        load_cycles=loads[0],
+        hiding_cycles=max(cycles[-1] - PHASE_OVERHEAD, 0),
+    )
+
+
+def _figures(graph: TaskGraph, engines: Engines, phase: Phase, costs: PhaseCosts) -> PhaseFigures | None:
+    """What is known of a phase; None if the datapath cannot run it."""
+    key = _key(engines, phase)
+    if key not in costs:
+        try:
+            costs[key] = phase_figures(graph, engines, phase)
+        except ScheduleError:  # a link backwards, or two results
+            costs[key] = None
+    return costs[key]
+
+
+def phase_figures(graph: TaskGraph, engines: Engines, phase: Phase) -> PhaseFigures:
+    """A phase by itself.
 
     Raises:
         ScheduleError: the datapath cannot run it.
@@ -80,7 +142,8 @@ def phase_cycles(graph: TaskGraph, engines: Engines, phase: Phase) -> int:
     units = tuple(unit for unit in engines.units if unit.name in used)
     alone = Schedule("candidate", engines.lanes, units, (phase,))
     wiring = wire(graph, alone)
-    return phase_cost(alone, 0, build_hardware(graph, alone), wiring).cycles
+    hardware = build_hardware(graph, alone)
+    return PhaseFigures(phase_cost(alone, 0, hardware, wiring).cycles, loads_of(hardware, 0))
 
 
 def _key(engines: Engines, phase: Phase) -> tuple[object, ...]:
@@ -107,12 +170,15 @@ def _tensors(graph: TaskGraph, lanes: int) -> tuple[Tensor, ...]:
 
 
 def _pareto(candidates: list[Candidate]) -> tuple[Candidate, ...]:
-    """For each set of tasks the fastest candidate: none needs working memory, so the others never win."""
-    best: dict[frozenset[str], Candidate] = {}
+    """For each set of tasks the fastest candidate of each load: none needs working memory, so the others never win.
+
+    A slower one hides more of the next load, but the fastest waits for it no longer than that.
+    """
+    best: dict[tuple[frozenset[str], int], Candidate] = {}
     for candidate in candidates:
-        known = best.get(candidate.tasks)
+        known = best.get(key := (candidate.tasks, candidate.load_cycles))
         if known is None or (candidate.cycles, candidate.label) < (known.cycles, known.label):
-            best[candidate.tasks] = candidate
+            best[key] = candidate
     return tuple(best.values())
 
 

@@ -22,10 +22,12 @@ from ..machine.units.engine import ENGINE
 from ..machine.units.kinds import KINDS, is_engine_task, kind_of
 from ..machine.units.move import MOVE
 from ..machine.units.transpose import TRANSPOSE
+from ..machine.units.window import plan_patches
 from ..machine.wiring import leads
 from ..task_graph import Task, TaskGraph
-from .bundles import bundles
-from .plan import Assignment, Pattern, Phase, Unit
+from ..work import MacWork
+from .bundles import Bundle, bundles
+from .plan import Assignment, Pattern, Phase, ScheduleError, Unit
 
 LEADING = (CONSTANT, TRANSPOSE, MOVE)
 """Kinds of units that no other feeds."""
@@ -161,7 +163,7 @@ def assign(
         if task.name in groups:
             group = groups[task.name]
             behind[task.name] = group[-1]
-            result += _shares(graph, engines, task, group)
+            result += _shares(graph, engines, task, group, (0, word_count(graph, task, engines.lanes)))
         else:
             index = max(before, default=0)
             behind[task.name] = index
@@ -171,22 +173,77 @@ def assign(
     return tuple(result) if fits else None
 
 
-def _shares(graph: TaskGraph, engines: Engines, task: Task, group: range) -> list[Assignment]:
-    """The split of a task's output words over engines that needs the fewest passes."""
-    output = graph.output_tensor(task)
-    words = words_of(graph, task.output, engines.lanes) // output.pixels
+def word_count(graph: TaskGraph, task: Task, lanes: int) -> int:
+    """Words of a pixel of a task's result."""
+    return words_of(graph, task.output, lanes) // graph.output_tensor(task).pixels
+
+
+def phases_in_turn(graph: TaskGraph, engines: Engines, bundle: Bundle, entries: int) -> tuple[Phase, ...]:
+    """A task of too many weights for one phase: shares of its output channels, one phase after the other, on all engines.
+
+    Shares are as even as whole passes allow, and each has a phase of its own; so has each of the task's leaders, before.
+
+    Args:
+        graph: the tasks.
+        engines: the datapath.
+        bundle: the task, which an engine runs, and its leaders.
+        entries: of weights, for each engine in a phase.
+
+    Raises:
+        ScheduleError: one pass of the task needs more.
+    """
+    task = bundle.task
+    passes = passes_within(graph, task, engines.lanes, entries)
+    words = word_count(graph, task, engines.lanes)
+    everywhere = range(len(engines.outputs))
+    room = sum(passes * outputs // engines.lanes for outputs in engines.outputs)
+    if not room:
+        raise ScheduleError(f"a word of task {task.name!r} needs more than {entries} weight entries")
+    step = -(-words // -(-words // room))
+    pass_words = max(sum(outputs // engines.lanes for outputs in engines.outputs), 1)
+    step = min(-(-step // pass_words) * pass_words, room)
+    leaders = [(Assignment(leader.name, f"{kind_of(graph, leader).name}0"),) for leader in bundle.leaders]
+    shares = [
+        tuple(_shares(graph, engines, task, everywhere, (first, min(first + step, words))))
+        for first in range(0, words, step)
+    ]
+    return tuple(Phase(Pattern.SEQUENTIAL, assignments) for assignments in (*leaders, *shares))
+
+
+def passes_within(graph: TaskGraph, task: Task, lanes: int, entries: int) -> int:
+    """Passes of an engine over a task's patches whose weights fit so many entries.
+
+    Raises:
+        ScheduleError: there is no such pass.
+    """
+    work = task.operator.work(task, graph)
+    assert isinstance(work, MacWork)
+    patch_words = plan_patches(work, lanes, pack=False).words
+    if entries < patch_words:
+        raise ScheduleError(
+            f"one pass of task {task.name!r} needs {patch_words} weight entries, not {entries}"
+        )
+    return entries // patch_words
+
+
+def _shares(
+    graph: TaskGraph, engines: Engines, task: Task, group: range, made: tuple[int, int]
+) -> list[Assignment]:
+    """The split of a range of a task's output words over engines that needs the fewest passes."""
+    first, end = made
+    words = end - first
+    channels = min(graph.output_tensor(task).channels, end * engines.lanes) - first * engines.lanes
     passes = 1
     while True:
         room = [passes * engines.outputs[index] // engines.lanes for index in group]
-        if sum(room) >= words or (len(group) == 1 and passes * engines.outputs[group[0]] >= output.channels):
+        if sum(room) >= words or (len(group) == 1 and passes * engines.outputs[group[0]] >= channels):
             break
         passes += 1
     result: list[Assignment] = []
-    first = 0
     for index, most in zip(group, room, strict=True):
-        share = words - first if len(group) == 1 else min(most, words - first)
+        share = end - first if len(group) == 1 else min(most, end - first)
         if share:
-            whole = share == words
+            whole = share == word_count(graph, task, engines.lanes)
             result.append(Assignment(task.name, f"engine{index}", None if whole else (first, first + share)))
             first += share
     return result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..board import Board
 from ..circulant.exact import LARGEST, multiplications
-from ..machine.resources import BRAM18_BITS, URAM_BITS
+from ..machine.resources import BRAM18_BITS, URAM_BITS, bram18, uram
 from ..machine.units.circulant_form import block_of
 from ..machine.units.mac_process import mac_steps, products_per_dsp
 from ..machine.units.window import plan_patches
@@ -35,6 +35,15 @@ def weights_fit(graph: TaskGraph, board: Board) -> bool:
     )
     bram18 = USABLE["bram18"] * board.resources.bram18 * BRAM18_BITS
     return bits <= bram18 + USABLE["uram"] * board.resources.uram * URAM_BITS
+
+
+def weight_memories_fit(graph: TaskGraph, board: Board, lanes: int, rows: int, entries: int) -> bool:
+    """False if so many rows of weights, of so many entries each, are more than the board's memories can be."""
+    block = min((block_of(graph, graph.task(name)) for name in mac_works(graph)), default=1)
+    bits = lanes * max((weight.number.bits for weight in weights_of(graph)), default=1)
+    of_row = max(bram18(bits, entries), 1), uram(bits, entries)
+    most = [int(USABLE[name] * getattr(board.resources, name)) for name in ("bram18", "uram")]
+    return rows // block <= sum(have // need for have, need in zip(most, of_row, strict=True))
 
 
 def most_products(graph: TaskGraph, board: Board) -> int:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from ..machine.units.circulant_form import engine_of_blocks
 from ..machine.units.kinds import kind_of, rank, shared_unit_name, unit_for
-from ..machine.units.window import plan_patches
 from ..machine.wiring import read_problem, reads_of
 from ..task_graph import Task, TaskGraph
 from ..work import MacWork
 from .bundles import Bundle, bundles
-from .plan import Assignment, Pattern, Phase, Schedule, ScheduleError, Unit, Weights
+from .phases import passes_within
+from .plan import Assignment, Pattern, Phase, Schedule, Unit, Weights
 
 
 def sequential(graph: TaskGraph, lanes: int, outputs: int, entries: int = 0, apart: bool = False) -> Schedule:
@@ -89,12 +89,7 @@ def _shares(
     assert isinstance(work, MacWork)
     if work.batches:
         return [None]
-    patch_words = plan_patches(work, lanes, pack=False).words
-    passes = entries // patch_words
-    if passes < 1:
-        raise ScheduleError(
-            f"one pass of task {task.name!r} needs {patch_words} weight entries, not {entries}"
-        )
+    passes = passes_within(graph, task, lanes, entries)
     words = -(-work.outputs // lanes)
     most = max(passes * outputs // lanes, 1)
     if most >= words:

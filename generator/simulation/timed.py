@@ -9,12 +9,11 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import ceil
 from typing import Any
 
 import numpy as np
 
-from ..cost import PHASE_OVERHEAD, pipeline
+from ..cost import PHASE_OVERHEAD, fetch_cycles, pipeline
 from ..emit import WATCHED, argument_bytes, emit_sources
 from ..errors import IntarsiaError
 from ..machine.machine import Machine
@@ -135,7 +134,7 @@ class TimedSimulation:
             raise DeadlockError(self._deadlock(phase, depths, [int(index) for index in blocked]))
         timed = {name: ProcessTiming(*(int(v) for v in times[:, i])) for i, name in enumerate(processes)}
         if self.machine.first:  # it touches no stream, so that the bandwidth of DRAM can be put in here
-            fetched = self._fetching(timed["Prefetch"].iterations)
+            fetched = fetch_cycles(timed["Prefetch"].iterations, self._dram)
             timed["Prefetch"] = replace(timed["Prefetch"], ended=fetched)
             cycles = max(cycles, fetched)
         return PhaseTiming(
@@ -148,11 +147,9 @@ class TimedSimulation:
         """The timing of a phase that waits for its weights first, if they are loaded."""
         if not self.machine.loaded_words:
             return timing
-        return replace(timing, cycles=timing.cycles + self._fetching(self.machine.loaded_words[phase]))
-
-    def _fetching(self, words: int) -> int:
-        """Cycles to fetch so many words of weights from DRAM."""
-        return ceil(words / self._dram) + pipeline("prefetch").depth if words else 0
+        return replace(
+            timing, cycles=timing.cycles + fetch_cycles(self.machine.loaded_words[phase], self._dram)
+        )
 
     def _deadlock(self, phase: int, depths: Mapping[str, int], blocked: Sequence[int]) -> str:
         """The processes that wait for one another, in a cycle, and the FIFOs between them."""

@@ -162,13 +162,13 @@ class EngineHardware(Hardware):
         """Bytes of a weight in weights.bin."""
         return 1 if self.weight_bits <= 8 else 2 if self.weight_bits <= 16 else 4
 
-    def loaded_bytes(self, phase: int) -> int:
-        """Bytes of the weights of a phase."""
+    def loaded(self, phase: int) -> tuple[int, int]:
+        """Entries of the weights of a phase, and bytes of an entry."""
         index = index_of(self.runs, phase)
         if index == len(self.runs) or self.runs[index].phase != phase or self.macs[index].loads:
-            return 0
+            return 0, 0
         entries = self.macs[index].folds * self.macs[index].words
-        return entries * self.entry_weights * self.weight_bytes
+        return entries, self.entry_weights * self.weight_bytes
 
     @property
     def entry_weights(self) -> int:
