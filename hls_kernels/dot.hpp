@@ -10,6 +10,8 @@
 // LUTs or DSPs as it likes.
 #pragma once
 
+#include <type_traits>
+
 #include "integer.hpp"
 #include "vec.hpp"
 
@@ -20,6 +22,8 @@ struct dot;
 
 template <>
 struct dot<false> {
+    static constexpr int kTogether = 1;  // outputs that share multipliers
+
     template <class Input, int kLanes, class Factor, int kFactors, class Sum, int kOutputs>
     static void products(const vec<Input, kLanes>& x, const vec<Factor, kFactors>& factors,
                          vec<Sum, kOutputs>& sums) {
@@ -40,6 +44,8 @@ struct dot<false> {
 
 template <>
 struct dot<true> {
+    static constexpr int kTogether = 2;
+
     template <class Input, int kLanes, class Factor, int kFactors, class Sum, int kOutputs>
     static void products(const vec<Input, kLanes>& x, const vec<Factor, kFactors>& factors,
                          vec<Sum, kOutputs>& sums) {
@@ -65,13 +71,18 @@ struct dot<true> {
     }
 };
 
-/// What engines use: two plain products are the same numbers, and simulate twice as fast.
+/// What engines use. The simulation takes plain products, which are the same numbers, and widens inputs of 8
+/// bits once for all outputs: compilers then find the processor's dot product of 16-bit integers.
 #if defined(__SYNTHESIS__) || defined(INTARSIA_AP_INT)
 template <bool kPaired>
 using engine_dot = dot<kPaired>;
+template <class Input>
+using dot_operand = Input;
 #else
 template <bool kPaired>
 using engine_dot = dot<false>;
+template <class Input>
+using dot_operand = typename std::conditional<sizeof(Input) == 1, int16_t, Input>::type;
 #endif
 
 }  // namespace intarsia

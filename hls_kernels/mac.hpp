@@ -43,14 +43,15 @@ template <class Config>
 using mac_weights = vec<typename Config::weight_t, Config::kLanes>;
 
 template <class Config>
-mac_weights<Config> weight_row(const mac_weights<Config> (*weights)[Config::kOutputs], int address, int p) {
+typename Config::weight_t weight_of(const mac_weights<Config> (*weights)[Config::kOutputs], int address,
+                                    int p, int v) {
 #pragma HLS INLINE
-    return weights[address][p];
+    return weights[address][p][v];
 }
 template <class Config>
-mac_weights<Config> weight_row(none, int, int) {
+typename Config::weight_t weight_of(none, int, int, int) {
 #pragma HLS INLINE
-    return {};
+    return 0;
 }
 
 template <class Config>
@@ -98,6 +99,8 @@ void multiply(const mac_row& row, stream<mac_word<Config>>& patches, Operands& o
     using sum_t = typename Config::sum_t;
     using factor_t = typename Config::factor_t;
     constexpr bool kComputed = Config::kOperandEntries > 0;
+    constexpr int kTogether = engine_dot<Config::kPaired>::kTogether;
+    static_assert(Config::kOutputs % kTogether == 0, "outputs must come in pairs");
     mac_word<Config> patch[Config::kPatchWords];
     mac_word<Config> computed[Config::kOutputs][kComputed ? Config::kOperandEntries : 1];
 #pragma HLS AGGREGATE variable = patch compact = bit
@@ -124,34 +127,45 @@ Mac:
             if (place.stored()) computed[place.part][place.fold + place.word] = operand;
             place.next(row.words, Config::kOutputs);
         } else {
-            mac_word<Config> x;
+            mac_word<Config> input;
             if (fold == 0) {
-                x = patches.read();
-                patch[word] = x;
+                input = patches.read();
+                patch[word] = input;
             } else {
-                x = patch[word];
+                input = patch[word];
+            }
+            vec<dot_operand<typename Config::input_t>, Config::kLanes> x;
+#pragma HLS ARRAY_PARTITION variable = x.data type = complete
+            for (int v = 0; v < Config::kLanes; ++v) {
+#pragma HLS UNROLL
+                x[v] = input[v];
             }
             const bool constant = !kComputed || row.loads == 0;
-            vec<factor_t, Config::kOutputs * Config::kLanes> factors;
+            for (int first = 0; first < Config::kOutputs; first += kTogether) {
+#pragma HLS UNROLL
+                vec<dot_operand<factor_t>, kTogether * Config::kLanes> factors;
 #pragma HLS ARRAY_PARTITION variable = factors.data type = complete
-            for (int p = 0; p < Config::kOutputs; ++p) {
+                for (int t = 0; t < kTogether; ++t) {
 #pragma HLS UNROLL
-                const mac_weights<Config> weight = weight_row<Config>(weights, constant ? address : 0, p);
-                const mac_word<Config>& operand = computed[p][constant ? 0 : address];
-                for (int v = 0; v < Config::kLanes; ++v) {
+                    const int p = first + t;
+                    const mac_word<Config>& operand = computed[p][constant ? 0 : address];
+                    for (int v = 0; v < Config::kLanes; ++v) {
 #pragma HLS UNROLL
-                    // One multiplier, whichever factor it takes; rows behind the last output count as zeros.
-                    factors[p * Config::kLanes + v] = constant   ? factor_t(weight[v])
-                                                      : p < rows ? factor_t(operand[v])
-                                                                 : factor_t(0);
+                        const typename Config::weight_t weight =
+                            weight_of<Config>(weights, constant ? address : 0, p, v);
+                        // One multiplier for either; rows behind the last output count as zeros.
+                        factors[t * Config::kLanes + v] = constant   ? factor_t(weight)
+                                                          : p < rows ? factor_t(operand[v])
+                                                                     : factor_t(0);
+                    }
                 }
-            }
-            vec<sum_t, Config::kOutputs> products;
+                vec<sum_t, kTogether> products;
 #pragma HLS ARRAY_PARTITION variable = products.data type = complete
-            engine_dot<Config::kPaired>::products(x, factors, products);
-            for (int p = 0; p < Config::kOutputs; ++p) {
+                engine_dot<Config::kPaired>::products(x, factors, products);
+                for (int t = 0; t < kTogether; ++t) {
 #pragma HLS UNROLL
-                sum[p] = (word == 0 ? sum_t(0) : sum[p]) + products[p];
+                    sum[first + t] = (word == 0 ? sum_t(0) : sum[first + t]) + products[t];
+                }
             }
             ++address;
             if (++word == row.words) {

@@ -73,7 +73,7 @@ Post:
         if (kFoldsPerWord == 1 || section == kFoldsPerWord - 1 || last) {
             for (int p = 0; p < kLanes; ++p) {
 #pragma HLS UNROLL
-                if (p >= to + kPerStep) word[p] = 0;  // a word that the last fold does not fill
+                word[p] = p < to + kPerStep ? word[p] : output_t(0);  // the last fold may not fill the word
             }
             out.write(word);
             ++address;

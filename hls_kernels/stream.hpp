@@ -22,6 +22,7 @@ using stream = hls::stream<T>;
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <utility>
 #include <vector>
 
 #include "timing.hpp"
@@ -43,11 +44,17 @@ inline std::vector<uint32_t>& simulated_clock() {
 template <class T>
 class stream {
    public:
-    explicit stream(const char* name) : name_(name) {}
+    explicit stream(const char* name) : name_(name) {
+        if (spare().empty()) return;
+        words_.swap(spare().back());
+        spare().pop_back();
+    }
     stream(const stream&) = delete;
     stream& operator=(const stream&) = delete;
     ~stream() {
         if (head_ != words_.size()) fault("words were left unread in");
+        words_.clear();
+        spare().push_back(std::move(words_));
     }
 
     void write(const T& word) {
@@ -85,6 +92,12 @@ class stream {
     }
 
    private:
+    /// Storage of streams that are gone, for those of the next phase: a phase makes all of its own anew.
+    static std::vector<std::vector<T>>& spare() {
+        static std::vector<std::vector<T>> storage;
+        return storage;
+    }
+
     void fault(const char* what) const {
         if (simulation_fault()[0] == '\0')
             std::snprintf(simulation_fault(), 256, "%s stream '%s'", what, name_);

@@ -170,11 +170,11 @@ void packed_window(const window_row& row, stream<Word>& in, stream<Word>& patche
     constexpr int kElements = kHeight * kWidth * kChannels;
     constexpr int kWords = (kElements + Config::kLanes - 1) / Config::kLanes;
     using column_t = vec<input_t, kHeight * kChannels>;
-    column_t lines[Config::kPackedColumns];  // the last kHeight rows, column by column
-    input_t window[kWidth][kHeight * kChannels];
+    column_t lines[Config::kPackedColumns];                    // the last kHeight rows, column by column
+    input_t window[kWords * Config::kLanes + kChannels] = {};  // in the order of the patch, then zeros
     input_t patch[kWords * Config::kLanes];
 #pragma HLS AGGREGATE variable = lines compact = bit
-#pragma HLS ARRAY_PARTITION variable = window dim = 0 type = complete
+#pragma HLS ARRAY_PARTITION variable = window type = complete
 #pragma HLS ARRAY_PARTITION variable = patch type = complete
 #pragma HLS DEPENDENCE variable = lines type = inter dependent = false
     int y = -row.pad_top;
@@ -206,23 +206,22 @@ Packed:
                 pixels[(kHeight - 1) * kChannels + c] = inside ? word[c] : input_t(row.padding);
             }
             lines[column] = pixels;
-            for (int k = 0; k < kWidth; ++k) {
+            // A step to the right moves all rows at once: the last column, which the next row would leave its
+            // first in, is that of the new pixels.
+            for (int e = 0; e < kWords * Config::kLanes; ++e) {
 #pragma HLS UNROLL
-                for (int e = 0; e < kHeight * kChannels; ++e) {
-#pragma HLS UNROLL
-                    window[k][e] = k < kWidth - 1 ? window[(k + 1) % kWidth][e] : pixels[e];
-                }
+                window[e] = window[e + kChannels];
             }
-            for (int k = 0; k < kHeight * kWidth; ++k) {
+            for (int k = 0; k < kHeight; ++k) {
 #pragma HLS UNROLL
                 for (int c = 0; c < kChannels; ++c) {
 #pragma HLS UNROLL
-                    patch[k * kChannels + c] = window[k % kWidth][k / kWidth * kChannels + c];
+                    window[((k + 1) * kWidth - 1) * kChannels + c] = pixels[k * kChannels + c];
                 }
             }
-            for (int e = kElements; e < kWords * Config::kLanes; ++e) {
+            for (int e = 0; e < kWords * Config::kLanes; ++e) {
 #pragma HLS UNROLL
-                patch[e] = input_t(0);
+                patch[e] = window[e];
             }
         } else {
             for (int e = 0; e < (kWords - 1) * Config::kLanes; ++e) {
