@@ -53,6 +53,20 @@ extern "C" void tiny(const word_t* input, word_t* output, const word_t* weights,
 
 WEIGHTS = np.arange(1, 17, dtype=np.int8)
 
+START = """
+import numpy as np
+from accelerator import Accelerator, AcceleratorError
+x = np.arange(36, dtype=np.int8).reshape(3, 3, 2, 2)
+wanted = x + np.array([1, 2, 3]).reshape(1, 3, 1, 1)
+def error_of(call, *arguments):
+    try:
+        call(*arguments)
+    except AcceleratorError as error:
+        return str(error)
+    raise AssertionError("no error")
+"""
+"""Begins a user's script in the deploy folder: three samples, what the kernel makes of them, and the error of a call."""
+
 
 def image_format(bits: int, lanes: int) -> dict[str, Any]:
     number = {"bits": bits, "signed": True, "exponent": -4}

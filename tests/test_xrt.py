@@ -20,19 +20,7 @@ from intarsia.boards.emulated_xrt import write_xclbin
 from intarsia.simulation.build import build
 from intarsia.verify.board_runner import XRT_LAUNCHER, BoardRunError, BoardRunner
 
-START = """
-import time
-import numpy as np
-from accelerator import Accelerator, AcceleratorError
-x = np.arange(36, dtype=np.int8).reshape(3, 3, 2, 2)
-wanted = x + np.array([1, 2, 3]).reshape(1, 3, 1, 1)
-def error_of(call, *arguments):
-    try:
-        call(*arguments)
-    except AcceleratorError as error:
-        return str(error)
-    raise AssertionError("no error")
-"""
+START = "import time\n" + board_project.START
 
 
 @pytest.fixture
