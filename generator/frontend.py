@@ -178,11 +178,22 @@ def _task_graph(
         remarks += filter(None, [grouped_note(view, task)])
     made = {task.output for task in tasks}
     if idle := [name for name in outputs if name not in made]:
-        raise IntarsiaError(
-            f"graph output {idle[0]!r} is constant, an input or made by the host's first nodes, so no node of the "
-            "accelerator makes it. Remove it"
-        )
+        raise IntarsiaError(_why_idle(idle[0], inputs, constants))
     return TaskGraph(graph.name or "model", inputs, outputs, tensors, tuple(tasks)), tuple(remarks)
+
+
+def _why_idle(output: str, inputs: tuple[str, ...], constants: Mapping[str, Array]) -> str:
+    """Why no node of the accelerator makes an output, and what to do."""
+    if output in constants:
+        why = f"is constant, with shape {constants[output].shape}"
+    elif output in inputs:
+        why = "is an input, or made from one by the host's first nodes"
+    else:
+        why = "is made by the host's first nodes"
+    return (
+        f"graph output {output!r} {why}, so no node of the accelerator makes it. Supported: results of its nodes, and what "
+        "the host makes of them. Remove it from the model's outputs"
+    )
 
 
 def _input_axis(name: str, shapes: dict[str, tuple[int, ...]], nodes: list[NodeProto]) -> int:
@@ -255,7 +266,7 @@ def _output(node: OnnxNode, task: Task, tensors: dict[str, Tensor]) -> Tensor:
     try:
         shape, channels = task.operator.infer([tensors[name] for name in task.inputs], task.values)
     except IntarsiaError as error:
-        raise node.error(str(error)) from error
+        raise node.error(f"{error}. Export the model again with shapes that fit") from error
     node.require(
         shape == node.output_shape,
         f"its result {task.output!r} has shape {node.output_shape} by ONNX's rules, but {shape} is supported",

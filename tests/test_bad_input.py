@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx_models import Shape, make_model, node, random
+from refusals import assert_refused
 from typer.testing import CliRunner
 
 from intarsia.__main__ import app
@@ -28,21 +29,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def save(name: str, weight: np.ndarray = WEIGHT, shape: Shape = (1, 1, 8, 8), last: str = "Relu") -> None:
     nodes = [node("Conv", ["x", "w"], "c"), node(last, ["c"], "y")]
     onnx.save(make_model(nodes, shape, {"w": weight}), name)
-
-
-def assert_refused(*arguments: object, says: tuple[str, ...]) -> None:
-    """Exit code 2, one message on standard error that says all this, and no file that was not there before."""
-    before = {path: path.stat().st_mtime_ns for path in Path().rglob("*")}
-    done = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    assert done.exit_code == 2, done.output
-    assert done.stderr.startswith("error: ")
-    assert sum(line.startswith("error: ") for line in done.stderr.splitlines()) == 1
-    assert "bug in intarsia" not in done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.stdout == ""
-    for text in says:
-        assert text in done.stderr, done.stderr
-    assert {path: path.stat().st_mtime_ns for path in Path().rglob("*")} == before
 
 
 def not_onnx() -> None:

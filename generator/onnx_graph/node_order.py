@@ -25,8 +25,15 @@ def sort_nodes(graph: onnx.GraphProto) -> None:
     for index, node in enumerate(graph.node):
         for name in filter(None, node.output):
             if name in maker or name in given:
+                first = onnx_checks.describe([graph.node[maker[name]]]) if name in maker else ""
+                twice = (
+                    f"is made twice: by {first} and by"
+                    if first
+                    else "is a graph input or constant, and made again by"
+                )
                 raise IntarsiaError(
-                    f"tensor {name!r} is made twice, lastly by {onnx_checks.describe([node])}"
+                    f"tensor {name!r} {twice} {onnx_checks.describe([node])}. Supported: one source for each tensor. "
+                    "Rename one of the two, or export the model again"
                 )
             maker[name] = index
     order: nx.DiGraph[int] = nx.DiGraph()
@@ -35,19 +42,24 @@ def sort_nodes(graph: onnx.GraphProto) -> None:
         for name in node.input:
             if name not in maker and name not in given:
                 raise IntarsiaError(
-                    f"{onnx_checks.describe([node])} reads tensor {name!r}, which nothing makes"
+                    f"{onnx_checks.describe([node])} reads tensor {name!r}, which nothing makes. Supported: results of "
+                    "nodes, graph inputs and initializers. Export the model again"
                 )
             if name in maker:
                 order.add_edge(maker[name], index)
     for value in graph.output:
         if value.name not in maker:
-            raise IntarsiaError(f"no node makes graph output {value.name!r}. Export the model again")
+            raise IntarsiaError(
+                f"no node makes graph output {value.name!r}. The last node, {onnx_checks.describe(graph.node[-1:])}, makes "
+                f"{', '.join(map(repr, graph.node[-1].output))}. Name a node's result as output, or export the model again"
+            )
     try:
         nodes = [graph.node[index] for index in nx.lexicographical_topological_sort(order)]
     except nx.NetworkXUnfeasible:
         cycle = [graph.node[index] for index, _ in nx.find_cycle(order)]
         raise IntarsiaError(
-            f"the graph has a cycle: {onnx_checks.describe(cycle)}. Supported: graphs without cycles"
+            f"the graph has a cycle: {onnx_checks.describe(cycle)}. Supported: graphs without cycles. Write the loop out, "
+            "or make what comes back an input and an output"
         ) from None
     copies = [NodeProto.FromString(node.SerializeToString()) for node in nodes]
     del graph.node[:]

@@ -99,6 +99,7 @@ def normalise(model: onnx.ModelProto, host_ops: HostOps = None) -> tuple[tuple[s
     notes += reshape_inputs(model.graph)
     notes += drop_unused_inputs(model.graph)
     constant_folding.infer_shapes(model)
+    onnx_checks.check_reshapes(model.graph, constant_folding.shapes_of(model.graph))
     return tuple(notes), whole
 
 
@@ -130,11 +131,15 @@ def drop_constant_inputs(model: onnx.ModelProto) -> None:
 
 
 def check_valid(model: onnx.ModelProto) -> None:
-    """ONNX's own check: attributes, number of operands, types of initializers."""
+    """Known operators, and ONNX's own check: attributes, number of operands, types of initializers."""
     for value in model.graph.output:  # it insists on types and shapes of outputs, which are inferred anyway
         value.type.tensor_type.elem_type = value.type.tensor_type.elem_type or TensorProto.FLOAT
         value.type.tensor_type.shape.SetInParent()
+    onnx_checks.check_operators(model)
     try:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError) as error:
-        raise IntarsiaError(f"the model is not valid ONNX: {' '.join(str(error).split())}") from error
+        raise IntarsiaError(
+            f"the model is not valid ONNX: {' '.join(str(error).split())}. Export the model again, or mend the node or tensor "
+            "named"
+        ) from error

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
 
 import onnx
-from onnx import AttributeProto, NodeProto
+from onnx import AttributeProto, NodeProto, ValueInfoProto
 
 from ..errors import IntarsiaError
 
@@ -14,6 +15,8 @@ NEWEST_OPSET = onnx.defs.onnx_opset_version()
 STANDARD_DOMAINS = ("", "ai.onnx")
 _QUANTISED = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger")
 _SHOWN = 5
+_MODELESS = 14
+"""Opset since which BatchNormalization says by an attribute that it is trained; before, by having further outputs."""
 
 
 def opset(model: onnx.ModelProto) -> int:
@@ -56,7 +59,7 @@ def check(model: onnx.ModelProto) -> None:
     )
     _refuse(
         nodes,
-        lambda node: any(a.name == "training_mode" and a.i for a in node.attribute),
+        lambda node: _is_trained(node, version),
         "operators in training mode",
         "Export the model in eval mode",
     )
@@ -65,9 +68,32 @@ def check(model: onnx.ModelProto) -> None:
         raise IntarsiaError(
             f"tensor {name!r} is a sparse initializer. Supported: dense ones. Export the model again"
         )
-    if not model.graph.output:
-        raise IntarsiaError("the graph has no outputs. Export the model again")
+    _check_outputs(model.graph)
     _check_inputs(model)
+
+
+def check_operators(model: onnx.ModelProto) -> None:
+    """Raise IntarsiaError for the first operators that the model's opset does not have."""
+    version = opset(model)
+    _refuse(
+        list(model.graph.node),
+        lambda node: not _exists(node, version),
+        f"operators that ONNX does not have in opset {version}",
+        "Export the model with standard operators and the opset that has them",
+    )
+
+
+def check_reshapes(graph: onnx.GraphProto, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise IntarsiaError for the first Reshape that does not keep the number of values, as far as shapes are known."""
+    for node in graph.node:
+        if node.op_type != "Reshape" or not {node.input[0], node.output[0]} <= shapes.keys():
+            continue
+        before, after = shapes[node.input[0]], shapes[node.output[0]]
+        if prod(before) != prod(after):
+            raise IntarsiaError(
+                f"{describe([node])} makes {prod(after)} values of shape {after} of {node.input[0]!r}, which has "
+                f"{prod(before)} of shape {before}. Supported: as many. Export the model again with shapes that fit"
+            )
 
 
 def describe(nodes: Sequence[NodeProto]) -> str:
@@ -86,15 +112,70 @@ def _refuse(nodes: list[NodeProto], wrong: Callable[[NodeProto], bool], what: st
         raise IntarsiaError(f"the model uses {what}: {describe(offenders)}. {remedy}")
 
 
+def _is_trained(node: NodeProto, version: int) -> bool:
+    if node.op_type == "BatchNormalization" and version < _MODELESS:
+        return len([name for name in node.output if name]) > 1
+    return any(attribute.name == "training_mode" and attribute.i for attribute in node.attribute)
+
+
+def _exists(node: NodeProto, version: int) -> bool:
+    try:
+        onnx.defs.get_schema(node.op_type, version, "")
+    except onnx.defs.SchemaError:
+        return False
+    return True
+
+
+def _check_outputs(graph: onnx.GraphProto) -> None:
+    """There are some, all tensors of different names, and none of them is an input or a constant."""
+    if not graph.output:
+        raise IntarsiaError("the graph has no outputs. Export the model again")
+    inputs = {value.name for value in graph.input}
+    constants = {tensor.name for tensor in graph.initializer}
+    _require_different("graph output", [value.name for value in graph.output])
+    for value in graph.output:
+        _require_tensor("output", value)
+        if value.name in constants:
+            raise IntarsiaError(
+                f"graph output {value.name!r} is a constant (an initializer): no node computes it. Supported: results of "
+                "nodes. Remove it from the model's outputs, and keep its values beside the model"
+            )
+        if value.name in inputs:
+            raise IntarsiaError(
+                f"graph output {value.name!r} is a graph input: no node computes it. Supported: results of nodes. Remove "
+                "it from the model's outputs"
+            )
+
+
 def _check_inputs(model: onnx.ModelProto) -> None:
-    constants = {tensor.name for tensor in model.graph.initializer}
-    inputs = [value for value in model.graph.input if value.name not in constants]
+    constants = [tensor.name for tensor in model.graph.initializer]
+    _require_different("initializer", constants)
+    _require_different("graph input", [value.name for value in model.graph.input])
+    inputs = [value for value in model.graph.input if value.name not in set(constants)]
     if not inputs:
         raise IntarsiaError("the graph has no inputs: everything is constant. Export the model again")
     for value in inputs:
-        if not value.type.HasField("tensor_type"):
-            raise IntarsiaError(f"graph input {value.name!r} is no tensor. Supported: tensors of floats")
+        _require_tensor("input", value)
         _check_shape(value)
+
+
+def _require_different(what: str, names: Sequence[str]) -> None:
+    if len(set(names)) < len(names):
+        name = next(name for index, name in enumerate(names) if name in names[:index])
+        raise IntarsiaError(
+            f"more than one {what} is named {name!r}. Supported: a name of its own for each. Rename them, or export the "
+            "model again"
+        )
+
+
+def _require_tensor(role: str, value: ValueInfoProto) -> None:
+    kind = value.type.WhichOneof("value")
+    if kind not in (None, "tensor_type") or (kind is None and role == "input"):
+        found = (kind or "unknown type").removesuffix("_type").replace("_", " ")
+        raise IntarsiaError(
+            f"graph {role} {value.name!r} is no tensor ({found}). Supported: tensors. Export the model with a tensor for each "
+            f"of its {role}s"
+        )
 
 
 def _check_shape(value: onnx.ValueInfoProto) -> None:
@@ -106,6 +187,11 @@ def _check_shape(value: onnx.ValueInfoProto) -> None:
             f"--input_name {value.name} --input_shape 1,3,224,224 model.onnx fixed.onnx"
         )
     dimensions = value.type.tensor_type.shape.dim
+    if not dimensions:
+        raise IntarsiaError(
+            f"graph input {value.name!r} of shape () is a single number. Supported: one axis or more, the first of which "
+            "counts samples. Export the model with an input of shape (1, 1)"
+        )
     shape = (
         "("
         + ", ".join(d.dim_param or (str(d.dim_value) if d.HasField("dim_value") else "?") for d in dimensions)
@@ -125,5 +211,5 @@ def _check_shape(value: onnx.ValueInfoProto) -> None:
         if dimension.HasField("dim_value") and dimension.dim_value < 1:
             raise IntarsiaError(
                 f"graph input {value.name!r} of shape {shape} has size {dimension.dim_value} on axis {axis}. "
-                "Supported: 1 or more"
+                "Supported: 1 or more. Export the model with an example input that is not empty"
             )

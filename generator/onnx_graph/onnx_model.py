@@ -80,7 +80,10 @@ def _read(path: Path) -> onnx.ModelProto:
     try:
         external_data_helper.load_external_data_for_model(model, str(path.parent))
     except Exception as error:  # onnx raises many kinds: bad paths, bad offsets, bad permissions
-        raise IntarsiaError(f"{path}: the weights beside it cannot be read: {_first_line(error)}") from error
+        raise IntarsiaError(
+            f"{path}: the weights beside it cannot be read: {_first_line(error)}. Copy or download them again, all files of "
+            "the model together"
+        ) from error
     return model
 
 
@@ -101,9 +104,10 @@ def _what_it_is(content: bytes) -> str:
 
 def _external_files(model: onnx.ModelProto) -> list[str]:
     """Files outside the model that hold its tensors."""
-    tensors = [
-        tensor for tensor in model.graph.initializer if external_data_helper.uses_external_data(tensor)
+    attributes = [
+        attribute.t for node in model.graph.node for attribute in node.attribute if attribute.HasField("t")
     ]
+    tensors = filter(external_data_helper.uses_external_data, (*model.graph.initializer, *attributes))
     return sorted({external_data_helper.ExternalDataInfo(tensor).location for tensor in tensors})
 
 

@@ -59,7 +59,8 @@ class OnnxNode:
         operand = self.operand(index)
         if not isinstance(operand, Tensor):
             raise self.error(
-                f"input {index} must be computed from the model's input, but is constant or missing"
+                f"input {index} must be computed from the model's input, but is "
+                f"{f'{operand.name!r}, a constant' if operand else 'missing'}. Export the model again"
             )
         return operand
 
@@ -105,7 +106,15 @@ class OnnxNode:
         """Input `index` as finite real constants, which must be there."""
         values = self.numbers(index)
         if values is None:
-            raise self.error(f"input {index} is missing")
+            raise self.error(
+                f"input {index} is missing. Supported: a constant (an initializer). Export the model again"
+            )
+        operand = self.operand(index)
+        self.require(
+            values.size > 0,
+            f"{operand.name if operand else ''!r} of shape {values.shape} is empty. Supported: at least one value. Train "
+            "or export the model again",
+        )
         return values
 
     def pair(self, attribute: str, default: tuple[int, int] | None = None) -> tuple[int, int]:
