@@ -149,28 +149,38 @@ def assign(
         groups: engines of each mac task.
     """
     result: list[Assignment] = []
-    behind: dict[str, int] = {}  # task -> index of the last engine on its way
+    behind: dict[
+        str, tuple[int, int]
+    ] = {}  # task -> the pattern that its unit is in, and the place in the pattern
     leading = Counter[str]()
+    taken: set[tuple[int, int]] = set()
     for task in tasks:
         if leads(graph, task):
-            kind = kind_of(graph, task).name
-            result.append(Assignment(task.name, f"{kind}{leading[kind]}"))
-            leading[kind] += 1
+            leader = kind_of(graph, task).name
+            result.append(Assignment(task.name, f"{leader}{leading[leader]}"))
+            leading[leader] += 1
             continue
         before = [
             behind[p.name] for name in task.inputs if (p := graph.producers.get(name)) and p.name in behind
         ]
         if task.name in groups:
             group = groups[task.name]
-            behind[task.name] = group[-1]
+            behind[task.name] = group[-1], KINDS.index(ENGINE)
             result += _shares(graph, engines, task, group, (0, word_count(graph, task, engines.lanes)))
         else:
-            index = max(before, default=0)
-            behind[task.name] = index
-            result.append(Assignment(task.name, f"{kind_of(graph, task).name}{index}"))
-    units = [assignment.unit for assignment in result]
-    fits = len(set(units)) == len(units) and max(leading.values(), default=0) <= engines.leading_units
-    return tuple(result) if fits else None
+            kind = kind_of(graph, task)
+            index, last = max(before, default=(0, -1))
+            place = KINDS.index(kind)
+            if place <= last:
+                index += 1  # links lead forward
+            while (index, place) in taken:
+                index += 1
+            if index >= len(engines.outputs):
+                return None
+            behind[task.name] = index, place
+            taken.add((index, place))
+            result.append(Assignment(task.name, f"{kind.name}{index}"))
+    return tuple(result) if max(leading.values(), default=0) <= engines.leading_units else None
 
 
 def word_count(graph: TaskGraph, task: Task, lanes: int) -> int:

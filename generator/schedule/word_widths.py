@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ..board import Board
 from ..machine.units.circulant_form import block_of
+from ..machine.units.window import Way, plan_patches
 from ..task_graph import TaskGraph
 from ..work import StencilWork
 from .plan import ScheduleError
@@ -74,10 +75,11 @@ def _wide_words(graph: TaskGraph, choices: Sequence[int], multipliers: int) -> l
 
 
 def _most_lanes(graph: TaskGraph) -> int:
-    """Elements of the widest word; a 16-bit word holds half as many, but where the pixels of rows fill it."""
+    """Elements of the widest word; a 16-bit word holds half as many, but where pixels side by side fill it."""
     wide = max(tensor.number.bits for tensor in graph.tensors.values()) > 8
     rows = any(isinstance(task.operator.work(task, graph), StencilWork) for task in graph.tasks)
-    return max(LANES) // 2 if wide and not rows else max(LANES)
+    ways = {plan_patches(work, max(LANES)).way for work in mac_works(graph).values()}
+    return max(LANES) if not wide or rows or ways == {Way.PACKED} else max(LANES) // 2
 
 
 def _words_of_large_blocks(graph: TaskGraph) -> list[int]:

@@ -177,7 +177,14 @@ KERNELS = {
     "cnn": Kernel(
         cnn, 432, pipelined=True, modules=4, published={"dataflow": 713_144, "sequential": 2_215_282}
     ),
-    "vae": Kernel(vae, 160, modules=4, published={"sequential": 309_498}),
+    "vae": Kernel(
+        vae,
+        160,
+        Engines((2, 1, 1, 1), 64),
+        (((0, (0,)),), ((1, (1,)),), ((2, (2,)), (3, (3,)))),
+        modules=4,
+        published={"sequential": 309_498},
+    ),
     "gated_ffn": Kernel(
         gated_ffn, 768, Engines((32, 16), 16), (((0, BOTH),), ((1, (0,)), (2, (1,)))), modules=3
     ),
