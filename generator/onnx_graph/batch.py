@@ -71,13 +71,18 @@ def free_batch(model: onnx.ModelProto, shapes: Shapes) -> None:
     graph = model.graph
     for node in graph.node:
         before, after = shapes.get(node.input[0], ()), shapes.get(node.output[0], ())
-        if node.op_type == "Reshape" and before[:1] == after[:1] == (1,) and 0 not in after:
-            node.input[1] = f"shape of {node.output[0]}, any batch"
-            if all(
-                known.name != node.input[1] for known in graph.initializer
-            ):  # of an import before this one
-                graph.initializer.append(numpy_helper.from_array(np.array((0, *after[1:])), node.input[1]))
-            del node.attribute[:]  # allowzero
+        reshapes = node.op_type in (
+            "Reshape",
+            "Squeeze",
+            "Unsqueeze",
+        )  # which may drop a first axis of size 1
+        if reshapes and before[:1] == after[:1] == (1,) and 0 not in after:
+            target = f"shape of {node.output[0]}, any batch"
+            node.op_type = "Reshape"
+            node.input[:] = [node.input[0], target]
+            if all(known.name != target for known in graph.initializer):  # of an import before this one
+                graph.initializer.append(numpy_helper.from_array(np.array((0, *after[1:])), target))
+            del node.attribute[:]  # allowzero, axes
     del graph.value_info[:]
     for value in graph.input:
         value.type.tensor_type.shape.dim[0].dim_param = BATCH

@@ -18,6 +18,7 @@ from . import (
     lower_nodes,
     lower_operands,
     lower_reductions,
+    moved_batch,
     older_opset,
     onnx_checks,
     sample_axis,
@@ -89,6 +90,7 @@ def normalise(model: onnx.ModelProto, host_ops: HostOps = None) -> tuple[tuple[s
     if whole:
         constant_folding.infer_shapes(model)
         remove_identities(model.graph)
+    widened = moved_batch.keep_batch_first(model)
     decompose.apply(model)  # before all others, which lower what it makes further
     for lower in (lower_reductions.apply, lower_operands.apply):
         lower(model, norm_members(model.graph) | not_of_floats(model.graph))
@@ -96,7 +98,7 @@ def normalise(model: onnx.ModelProto, host_ops: HostOps = None) -> tuple[tuple[s
     remove_identities(model.graph)
     lower_nodes.apply(model, not_of_floats(model.graph))
     remove_dead_nodes(model.graph)
-    notes += reshape_inputs(model.graph)
+    notes += reshape_inputs(model.graph, widened)
     notes += drop_unused_inputs(model.graph)
     constant_folding.infer_shapes(model)
     onnx_checks.check_reshapes(model.graph, constant_folding.shapes_of(model.graph))

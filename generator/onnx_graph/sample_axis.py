@@ -25,8 +25,8 @@ Shape = tuple[int, ...]
 _BROADCASTING = ("Add", "Sub", "Mul", "Div", "Max", "Min", "Sum", "Mean", "Pow", "PRelu", "Where")
 _WITH_AXIS = ("Softmax", "LogSoftmax", "Concat", "Split", "Gather", "LayerNormalization", "RMSNormalization")
 _REDUCING = ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin")
-_RESHAPING = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
-_OF_BATCHES = (
+RESHAPING = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
+OF_BATCHES = (
     *("Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalMaxPool", "GlobalAveragePool", "LRN"),
     *("BatchNormalization", "InstanceNormalization", "GroupNormalization", "DepthToSpace", "SpaceToDepth"),
     *("Upsample", "Attention", "LSTM", "GRU", "RNN"),
@@ -41,13 +41,13 @@ def has_batch(model: onnx.ModelProto) -> bool:
     sizes = {tuple(d.dim_value for d in value.type.tensor_type.shape.dim[:1]) for value in model.graph.input}
     if len(sizes) > 1 or any(len(value.type.tensor_type.shape.dim) < 2 for value in model.graph.input):
         return False
-    known = _Known.of(model)
+    known = Known.of(model)
     return all(_keeps_samples(node, known) for node in model.graph.node)
 
 
 def of_batches(model: onnx.ModelProto) -> bool:
     """True if a node has a batch by its definition: then there is one, whatever other nodes do to its axis."""
-    return any(node.op_type in _OF_BATCHES for node in model.graph.node)
+    return any(node.op_type in OF_BATCHES for node in model.graph.node)
 
 
 def add_sample_axis(model: onnx.ModelProto) -> str:
@@ -56,8 +56,8 @@ def add_sample_axis(model: onnx.ModelProto) -> str:
     Raises:
         IntarsiaError: a node cannot work on tensors with one more axis.
     """
-    known = _Known.of(model)
-    lifted = _Lifted(known)
+    known = Known.of(model)
+    lifted = Lifted(known)
     for node in model.graph.node:
         lifted.node(node)
     graph = model.graph
@@ -77,7 +77,7 @@ def add_sample_axis(model: onnx.ModelProto) -> str:
 
 
 @dataclass(frozen=True)
-class _Known:
+class Known:
     """Shapes of all tensors, and values of the constant ones."""
 
     shapes: dict[str, Shape]
@@ -85,7 +85,7 @@ class _Known:
     opset: int
 
     @classmethod
-    def of(cls, model: onnx.ModelProto) -> _Known:
+    def of(cls, model: onnx.ModelProto) -> Known:
         constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
         return cls(shapes_of(model.graph), constants, onnx_checks.opset(model))
 
@@ -134,7 +134,7 @@ class _Known:
         return int(_attribute(node, "axis", default)) % len(self.shape(node.input[0]))
 
 
-def _keeps_samples(node: NodeProto, known: _Known) -> bool:
+def _keeps_samples(node: NodeProto, known: Known) -> bool:
     """True if index i along axis 0 of the result depends on index i of the operands only."""
     computed = known.computed(node)
     if not computed or any(name not in known.shapes for name in (*computed, *filter(None, node.output))):
@@ -163,7 +163,7 @@ def _keeps_samples(node: NodeProto, known: _Known) -> bool:
         case "Expand":
             target = known.integers(node, "shape", 1) or []
             return result[0] == first[0] and (len(target) < len(result) or target[0] == 1)
-        case kind if kind in (*_RESHAPING, "Tile", "Pad", "Resize"):
+        case kind if kind in (*RESHAPING, "Tile", "Pad", "Resize"):
             return len(result) > 0 and result[0] == first[0]
         case "MatMul" | "Gemm":
             return _product_keeps_samples(node, known, computed, len(result))
@@ -171,7 +171,7 @@ def _keeps_samples(node: NodeProto, known: _Known) -> bool:
             return True
 
 
-def _product_keeps_samples(node: NodeProto, known: _Known, computed: list[str], rank: int) -> bool:
+def _product_keeps_samples(node: NodeProto, known: Known, computed: list[str], rank: int) -> bool:
     """For a matrix product whose result has `rank` axes: rows of the first operand may be samples, or matrices."""
     first = known.shape(computed[0])
     if node.op_type == "Gemm":
@@ -188,15 +188,15 @@ def _product_keeps_samples(node: NodeProto, known: _Known, computed: list[str], 
     return len(first) > 2 and (len(weights) < rank or weights[0] == 1)
 
 
-def _full(known: _Known, name: str, result: Shape) -> bool:
+def _full(known: Known, name: str, result: Shape) -> bool:
     shape = known.shape(name)
     return len(shape) == len(result) and shape[:1] == result[:1]
 
 
-class _Lifted:
+class Lifted:
     """The nodes for tensors with an axis of size 1 in front."""
 
-    def __init__(self, known: _Known) -> None:
+    def __init__(self, known: Known) -> None:
         self.known = known
         self.nodes: list[NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
@@ -211,9 +211,9 @@ class _Lifted:
                 self._matmul(node)
             case kind if kind in _BROADCASTING:
                 self._pad_ranks(node, len(self.known.shape(node.output[0])))
-            case kind if kind in _RESHAPING:
+            case kind if kind in RESHAPING:
                 self._reshape(node)
-            case kind if kind in (*_OF_BATCHES, "Resize"):
+            case kind if kind in (*OF_BATCHES, "Resize"):
                 raise self._error(node, "its operator has a batch axis by its definition")
             case _:
                 self._rename_axes(node)
@@ -259,9 +259,10 @@ class _Lifted:
             shape = self.known.shape(name)
             if len(shape) < rank:
                 padded = (1, *(1,) * (rank - len(shape)), *shape)
-                node.input[index] = self._as_shape(name, padded, f"{node.output[0]}, widened {index}")
+                node.input[index] = self.as_shape(name, padded, f"{node.output[0]}, widened {index}")
 
-    def _as_shape(self, name: str, shape: Sequence[int], result: str) -> str:
+    def as_shape(self, name: str, shape: Sequence[int], result: str) -> str:
+        """Adds a Reshape that makes `result`, and gives its name."""
         target = f"{result}, shape"
         self.constants.append(numpy_helper.from_array(np.array(shape, dtype=np.int64), target))
         self.nodes.append(helper.make_node("Reshape", [name, target], [result], name=result))
@@ -319,7 +320,7 @@ class _Lifted:
                 node.input[index] = self._reals(node, f"operand {index}", values)
             else:
                 padded = (1, *(1,) * (rank - len(shape)), *shape)
-                node.input[index] = self._as_shape(name, padded, f"{result}, operand {index}")
+                node.input[index] = self.as_shape(name, padded, f"{result}, operand {index}")
         product = helper.make_node("MatMul", node.input, [f"{result}, product"], name=f"{node.name}, product")
         self.nodes.append(product)
         shape = (1, *self.known.shape(result))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableSequence
+from collections.abc import Collection, Mapping, MutableSequence
 
 import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
@@ -87,11 +87,14 @@ def remove_dead_nodes(graph: onnx.GraphProto) -> None:
     graph.initializer.extend(initializers)
 
 
-def reshape_inputs(graph: onnx.GraphProto) -> list[str]:
-    """Where the model first turns its input into an image, in the same order of values, take it as an image."""
+def reshape_inputs(graph: onnx.GraphProto, but: Collection[str] = ()) -> list[str]:
+    """Where the model first turns its input into an image, in the same order of values, take it as an image.
+
+    Tensors of the names `but` are no images, whatever their shape.
+    """
     notes = []
     for value in graph.input:
-        while (node := _reshaping_reader(graph, value)) is not None:
+        while (node := _reshaping_reader(graph, value)) is not None and node.output[0] not in but:
             shape = shapes_of(graph)[node.output[0]]
             del value.type.tensor_type.shape.dim[:]
             for size in shape:
