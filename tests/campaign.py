@@ -327,7 +327,9 @@ class Campaign:
                 def faulty(
                     graph: TaskGraph, task: Task, inputs: list[Array], run: Run = run, layer: str = layer
                 ) -> Array:
-                    return (run if task.name == layer else sound)(graph, task, inputs)
+                    if task.name != layer:
+                        return sound(graph, task, inputs)
+                    return run(graph, task, [values.astype(np.int64) for values in inputs])
 
                 with patch.object(golden, "run_task", faulty):
                     edge = self._golden_edge(self.graph, layer)

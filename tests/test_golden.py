@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from intarsia import golden
 from intarsia.arithmetic.exact import exact_type
 from intarsia.arithmetic.requantisation import Requantisation, requantisation
+from intarsia.ops import sliding
 from intarsia.ops.average_pool import AveragePool
 from intarsia.ops.conv import Conv
 from intarsia.ops.depthwise_conv import DepthwiseConv
@@ -59,6 +60,29 @@ def test_floats_and_integers_agree(bits: int) -> None:
         assert trace[task.output].dtype == np.int64
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+def test_blocks_of_samples_and_rows_agree_with_the_whole(bits: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = quantised(bits)
+    number = graph.tensors["x"].number
+    raw = np.random.default_rng(0).integers(number.minimum, number.maximum + 1, (5, 1, 3, 12, 12))
+    whole = golden.run(graph, {"x": raw})
+    monkeypatch.setattr(golden, "_CACHED_ELEMENTS", 2 * 64 * 12 * 12)
+    monkeypatch.setattr(sliding, "_CACHED_ELEMENTS", 5 * 12 * 27)
+    parts = golden.run(graph, {"x": raw})
+    assert parts.keys() == whole.keys()
+    for name, values in whole.items():
+        np.testing.assert_array_equal(parts[name], values)
+
+
+def test_whole_floats_stay_floats() -> None:
+    graph = quantised(8)
+    task = graph.tasks[0]
+    raw = np.random.default_rng(0).integers(-128, 128, (2, 1, 3, 12, 12))
+    found = golden.run_task(graph, task, [raw.astype(np.float32)])
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, golden.run_task(graph, task, [raw]))
+
+
 def test_all_types_take_part() -> None:
     used = {
         exact_type(accumulator_bound(graph, t))
@@ -95,9 +119,14 @@ def test_exact_type(bound: int, kind: type) -> None:
     st.lists(st.integers(-(2**24) + 1, 2**24 - 1), min_size=1, max_size=20),
     st.integers(0, 40),
     st.sampled_from([np.float32, np.float64]),
+    st.sampled_from([(8, 0), (8, -3), (16, 1000), (25, 1), (26, (1 << 24) + 1)]),
 )
-def test_whole_floats_are_rounded_like_integers(raws: list[int], shift: int, kind: type) -> None:
-    found = Requantisation((shift, shift + 1), 1, -128, 127)
+def test_whole_floats_are_rounded_like_integers(
+    raws: list[int], shift: int, kind: type, output: tuple[int, int]
+) -> None:
+    bits, zero = output
+    limit = 1 << (bits - 1)
+    found = Requantisation((shift - 2, shift + 1), 1, -limit, limit - 1, zero=zero)
     integers = np.array(raws)[:, np.newaxis, np.newaxis].repeat(2, axis=2)
     expected = found.apply(integers, 1)
     np.testing.assert_array_equal(found.apply(integers.astype(kind), 1), expected)

@@ -22,6 +22,11 @@ def exact_type(bound: int) -> type[np.float32 | np.float64 | np.int64]:
     return np.float64 if bound < _FLOAT64_EXACT else np.int64
 
 
+def is_exact(kind: np.dtype[Any], bound: int) -> bool:
+    """True if arithmetic on integers of at most this magnitude is exact in floats of this type."""
+    return bound < (_FLOAT32_EXACT if kind == np.float32 else _FLOAT64_EXACT)
+
+
 def matmul(left: NDArray[Any], right: NDArray[Any]) -> NDArray[Any]:
     """left @ right; for integers the exact int64 product.
 

@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from ..fixed_point import FixedPoint, Integers, Rounding
 from ..task_graph import Task, TaskGraph
 from .accumulator_bound import WIDEST, accumulator_bound
+from .exact import is_exact
 from .rounding import divide
 
 MULTIPLIER_BITS = 31
@@ -67,36 +69,57 @@ class Requantisation:
 
     def further_shifts(self, channels: int) -> Integers:
         """How far each output channel is shifted beyond the smallest shift."""
-        shifts = np.array(self.shifts, dtype=np.int64)
-        return np.broadcast_to(shifts - shifts.min(), (channels,))
+        return np.broadcast_to(self._shifts - self._shifts.min(), (channels,))
 
     def channel_multipliers(self, channels: int) -> Integers:
         """The multiplier of each output channel."""
-        return np.broadcast_to(np.array(self.multipliers, dtype=np.int64), (channels,))
+        return np.broadcast_to(self._multipliers, (channels,))
 
-    def apply(self, accumulators: Integers | NDArray[np.floating], channel_axis: int) -> Integers:
+    def apply(
+        self, accumulators: Integers | NDArray[np.floating], channel_axis: int
+    ) -> Integers | NDArray[np.floating]:
         """Raw outputs of exact accumulators of shape (samples, *tensor shape), integers or whole floats.
 
-        Whole floats are rounded as they are where that is exact: scaled by powers of two, half to even.
+        Whole floats stay floats where that is exact: scaled by powers of two, half to even, into a format that the type holds.
         """
-        shift: int | Integers = self.shifts[0]
-        factor: int | Integers = self.multipliers[0]
-        if self.per_channel:
-            along = [1] * accumulators.ndim
-            along[channel_axis + 1] = -1
-            shift = np.array(self.shifts, dtype=np.int64).reshape(along)
-            factor = np.array(self.multipliers, dtype=np.int64).reshape(along)
-        plain = self.divisor == 1 and not self.scaled and self.rounding is Rounding.HALF_EVEN
-        if accumulators.dtype.kind == "f" and plain:
-            floats = accumulators * np.exp2(-np.asarray(shift, dtype=accumulators.dtype))
+        if self._exact_in(accumulators.dtype):
+            powers = np.exp2(-self._shifts).astype(accumulators.dtype)
+            floats: NDArray[np.floating] = accumulators * _along(powers, accumulators.ndim, channel_axis)
             np.rint(floats, out=floats)
-            floats += self.zero
+            if self.zero:
+                floats += self.zero
             np.clip(floats, self.low, self.high, out=floats)
-            return floats.astype(np.int64)
+            return floats
+        shifts, multipliers = (
+            _along(values, accumulators.ndim, channel_axis) for values in (self._shifts, self._multipliers)
+        )
         integers = accumulators.astype(np.int64, copy=False)
-        scaled = integers * factor if self.scaled else integers
-        rounded = divide(scaled, self.divisor, shift, self.rounding)
+        scaled = integers * multipliers if self.scaled else integers
+        rounded = divide(scaled, self.divisor, shifts, self.rounding)
         return np.clip(rounded + self.zero, self.low, self.high)
+
+    @cached_property
+    def _shifts(self) -> Integers:
+        return np.array(self.shifts, dtype=np.int64)
+
+    @cached_property
+    def _multipliers(self) -> Integers:
+        return np.array(self.multipliers, dtype=np.int64)
+
+    def _exact_in(self, kind: np.dtype[Any]) -> bool:
+        """True for floats in which requantisation of whole numbers that they hold is exact.
+
+        Only a sum with the zero point may then be too large for the type, and so rounded; it is beyond the clamp as well.
+        """
+        plain = self.divisor == 1 and not self.scaled and self.rounding is Rounding.HALF_EVEN
+        return kind.kind == "f" and plain and is_exact(kind, max(-self.low, self.high))
+
+
+def _along(values: NDArray[Any], dimensions: int, channel_axis: int) -> NDArray[Any]:
+    """One value, or one for each channel, to go with samples of so many dimensions."""
+    shape = [1] * dimensions
+    shape[channel_axis + 1] = -1
+    return values.reshape(shape)
 
 
 @lru_cache(maxsize=1024)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from ..arithmetic.exact import matmul
 from ..fixed_point import Floats
 from ..operator import Array
 from ..work import MacWork
 from .convolution import Convolution
 from .depthwise_conv import DepthwiseConv
-from .sliding import image_size, images, patches, samples_like, window
+from .sliding import image_size, images, patches, product_with_windows, samples_like, window
 from .window_attributes import WindowAttributes
 
 if TYPE_CHECKING:
@@ -62,17 +60,12 @@ class Conv(Convolution):
         return 1
 
     def accumulate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Array:
-        """Convolution as one matrix product over gathered patches."""
+        """Convolution as matrix products over gathered patches."""
         x = inputs[0]
         weight = parameters["weight"]
-        samples, outputs = x.shape[0], weight.shape[0]
-        columns = patches(images(x), self.kernel, self.stride, self.dilation, self.pads, fill=0)
-        _, _, _, _, out_height, out_width = columns.shape  # samples, channels, kh, kw, oh, ow
-        columns = columns.reshape(samples, prod(weight.shape[1:]), out_height * out_width)
-        result = matmul(weight.reshape(outputs, -1)[np.newaxis], columns)
-        if "bias" in parameters:
-            result = result + parameters["bias"][:, np.newaxis]
-        return samples_like(x, result.reshape(samples, outputs, out_height, out_width))
+        windows = patches(images(x), self.kernel, self.stride, self.dilation, self.pads, fill=0)
+        kernels = weight.reshape(*weight.shape[:2], *self.kernel)
+        return samples_like(x, product_with_windows(windows, kernels, parameters.get("bias", 0)))
 
     def work(self, task: Task, graph: TaskGraph) -> MacWork:
         """An engine behind a sliding window; none for 1x1 kernels, whose pixels stream straight through."""

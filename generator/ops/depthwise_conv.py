@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -12,13 +11,10 @@ import numpy as np
 from ..operator import Array
 from ..work import DepthwiseWork
 from .convolution import Convolution
-from .sliding import images, patches, samples_like, window
+from .sliding import cached_blocks, images, patches, samples_like, window
 
 if TYPE_CHECKING:
     from ..task_graph import Task, TaskGraph
-
-
-_CACHED_ELEMENTS = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -32,20 +28,21 @@ class DepthwiseConv(Convolution):
         return channels
 
     def accumulate(self, inputs: Sequence[Array], parameters: Mapping[str, Array]) -> Array:
-        """One product of images per kernel position, for so few channels at a time that they stay in the cache."""
+        """One product of images per kernel position, for so few rows at a time that they stay in the cache.
+
+        Channels lie side by side in memory, and kernels are repeated for a whole row of pixels: so few, long products.
+        """
         x = inputs[0]
         weight = parameters["weight"]
-        kernels = weight.reshape(len(weight), *self.kernel)
-        columns = patches(images(x), self.kernel, self.stride, self.dilation, self.pads, fill=0)
-        result = np.zeros((*columns.shape[:2], *columns.shape[4:]), columns.dtype)
+        windows = patches(images(x), self.kernel, self.stride, self.dilation, self.pads, fill=0)
+        samples, channels, _, _, height, width = windows.shape
+        kernels = np.tile(weight.reshape(channels, -1).T, width)  # (kernel positions, a row of pixels)
+        result = np.zeros((samples, height, width * channels), windows.dtype)
         if "bias" in parameters:
-            result += parameters["bias"][:, np.newaxis, np.newaxis]
-        block = max(1, _CACHED_ELEMENTS // prod(result.shape[2:]))
-        for sample in range(len(result)):
-            for first in range(0, result.shape[1], block):
-                part = slice(first, first + block)
-                _add_products(result[sample, part], columns[sample, part], kernels[part])
-        return samples_like(x, result)
+            result += np.tile(parameters["bias"], width)
+        for some, rows in cached_blocks(samples, height, width * channels):
+            _add_products(result[some, rows], windows[some, ..., rows, :], kernels)
+        return samples_like(x, result.reshape(samples, height, width, channels).transpose(0, 3, 1, 2))
 
     def work(self, task: Task, graph: TaskGraph) -> DepthwiseWork:
         """A depthwise unit."""
@@ -59,9 +56,10 @@ class DepthwiseConv(Convolution):
         return weight.reshape(1, len(weight), -1).transpose(0, 2, 1)
 
 
-def _add_products(result: Array, columns: Array, kernels: Array) -> None:
-    """Adds (channels, kh, kw, h, w) times (channels, kh, kw) to (channels, h, w), in place."""
+def _add_products(result: Array, windows: Array, kernels: Array) -> None:
+    """Adds (samples, channels, kh, kw, h, w) times (kh * kw, w * channels) to (samples, h, w * channels), in place."""
     product = np.empty_like(result)
-    for i, j in np.ndindex(kernels.shape[1:]):
-        np.multiply(columns[:, i, j], kernels[:, i, j, np.newaxis, np.newaxis], out=product)
+    for index, (i, j) in enumerate(np.ndindex(*windows.shape[2:4])):
+        pixels = windows[:, :, i, j].transpose(0, 2, 3, 1).reshape(result.shape)
+        np.multiply(pixels, kernels[index], out=product)
         result += product

@@ -5,11 +5,12 @@ A signal (1, channels, length) is an image of height 1.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..arithmetic.exact import matmul
 from ..errors import IntarsiaError
 from ..operator import Array
 from ..work import Window
@@ -22,6 +23,9 @@ Pads = tuple[int, int, int, int]
 
 _NARROWEST = 4
 """Elements of the narrowest word."""
+
+_CACHED_ELEMENTS = 1 << 17
+"""Of windows that are copied at a time: 512 KB of float32."""
 
 _TALLEST = 16
 """Rows of a kernel whose pixels are all kept in registers."""
@@ -49,10 +53,11 @@ def patches(x: Array, kernel: Pair, stride: Pair, dilation: Pair, pads: Pads, fi
     Returns:
         Array of shape (samples, channels, kernel height, kernel width, out height, out width).
     """
-    top, left, bottom, right = pads
     if any(pads):
-        x = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=fill)
+        x = _padded(x, pads, fill)
     out_height, out_width = output_size((x.shape[2], x.shape[3]), kernel, stride, dilation, (0, 0, 0, 0))
+    if kernel == (1, 1):
+        return x[:, :, np.newaxis, np.newaxis, :: stride[0], :: stride[1]]
     samples, channels, rows, columns = x.strides
     return np.lib.stride_tricks.as_strided(
         x,
@@ -69,13 +74,63 @@ def patches(x: Array, kernel: Pair, stride: Pair, dilation: Pair, pads: Pads, fi
     )
 
 
+def _padded(x: Array, pads: Pads, fill: float) -> Array:
+    """In the memory order of x, unlike np.pad: images whose channels lie side by side keep them so."""
+    top, left, bottom, right = pads
+    samples, channels, height, width = x.shape
+    shape = (samples, channels, top + height + bottom, left + width + right)
+    result: Array = np.full_like(x, fill, shape=shape)
+    result[:, :, top : top + height, left : left + width] = x
+    return result
+
+
+def product_with_windows(windows: Array, weight: Array, bias: Array | int) -> Array:
+    """Sums over all elements of each window times the weights, plus the bias.
+
+    Windows are copied for so few output rows at a time that they stay in the cache, in the order in which more of what is
+    copied lies together: channels innermost, or pixels. Either way the channels of the result lie side by side in memory.
+
+    Args:
+        windows: of `patches`.
+        weight: (outputs, channels, kernel height, kernel width).
+        bias: (outputs,), or 0.
+
+    Returns:
+        Array of shape (samples, outputs, out height, out width).
+    """
+    samples, channels, _, kernel_width, height, width = windows.shape
+    channels_inside = channels * kernel_width >= width
+    matrix = (weight.transpose(0, 2, 3, 1) if channels_inside else weight).reshape(len(weight), -1).T
+    depth, outputs = matrix.shape
+    result = np.empty((samples, height, width, outputs), windows.dtype)
+    for some, rows in cached_blocks(samples, height, width * depth):
+        block = windows[some, ..., rows, :]
+        columns: Array
+        if channels_inside:
+            columns = block.transpose(0, 4, 5, 2, 3, 1).reshape(-1, depth)
+        else:
+            columns = block.reshape(len(block), depth, -1).transpose(0, 2, 1)
+        sums = result[some, rows]
+        np.add(matmul(columns, matrix).reshape(sums.shape), bias, out=sums)
+    return result.transpose(0, 3, 1, 2)
+
+
+def cached_blocks(samples: int, height: int, row: int) -> Iterator[tuple[slice, slice]]:
+    """Samples, and rows of `row` elements of them, that stay in the cache together: some samples, or some rows of one."""
+    rows = max(1, _CACHED_ELEMENTS // row)
+    some = max(1, rows // height)
+    for sample in range(0, samples, some):
+        for first in range(0, height, rows):
+            yield slice(sample, sample + some), slice(first, first + rows)
+
+
 def reduce_windows(columns: Array, combine: np.ufunc) -> Array:
     """All kernel positions of `patches` combined: (samples, channels, out height, out width)."""
     _, _, *kernel, out_height, out_width = columns.shape
     if kernel[0] * kernel[1] > out_height * out_width:
         reduced: Array = combine.reduce(columns, axis=(2, 3))
         return reduced
-    result = columns[:, :, 0, 0].copy()
+    result = columns[:, :, 0, 0].copy(order="K")
     for i, j in list(np.ndindex(*kernel))[1:]:
         combine(result, columns[:, :, i, j], out=result)
     return result
