@@ -4,10 +4,12 @@
 
 Installs the peers in environments of their own under the cache folder (about a minute, once). Every run is a process of its
 own with empty caches; the tools take turns, so that the speed of the machine, which others may share, changes all alike.
-Figures are medians of the runs; look at the ratios. What a peer needs done by hand is done in peers/with_*.py and told there.
+Figures are medians of the runs; look at the ratios. What a peer needs done by hand is done in peers/with_*.py.
 A peer that fails is recorded with the end of what it said. JSON: {model: {tool: {"convert_s", "build_s",
-"build_cpu_s", "ms_per_image", "cpu_ms_per_image", "peak_mb", "max_error", "error"}}}; CPU times are of all threads, and
-hardly depend on what else the machine does; `max_error` is against ONNX Runtime, `error` a failure.
+"build_cpu_s", "ms_per_image", "cpu_ms_per_image", "peak_mb", "max_error", "error", "by_hand", "modes"}}}; CPU times are of
+all threads, and hardly depend on what else the machine does; `max_error` is against ONNX Runtime, `error` a failure, `by_hand`
+what was done for the tool. Of a tool with several modes each figure is its best mode's; `modes` has them all, as does
+the table.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ PACKAGES = {
     "nngen": ("nngen", "onnx", "setuptools"),
 }
 MODES = {"intarsia": ("auto",), "hls4ml": ("Latency", "Resource"), "nngen": ("default",)}
-"""Of hls4ml's two strategies, the one that builds faster counts."""
+"""hls4ml's two strategies, with streams; without (io_parallel) it takes five times as long to build LeNet-5, and is no faster."""
 
 Result = dict[str, Any]
 
@@ -97,7 +99,17 @@ def summary(runs: list[Result], expected: Any) -> Result:
     ]
     result["max_error"] = float(max(errors)) if errors else None
     result["error"] = next((one["error"] for one in runs if "error" in one), None)
+    result["by_hand"] = runs[-1].get("by_hand", [])
     return result
+
+
+def best(modes: dict[str, Result]) -> Result:
+    """Of each figure the best of the modes that ran, with the largest of their errors; of none, the first failure."""
+    ran = [found for found in modes.values() if not found["error"]] or list(modes.values())[:1]
+    result: Result = {key: min(found[key] for found in ran) for key in FIGURES if key in ran[0]}
+    errors = [found["max_error"] for found in ran if found["max_error"] is not None]
+    result["max_error"] = max(errors, default=None)
+    return {**result, "error": ran[0]["error"], "by_hand": ran[0]["by_hand"], "modes": modes}
 
 
 def measure(name: str, pythons: dict[str, Path], options: argparse.Namespace) -> Result:
@@ -119,28 +131,35 @@ def measure(name: str, pythons: dict[str, Path], options: argparse.Namespace) ->
                 runs[tool, mode].append(found)
     result: Result = {"largest_output": float(np.abs(expected).max())}
     for tool in pythons:
-        candidates = [{"mode": mode, **summary(runs[tool, mode], expected)} for mode in MODES[tool]]
-        result[tool] = min(candidates, key=lambda c: (c["error"] is not None, c.get("build_s", np.inf)))
+        result[tool] = best({mode: summary(runs[tool, mode], expected) for mode in MODES[tool]})
     return result
 
 
 def table(name: str, result: Result) -> list[str]:
-    """A line per tool, and the ratios of the peers' figures to intarsia's."""
-    own = result["intarsia"]
-    lines = []
-    for tool in (tool for tool in MODES if tool in result):
-        found = result[tool]
-        cells = [f"{found[key]:,.2f}" if key in found else "-" for key in FIGURES]
-        if tool != "intarsia":
-            cells = [
-                f"{cell} ({found[key] / own[key]:.1f}x)" if key in found and own.get(key) else cell
-                for cell, key in zip(cells, FIGURES, strict=True)
-            ]
-        worst = "-" if found["max_error"] is None else f"{found['max_error']:.3g}"
-        lines.append(f"| {name} | {tool} {found['mode']} | {' | '.join(cells)} | {worst} |")
-        if found["error"]:
-            lines.append(f"  {name}, {tool}: {found['error']}")
-    return lines
+    """A line per tool and mode, and the ratios of the peers' figures to intarsia's."""
+    rows = [
+        (tool, mode, found)
+        for tool in MODES
+        if tool in result
+        for mode, found in result[tool]["modes"].items()
+    ]
+    lines = [
+        f"| {name} | {tool} {mode} | {_cells(found, {} if tool == 'intarsia' else result['intarsia'])} |"
+        for tool, mode, found in rows
+    ]
+    done = [
+        f"  done for {tool}: {text}" for tool in MODES if tool in result for text in result[tool]["by_hand"]
+    ]
+    return (
+        lines + done + [f"  {tool} {mode}: {found['error']}" for tool, mode, found in rows if found["error"]]
+    )
+
+
+def _cells(found: Result, own: Result) -> str:
+    cells = [f"{found[key]:,.2f}" if key in found else "-" for key in FIGURES]
+    ratios = [f" ({found[key] / own[key]:.1f}x)" if key in found and own.get(key) else "" for key in FIGURES]
+    worst = "-" if found["max_error"] is None else f"{found['max_error']:.3g}"
+    return " | ".join([*(cell + ratio for cell, ratio in zip(cells, ratios, strict=True)), worst])
 
 
 def main() -> int:
