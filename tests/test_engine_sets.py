@@ -1,4 +1,4 @@
-"""The search over sets of engines: samples first, then up from the best of them."""
+"""The search over sets of engines: bands from above, a sample of each, then up from the fastest of it."""
 
 from __future__ import annotations
 
@@ -8,51 +8,84 @@ from itertools import product
 from types import SimpleNamespace
 from typing import Any
 
-from intarsia.schedule.engine_sets import Climb, EngineSets, Outputs
+import pytest
+
+from intarsia.schedule.engine_sets import STEP, Climb, EngineSets, Outputs, band_of
 
 SIZES = (1, 2, 4, 8, 16, 32)
-SETS = EngineSets(SIZES, frozenset(s for n in (2, 3) for s in product(SIZES, repeat=n) if 16 <= sum(s) <= 48))
+ALL = frozenset(s for n in (2, 3) for s in product(SIZES, repeat=n))
+PEAK = {8: (2, 4, 32), 16: (32, 8)}
 
 
-def costed(peak: dict[int, Outputs], tries: Counter[Any]) -> Any:
-    """A cost that grows with the distance from one set of each width; narrower words cost more."""
+def sets(lanes: int) -> EngineSets:
+    return EngineSets(lanes, SIZES, ALL)
+
+
+def climb(most: int, tries: Counter[Any] | None = None, effort: int = 10_000) -> Climb:
+    """A search whose cycles grow with the distance from one set of each width, on a board of so many multipliers."""
 
     def cost(lanes: int, outputs: Outputs) -> Iterator[Any]:
-        tries[lanes, outputs] += 1
-        want = peak[lanes]
+        if tries is not None:
+            tries[lanes, outputs] += 1
+        want = PEAK[lanes]
         away = sum(abs(a - b) for a, b in zip(want, (*outputs, 0)[: len(want)], strict=True))
-        yield SimpleNamespace(rank=(100 * (len(outputs) != len(want)) + away + 1000 // lanes,), fits=True)
+        cycles = 100 * (len(outputs) != len(want)) + away + 1000 // lanes
+        fits = sum(outputs) * lanes <= most
+        yield SimpleNamespace(rank=(cycles,), cycles=cycles, fits=fits, made=(lanes, outputs))
 
-    return cost
+    return Climb(
+        [sets(8), sets(16)],
+        cost,
+        may_fit=lambda lanes, outputs: sum(outputs) * lanes <= most,
+        floor=lambda lanes, rows: 1000 // lanes,
+        samples=4,
+        effort=effort,
+    )
+
+
+def fastest(most: int) -> int:
+    return min(one.cycles for one in climb(most).run() if one.fits)
 
 
 def test_neighbours_are_other_sets_of_the_space() -> None:
-    for outputs in SETS.sets:
-        around = SETS.neighbours(outputs)
+    for outputs in ALL:
+        around = sets(8).neighbours(outputs)
         assert len(around) == len(set(around)) and outputs not in around
-        assert SETS.sets.issuperset(around)
+        assert ALL.issuperset(around)
         assert all(abs(len(one) - len(outputs)) <= 1 for one in around)
-    assert (4, 16) in SETS.neighbours((8, 16)) and (16, 8) in SETS.neighbours((8, 16))
-    assert (8, 16, 1) in SETS.neighbours((8, 16)) and (8, 16) in SETS.neighbours((8, 16, 1))
+    assert (4, 16) in sets(8).neighbours((8, 16)) and (16, 8) in sets(8).neighbours((8, 16))
+    assert (8, 16, 1) in sets(8).neighbours((8, 16)) and (8, 16) in sets(8).neighbours((8, 16, 1))
 
 
-def test_samples_reach_over_the_whole_space() -> None:
-    sums = [sum(outputs) for outputs in SETS.sampled(5)]
-    assert sums == sorted(sums, reverse=True) and sums[0] == 48 and sums[-1] < 24
-    assert set(SETS.sampled(10_000)) == SETS.sets
+def test_bands_hold_every_set_once() -> None:
+    bands = sets(8).bands
+    assert sorted(one for band in bands.values() for one in band) == sorted(ALL)
+    for band, members in bands.items():
+        assert all(STEP ** (band - 1) < sum(one) * 8 * (1 + 1e-9) <= STEP**band * 1.001 for one in members)
+    assert [band_of(count) for count in (1, 2, 4, 1024, 1025)] == [0, 3, 6, 30, 31]
+
+
+def test_samples_reach_over_a_whole_band() -> None:
+    band = band_of(40 * 8)
+    sums = [sum(outputs) for outputs in sets(8).sampled(band, 5)]
+    assert sums == sorted(sums, reverse=True) and sums[0] == 40 and sums[-1] < 36
+    assert set(sets(8).sampled(band, 10_000)) == set(sets(8).bands[band])
 
 
 def test_the_climb_finds_the_best_set_and_tries_each_once() -> None:
     tries: Counter[Any] = Counter()
-    peak = {8: (2, 4, 32), 16: (32, 8)}
-    climb = Climb({8: SETS, 16: SETS}, costed(peak, tries), effort=10_000)
-    found = min(evaluation.rank for evaluation in climb.run(4))
-    assert found == (1000 // 16,)
-    assert tries[16, (32, 8)] == 1 and max(tries.values()) == 1
-    assert len(tries) < len(SETS.sets)
+    found = min(list(climb(1 << 12, tries).run()), key=lambda one: one.rank)
+    assert found.made == (16, (32, 8))
+    assert max(tries.values()) == 1 and len(tries) < len(ALL)
 
 
 def test_effort_is_a_limit() -> None:
     tries: Counter[Any] = Counter()
-    list(Climb({8: SETS}, costed({8: (2, 4, 32)}, tries), effort=9).run(4))
-    assert len(tries) == 9
+    list(climb(1 << 12, tries, effort=4).run())
+    bands = {(lanes, band) for lanes in (8, 16) for band in sets(lanes).bands}
+    assert len(tries) <= 4 * len(bands) + 2
+
+
+@pytest.mark.parametrize("most", range(16, 1200, 16))
+def test_more_multipliers_are_never_slower(most: int) -> None:
+    assert fastest(most + 16) <= fastest(most)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from intarsia.board import BoardError, load_board, part_of
 from intarsia.ops.combine import Add
 from intarsia.ops.max_pool import MaxPool
 from intarsia.schedule.evaluate import evaluate
-from intarsia.schedule.mixed import mixed
+from intarsia.schedule.mixed import PhaseCosts, mixed
 from intarsia.schedule.phases import Engines, connected_sets
 from intarsia.schedule.plan import Assignment, Pattern, Phase, Schedule, ScheduleError, Unit
 from intarsia.schedule.pure import sequential
@@ -97,6 +99,40 @@ def test_lanes_and_budget_bound_the_search(graph: TaskGraph) -> None:
         decide(graph, board, "mixed", (5,))
     with pytest.raises(BoardError, match="--budget must be above 0"):
         part_of(board, 0)
+
+
+@pytest.mark.parametrize("resource", ["dsp", "lut", "bram18"])
+def test_more_of_a_resource_is_never_slower(graph: TaskGraph, resource: str) -> None:
+    """For every kind of schedule; what fits a board fits a larger one too."""
+    board = load_board("pynq-z2")
+    costs: PhaseCosts = {}
+    before: dict[str, int] = {}
+    for percent in (10, 25, 40, 70, 100, 1000):
+        count = getattr(board.resources, resource) * percent // 100
+        try:
+            found = decide(
+                graph, replace(board, resources=replace(board.resources, **{resource: count})), costs=costs
+            ).found
+        except ScheduleError:
+            assert not before
+            continue
+        kinds = ("dataflow", "sequential", "mixed")
+        cycles = {kind: one.cycles for kind, one in zip(kinds, found, strict=True)} if len(found) == 3 else {}
+        cycles["auto"] = min(one.cycles for one in found)
+        assert all(cycles[kind] <= most for kind, most in before.items()), (percent, before, cycles)
+        before |= cycles
+
+
+@pytest.mark.parametrize("lanes", [(4,), (4, 8, 16, 32)])
+def test_more_of_the_board_is_never_slower(graph: TaskGraph, lanes: tuple[int, ...]) -> None:
+    costs: PhaseCosts = {}
+    before = 1 << 40
+    for percent in (40, 55, 75, 100):
+        cycles = decide(
+            graph, part_of(load_board("pynq-z2"), percent), lanes=lanes, costs=costs
+        ).chosen.cycles
+        assert cycles <= before, percent
+        before = cycles
 
 
 def test_connected_sets_are_convex_and_complete(graph: TaskGraph) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 
@@ -12,6 +12,7 @@ from ..task_graph import TaskGraph
 from ..work import MacWork
 from .engine_sets import Climb, EngineSets, Outputs
 from .evaluate import Evaluation, best, dram_words_per_cycle, evaluate, evaluate_spilled
+from .floor import floor_cycles
 from .loads import Streaming
 from .mixed import PhaseCosts, mixed
 from .phases import Engines
@@ -33,14 +34,14 @@ _MOST_ENGINES = 3
 _ENGINE_WORDS = (2, 3, 4, 6, 8, 12, 16, 24, 32)
 """Words of output channels that an engine of a mixed schedule makes per pass, where it is more than one."""
 
-_SAMPLES = 900
-"""Sets of engines times tasks that are tried first for each width of words; a schedule for each is a search of its own."""
+_SAMPLES = 250
+"""Sets of engines times tasks that are tried first of each band and width of words; a schedule for each is a search of its own."""
 
-_EFFORT = 10_000
-"""Sets of engines times tasks that are tried at most, with the neighbours of the best."""
+_EFFORT = 1000
+"""Sets of engines times tasks that are tried of each at most, with the neighbours of the best."""
 
-_FEWEST = 6
-"""Sets of engines that are tried whatever the number of tasks."""
+_FEWEST = 2
+"""Sets of engines that are tried of each whatever the number of tasks."""
 
 _ENTRIES = (512, 1024, 2048, 4096, 8192)
 """Entries of a memory of streamed weights: one to sixteen BRAMs' depth."""
@@ -112,15 +113,17 @@ def _streamed(graph: TaskGraph, board: Board, lanes: int, outputs: int, apart: b
 def dataflow_candidates(
     graph: TaskGraph, board: Board, choices: Sequence[int], multipliers: int
 ) -> Iterator[Evaluation]:
-    """For each word width, the units sized for the shortest interval that fits, and for every longer one tried before.
+    """For each word width, the units sized for the shortest interval that fits, and for longer ones that may take fewer cycles.
 
-    The interval is the largest trip count over the units. Giving every unit the fewest outputs that reach an interval
+    The interval is the largest trip count over the units, so that no schedule takes less; one of a longer interval may
+    fill its pipeline sooner. Giving every unit the fewest outputs that reach an interval
     is exact: trips fall and resources grow with outputs. But where weights are circulant, passes of whole blocks need
     fewer weights than smaller ones do, so both are tried.
     """
     works = mac_works(graph)
     blocks = {name: block_of(graph, graph.task(name)) for name in works}
     gains = {name: gain_of_block(graph, block) for name, block in blocks.items()}
+    fastest: int | None = None
     for lanes, whole in product(choices, (False, True)):
         units = {
             name: block if whole and lanes % block == 0 else channels_of_spectra(graph, name)
@@ -139,27 +142,46 @@ def dataflow_candidates(
         intervals = sorted({trips for options in options_of.values() for trips, _ in options})
         floor = max((min(options)[0] for options in options_of.values()), default=0)
         feasible = [interval for interval in intervals if interval >= floor] or [0]
+        found: dict[int, Evaluation | None] = {}
+
+        def sized(
+            number: int,
+            lanes: int = lanes,
+            feasible: Sequence[int] = feasible,
+            options_of: Mapping[str, Sequence[tuple[int, int]]] = options_of,
+            found: dict[int, Evaluation | None] = found,
+        ) -> Evaluation | None:
+            """The schedule of an interval; None if it needs too many multipliers."""
+            if number not in found:
+                outputs = {
+                    name: min(o for trips, o in options if trips <= feasible[number])
+                    for name, options in options_of.items()
+                }
+                within = sum(made / gains[name] for name, made in outputs.items()) * lanes <= multipliers
+                found[number] = evaluate(graph, dataflow(graph, lanes, outputs), board) if within else None
+            return found[number]
+
         low, high = 0, len(feasible) - 1
         while low <= high:
             middle = (low + high) // 2
-            outputs = {
-                name: min(o for trips, o in options if trips <= feasible[middle])
-                for name, options in options_of.items()
-            }
-            evaluation = evaluate(graph, dataflow(graph, lanes, outputs), board)
-            within = sum(made / gains[name] for name, made in outputs.items()) * lanes <= multipliers
-            if within:
-                yield evaluation
-            if evaluation.fits and within:
+            one = sized(middle)
+            if one is not None and one.fits:
                 high = middle - 1
             else:
                 low = middle + 1
+        for number in range(low, len(feasible)):
+            if fastest is not None and feasible[number] >= fastest:
+                break
+            one = sized(number)
+            if one is not None and one.fits:
+                fastest = min(one.cycles, fastest or one.cycles)
+        yield from (one for one in found.values() if one is not None)
 
 
 def mixed_candidates(
-    graph: TaskGraph, board: Board, choices: Sequence[int], costs: PhaseCosts, multipliers: tuple[int, int]
+    graph: TaskGraph, board: Board, choices: Sequence[int], costs: PhaseCosts, multipliers: int
 ) -> Iterator[Evaluation]:
-    """Mixed schedules on two or three engines, which together have so many multipliers, at least and at most.
+    """Mixed schedules on two or three engines, which together have so many multipliers at most.
 
     Engines of sizes in between would gain a few per cent at ten times the search.
     """
@@ -169,27 +191,25 @@ def mixed_candidates(
     if any(channels_of_spectra(graph, name) > 1 for name in macs):
         return  # those need engines of their own, and a mixed schedule shares all of its engines
     blocks = {block_of(graph, graph.task(name)) for name in macs}
-    gain = gain_of_block(graph, min(blocks)) if len(blocks) == 1 else 1.0
+    most = multipliers * (gain_of_block(graph, min(blocks)) if len(blocks) == 1 else 1.0)
     may_reside = weights_fit(graph, board)
     widest = max(work.outputs for work in macs.values())
-    sets: dict[int, EngineSets] = {}
-    for lanes in choices:
-        enough, most = (int(gain * count) // lanes for count in multipliers)
+    counts = range(2, min(_MOST_ENGINES, len(macs)) + 1)
+
+    def sets_of(lanes: int) -> EngineSets:
         sizes = tuple(
             size
             for size in _output_choices(lanes, widest)
             if fits_word(graph, lanes, size) and (size <= lanes or size // lanes in _ENGINE_WORDS)
         )
-        engines = frozenset(
-            outputs
-            for count in range(2, min(_MOST_ENGINES, len(macs)) + 1)
-            for outputs in product(sizes, repeat=count)
-            if enough <= sum(outputs) <= most
-        )
-        sets[lanes] = EngineSets(sizes, engines)
+        sets = (outputs for count in counts for outputs in product(sizes, repeat=count))
+        return EngineSets(lanes, sizes, frozenset(sets))
 
     def cost(lanes: int, outputs: Outputs) -> list[Evaluation]:
         engines = Engines(outputs, lanes)
+        if not may_fit(lanes, outputs):  # though a larger board may
+            schedule = mixed(graph, engines, _UNLIMITED, costs)
+            return [replace(evaluate(graph, schedule, board), excess=("DSP: more multipliers than allowed",))]
         tried = (
             list(evaluate_spilled(graph, mixed(graph, engines, _UNLIMITED, costs), board))
             if may_reside
@@ -199,8 +219,21 @@ def mixed_candidates(
             tried += _streamed_mixed(graph, board, engines, costs)
         return tried
 
+    def may_fit(lanes: int, outputs: Outputs) -> bool:
+        return sum(outputs) * lanes <= most
+
+    def floor(lanes: int, rows: int) -> int:
+        return floor_cycles(graph, lanes, rows, counts[-1])
+
     tasks = len(graph.tasks)
-    yield from Climb(sets, cost, _EFFORT // tasks).run(max(_FEWEST, _SAMPLES // tasks))
+    yield from Climb(
+        [sets_of(lanes) for lanes in choices],
+        cost,
+        may_fit,
+        floor,
+        samples=max(_FEWEST, _SAMPLES // tasks),
+        effort=max(2 * _FEWEST, _EFFORT // tasks),
+    ).run()
 
 
 def _streamed_mixed(

@@ -1,17 +1,26 @@
-"""Which sets of engines a search tries: a sample over all of them, then the neighbours of the best, as long as they are better."""
+"""Which sets of engines a search tries: in bands of so many multipliers, a sample of each, and what can be climbed to from it.
+
+What is tried in a band depends on the model alone. A board only decides which bands are searched, more of them the larger it
+is, and what of all that was tried fits it. So a larger board never gets a slower schedule.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from math import ceil, log
 
 from .evaluate import Evaluation, best
 
 Outputs = tuple[int, ...]
 """Output channels per pass of each engine, in datapath order."""
 
+STEP = 2 ** (1 / 3)
+"""Multipliers of a band, at most, per multiplier of the band below it."""
+
 _STARTS = 2
-"""Sets of each width from which the search climbs."""
+"""Sets of each band from which the search climbs."""
 
 
 @dataclass(frozen=True)
@@ -19,16 +28,26 @@ class EngineSets:
     """All sets for words of one width.
 
     Attributes:
+        lanes: elements of a word.
         sizes: of an engine, ascending.
-        sets: those whose engines have neither too few nor too many multipliers.
+        sets: all of them.
     """
 
+    lanes: int
     sizes: tuple[int, ...]
     sets: frozenset[Outputs]
 
-    def sampled(self, most: int) -> list[Outputs]:
-        """So many sets at most: those with the most multipliers, as far apart in their order as the number allows."""
-        ranked = sorted(self.sets, key=lambda outputs: (-sum(outputs), outputs))
+    @cached_property
+    def bands(self) -> dict[int, list[Outputs]]:
+        """Sets by the number of their band, those of most multipliers first."""
+        found: dict[int, list[Outputs]] = {}
+        for outputs in sorted(self.sets, key=lambda outputs: (-sum(outputs), outputs)):
+            found.setdefault(band_of(sum(outputs) * self.lanes), []).append(outputs)
+        return found
+
+    def sampled(self, band: int, most: int) -> list[Outputs]:
+        """So many sets of a band at most, as far apart in their order as the number allows."""
+        ranked = self.bands.get(band, [])
         if len(ranked) <= most:
             return ranked
         return [ranked[number * len(ranked) // most] for number in range(most)]
@@ -65,52 +84,86 @@ class EngineSets:
         return [one for one in found if one in self.sets and one != outputs]
 
 
+def band_of(multipliers: int) -> int:
+    """The band of sets that have so many multipliers: above STEP ** (band - 1), and up to STEP ** band."""
+    return ceil(log(multipliers, STEP) - 1e-9)
+
+
 @dataclass
 class Climb:
-    """Tries sets of engines for several widths of words, each once; local to one search.
+    """Tries sets of engines, each once; local to one search.
 
     Attributes:
-        sets: by lanes.
+        sets: of every width of words.
         cost: the schedules of a set of engines, for words of so many lanes.
-        effort: sets that are tried at most.
+        may_fit: False for sets that no schedule on the board can have.
+        floor: cycles that no schedule on words of so many lanes can beat with so many output channels per pass.
+        samples: sets of a band and width that are tried first.
+        effort: sets of a band and width that are tried at most.
     """
 
-    sets: Mapping[int, EngineSets]
+    sets: Sequence[EngineSets]
     cost: Callable[[int, Outputs], Iterable[Evaluation]]
+    may_fit: Callable[[int, Outputs], bool]
+    floor: Callable[[int, int], int]
+    samples: int
     effort: int
-    _found: dict[tuple[int, Outputs], Evaluation | None] = field(default_factory=dict)
+    _found: dict[tuple[int, Outputs], list[Evaluation]] = field(default_factory=dict)
 
-    def run(self, samples: int) -> Iterator[Evaluation]:
-        """Every schedule that was costed: of so many sets for each width, then of neighbours."""
-        for lanes, sets in self.sets.items():
-            for outputs in sets.sampled(samples):
-                yield from self._try(lanes, outputs)
-        starts = [
-            self._ranked([(lanes, one) for one in sets.sets])[:_STARTS] for lanes, sets in self.sets.items()
+    def run(self) -> Iterator[Evaluation]:
+        """Every schedule that was costed, band by band downwards, but for bands that cannot have the best one.
+
+        If not even one of the lowest bands fits, the others are not tried.
+        """
+        smallest = [
+            one for sets in self.sets for one in self._try(sets.lanes, sets.sampled(min(sets.bands), 1)[0])
         ]
-        for start in self._ranked([point for of_width in starts for point in of_width]):
-            yield from self._up(*start)
+        yield from smallest
+        if best(smallest) is None:
+            return
+        fastest: int | None = None
+        for band in sorted({band for sets in self.sets for band in sets.bands}, reverse=True):
+            for sets in self.sets:
+                rows = max((sum(outputs) for outputs in sets.bands.get(band, [])), default=0)
+                if not rows or (fastest is not None and self.floor(sets.lanes, rows) > fastest):
+                    continue
+                tried = list(self._in_band(sets, band))
+                yield from tried
+                if (found := best(tried)) is not None:
+                    fastest = min(found.cycles, fastest or found.cycles)
 
-    def _up(self, lanes: int, outputs: Outputs) -> Iterator[Evaluation]:
-        """Goes to the best neighbour until none is better."""
-        while True:
-            around = [(lanes, outputs), *((lanes, one) for one in self.sets[lanes].neighbours(outputs))]
-            for _, one in around:
-                if (lanes, one) not in self._found and len(self._found) < self.effort:
-                    yield from self._try(lanes, one)
-            highest = self._ranked(around)[0]
-            if highest == (lanes, outputs):
-                return
-            outputs = highest[1]
+    def _in_band(self, sets: EngineSets, band: int) -> Iterator[Evaluation]:
+        """The sample, and if anything of it fits the board, what can be climbed to from its fastest."""
+        sample = sets.sampled(band, self.samples)
+        if not any(self.may_fit(sets.lanes, outputs) for outputs in sample):
+            return
+        tried = dict.fromkeys(sample)  # by this band, whether or not by others before it
+        for outputs in sample:
+            yield from self._try(sets.lanes, outputs)
+        if best([one for outputs in sample for one in self._found[sets.lanes, outputs]]) is None:
+            return
+        for start in self._fastest(sets.lanes, sample)[:_STARTS]:
+            outputs = start
+            while True:
+                around = [one for one in sets.neighbours(outputs) if band_of(sum(one) * sets.lanes) <= band]
+                for one in around:
+                    if one not in tried and len(tried) < self.effort:
+                        tried[one] = None
+                        yield from self._try(sets.lanes, one)
+                highest = self._fastest(sets.lanes, [outputs, *(one for one in around if one in tried)])[0]
+                if highest == outputs:
+                    break
+                outputs = highest
 
     def _try(self, lanes: int, outputs: Outputs) -> Iterator[Evaluation]:
-        tried = list(self.cost(lanes, outputs))
-        self._found[lanes, outputs] = best(tried)
-        yield from tried
+        if (lanes, outputs) not in self._found:
+            self._found[lanes, outputs] = list(self.cost(lanes, outputs))
+            yield from self._found[lanes, outputs]
 
-    def _ranked(self, among: Sequence[tuple[int, Outputs]]) -> list[tuple[int, Outputs]]:
-        """Those of them that were tried and whose schedules fit, best first."""
-        fitting = {
-            point: evaluation.rank for point in among if (evaluation := self._found.get(point)) is not None
-        }
-        return sorted(fitting, key=lambda point: (fitting[point], point))
+    def _fastest(self, lanes: int, among: Iterable[Outputs]) -> list[Outputs]:
+        """Those of fewest cycles first, whether or not they fit the board."""
+
+        def rank(outputs: Outputs) -> tuple[int, Outputs]:
+            return min((one.cycles for one in self._found[lanes, outputs]), default=1 << 60), outputs
+
+        return sorted(among, key=rank)

@@ -81,7 +81,7 @@ def mixed(
                 offer(phases_in_turn(graph, engines, bundle, streaming.entries))
     problem = Problem(
         tasks=tuple(task.name for task in graph.tasks),
-        tensors=_tensors(graph, engines.lanes),
+        tensors=tensors_between(graph, engines.lanes),
         candidates=_pareto(candidates),
         capacity_words=capacity_words,
     )
@@ -154,7 +154,8 @@ def _key(engines: Engines, phase: Phase) -> tuple[object, ...]:
     return (engines.lanes, *((a.task, a.words, about[a.unit]) for a in phase.assignments))
 
 
-def _tensors(graph: TaskGraph, lanes: int) -> tuple[Tensor, ...]:
+def tensors_between(graph: TaskGraph, lanes: int) -> tuple[Tensor, ...]:
+    """What may wait on chip between phases, and nowhere else."""
     return tuple(
         Tensor(
             name=name,

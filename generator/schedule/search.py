@@ -17,9 +17,6 @@ from .word_widths import LANES, word_choices
 
 KINDS = ("auto", "mixed", "dataflow", "sequential")
 
-_ENOUGH = 0.65
-"""Multipliers of a mixed schedule's engines, at least, as a share of the board's DSPs."""
-
 
 @dataclass(frozen=True)
 class Decision:
@@ -109,10 +106,8 @@ def _candidates(
     }
     if kind not in ("auto", "mixed"):
         return pure
-    # At least: whether DSPs are paired or not, logic may be short before them.
-    least = int(_ENOUGH * USABLE["dsp"] * (multipliers or board.resources.dsp))
     most = int(USABLE["dsp"] * most) if multipliers is None else most
-    mixes = mixed_candidates(graph, board, choices, {} if costs is None else costs, (least, most))
+    mixes = mixed_candidates(graph, board, choices, {} if costs is None else costs, most)
     return {**pure, "mixed": mixes}
 
 

@@ -122,15 +122,20 @@ def _paces(graph: TaskGraph, schedule: Schedule, phase: Phase) -> dict[str, int]
 
 def _trips(graph: TaskGraph, schedule: Schedule, phase: Phase, task: Task) -> int:
     """Iterations of the busiest process of a task, window aside."""
+    rows = sum(schedule.unit(share.unit).outputs for share in phase.shares(task.name))
+    return least_trips(graph, task, schedule.lanes, rows)
+
+
+def least_trips(graph: TaskGraph, task: Task, lanes: int, rows: int) -> int:
+    """The same, if it has engines of so many output channels per pass in all and patches as short as they can be."""
     work = task.operator.work(task, graph)
-    words = words_of(graph, task.output, schedule.lanes)
+    words = words_of(graph, task.output, lanes)
     if isinstance(work, PoolWork | DepthwiseWork):
         return words * work.window.positions
     if isinstance(work, TransposeWork):
-        return plan_transpose(work, schedule.lanes).iterations
+        return plan_transpose(work, lanes).iterations
     if isinstance(work, MoveWork):
-        return plan_move(work, schedule.lanes).nest.steps
+        return plan_move(work, lanes).nest.steps
     if not isinstance(work, MacWork):
         return words
-    outputs = sum(schedule.unit(share.unit).outputs for share in phase.shares(task.name))
-    return work.pixels * -(-work.outputs // outputs) * plan_patches(work, schedule.lanes).words
+    return work.pixels * -(-work.outputs // rows) * plan_patches(work, lanes).words
