@@ -9,7 +9,7 @@ from onnx_models import make_model, node, random, run_onnxruntime
 
 from intarsia import golden
 from intarsia.frontend import import_model
-from intarsia.onnx_graph.sample_axis import has_batch
+from intarsia.onnx_graph.batch_axis import has_batch
 
 INT = np.int64
 MIXING = {

@@ -9,8 +9,10 @@ from __future__ import annotations
 import onnx
 from onnx import NodeProto
 
+from .batch_axis import OF_BATCHES
 from .constant_folding import infer_shapes
-from .sample_axis import OF_BATCHES, RESHAPING, Known, Lifted
+from .node_axes import RESHAPING, NodeAxes
+from .one_more_axis import Lifted
 
 
 def keep_batch_first(model: onnx.ModelProto) -> frozenset[str]:
@@ -24,7 +26,8 @@ def keep_batch_first(model: onnx.ModelProto) -> frozenset[str]:
     Raises:
         IntarsiaError: a node cannot work on tensors with one more axis.
     """
-    graph, known = model.graph, Known.of(model)
+    graph, lifted = model.graph, Lifted(model)
+    known = lifted.known
     if any(size != 1 for value in graph.input for size in known.shapes[value.name][:1]):
         return frozenset()
     last = _last_moves(graph, known)
@@ -32,11 +35,11 @@ def keep_batch_first(model: onnx.ModelProto) -> frozenset[str]:
     if not moved or any(node.op_type in OF_BATCHES for node in moved):
         return frozenset()
     names = {node.name for node in moved}
-    lifted = Lifted(known)
     widened: set[str] = set()
-    for node in list(graph.node):
+    for node in graph.node:
+        lifted.begin(node)
         if node.name not in names:
-            lifted.nodes.append(node)
+            lifted.keep(node)
             continue
         for name in dict.fromkeys(known.computed(node)):
             if (shape := known.shape(name))[:1] == (1,):
@@ -45,15 +48,12 @@ def keep_batch_first(model: onnx.ModelProto) -> frozenset[str]:
                 widened.add(inside)
                 node.input[:] = [inside if other == name else other for other in node.input]
         _lift(node, lifted)
-    copies = [NodeProto.FromString(node.SerializeToString()) for node in lifted.nodes]
-    del graph.node[:]
-    graph.node.extend(copies)
-    graph.initializer.extend(lifted.constants)
+    lifted.finish()
     infer_shapes(model)
     return frozenset(widened)
 
 
-def _last_moves(graph: onnx.GraphProto, known: Known) -> set[str]:
+def _last_moves(graph: onnx.GraphProto, known: NodeAxes) -> set[str]:
     """Names of the nodes that only reshape a result at the end: the host does that, and the result keeps its shape."""
     last: set[str] = set()
     read_by_others: set[str] = set()
@@ -77,12 +77,12 @@ def _lift(node: NodeProto, lifted: Lifted) -> None:
     for name in back:
         known.shapes[f"{name}, lifted"] = known.shape(name)
     node.output[:] = [f"{name}, lifted" if name in back else name for name in node.output]
-    lifted.node(node)
+    lifted.lift(node)
     for name in back:
         lifted.as_shape(f"{name}, lifted", known.shape(name), name)
 
 
-def _without_batch(node: NodeProto, known: Known) -> bool:
+def _without_batch(node: NodeProto, known: NodeAxes) -> bool:
     """Whether axis 0 of something that the node computes with, or of its result, is not of size 1."""
     names = [*known.computed(node), *filter(None, node.output)]
     return all(name in known.shapes for name in names) and any(

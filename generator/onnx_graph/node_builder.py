@@ -27,10 +27,20 @@ class NodeBuilder:
         self._taken = set(taken)
 
     def node(
-        self, op_type: str, inputs: Sequence[str], output: str = "", *, of: str = "", **attributes: Any
+        self,
+        op_type: str,
+        inputs: Sequence[str],
+        output: str = "",
+        *,
+        of: str = "",
+        name: str = "",
+        **attributes: Any,
     ) -> str:
-        """Append a node, named after `of` instead of what was begun if that is given; returns the name of its output."""
-        name = self.unique(f"{of or self.prefix}/{op_type}")
+        """Append a node; returns the name of its output.
+
+        It is named `name`, which the caller knows to be free, or else after what was begun, or after `of`.
+        """
+        name = name or self.unique(f"{of or self.prefix}/{op_type}")
         output = output or self.unique(f"{name}_output")
         self.nodes.append(helper.make_node(op_type, list(inputs), [output], name, **attributes))
         return output

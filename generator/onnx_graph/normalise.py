@@ -13,6 +13,7 @@ from onnx import TensorProto
 from ..errors import IntarsiaError
 from ..host.split import HostOps, not_of_floats
 from . import (
+    batch_axis,
     constant_folding,
     decompose,
     lower_nodes,
@@ -97,6 +98,7 @@ def normalise(model: onnx.ModelProto, host_ops: HostOps = None) -> tuple[tuple[s
         constant_folding.infer_shapes(model)
     remove_identities(model.graph)
     lower_nodes.apply(model, not_of_floats(model.graph))
+    constant_folding.infer_shapes(model)
     remove_dead_nodes(model.graph)
     notes += reshape_inputs(model.graph, widened)
     notes += drop_unused_inputs(model.graph)
@@ -116,7 +118,7 @@ def take_whole_inputs(model: onnx.ModelProto) -> list[str]:
         if value.type.tensor_type.shape.dim and not value.type.tensor_type.shape.dim[0].dim_value:
             value.type.tensor_type.shape.dim[0].dim_value = 1
     constant_folding.fold(whole, 1)
-    if sample_axis.has_batch(whole) or sample_axis.of_batches(whole):
+    if batch_axis.has_batch(whole) or batch_axis.of_batches(whole):
         return []
     note = sample_axis.add_sample_axis(whole)
     model.CopyFrom(whole)

@@ -184,7 +184,7 @@ class QdqBuilder(NodeBuilder):
         scales = np.array(number.scales, np.float32)
         per_channel = isinstance(number, ChannelFormat)
         operands = [raw, self.constant(scales if per_channel else scales[0], f"{prefix}_scale")]
-        attributes = {"axis": 0} if per_channel else {}
+        attributes: dict[str, Any] = {"axis": 0} if per_channel else {}
         return self.node("DequantizeLinear", operands, result, of=prefix, **attributes)
 
 
