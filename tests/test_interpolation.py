@@ -21,7 +21,9 @@ from intarsia.fixed_point import FixedPoint
 from intarsia.graph_file import load_graph, save_graph
 from intarsia.machine.run import Run
 from intarsia.machine.units.interpolation import build_interpolation
-from intarsia.ops.functions import Ceil, Exp, Reciprocal, Round, Sigmoid, Sqrt, Swish, Tanh
+from intarsia.ops.powers import Exp, Reciprocal, Sqrt
+from intarsia.ops.sigmoids import Sigmoid, Swish, Tanh
+from intarsia.ops.signs_and_steps import Ceil, Round
 from intarsia.ops.table import Table
 from intarsia.quantise import QuantiseOptions
 from intarsia.schedule.mixed import mixed

@@ -17,9 +17,9 @@ from test_qdq import assert_exact
 from intarsia.errors import IntarsiaError
 from intarsia.frontend import import_model
 from intarsia.nest import FILL, LONGEST_TABLE, factor
-from intarsia.ops.functions import Sigmoid
 from intarsia.ops.matmul import MatMul
 from intarsia.ops.move import Move, move
+from intarsia.ops.sigmoids import Sigmoid
 from intarsia.quantise import QuantiseOptions
 from intarsia.schedule.mixed import mixed
 from intarsia.schedule.phases import Engines

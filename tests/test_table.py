@@ -24,8 +24,11 @@ from intarsia.graph_file import load_graph, save_graph
 from intarsia.machine.units.kind import Run
 from intarsia.machine.units.table import build_table
 from intarsia.ops.function import Function
-from intarsia.ops.functions import FUNCTIONS, Elu, Gelu, LeakyRelu, Pow, Sigmoid, Swish, Tanh
+from intarsia.ops.functions import FUNCTIONS
 from intarsia.ops.max_pool import MaxPool
+from intarsia.ops.powers import Pow
+from intarsia.ops.rectifiers import Elu, LeakyRelu
+from intarsia.ops.sigmoids import Gelu, Sigmoid, Swish, Tanh
 from intarsia.ops.table import Table
 from intarsia.quantise import QuantiseOptions
 from intarsia.schedule.mixed import mixed
