@@ -15,7 +15,7 @@ from intarsia.ops.combine import Add
 from intarsia.ops.max_pool import MaxPool
 from intarsia.schedule.evaluate import evaluate
 from intarsia.schedule.mixed import PhaseCosts, mixed
-from intarsia.schedule.phases import Engines, connected_sets
+from intarsia.schedule.phases import MOST_SETS, Engines, connected_sets
 from intarsia.schedule.plan import Assignment, Pattern, Phase, Schedule, ScheduleError, Unit
 from intarsia.schedule.pure import sequential
 from intarsia.schedule.search import decide
@@ -152,3 +152,21 @@ def test_connected_sets_are_convex_and_complete(graph: TaskGraph) -> None:
     assert not any(
         "add" in names and len(names & whole_block) == 2 and graph.tasks[0].name in names for names in found
     )
+
+
+def test_graphs_with_millions_of_connected_sets_are_cut_to_the_smaller_ones() -> None:
+    """Twenty side branches of three tasks each at two products: every choice of them would be a set."""
+    rng = np.random.default_rng(0)
+    graph = chain((8,), [dense(rng, 8, 8), dense(rng, 8, 8)])
+    tensors, tasks = dict(graph.tensors), list(graph.tasks)
+    for branch in range(20):
+        source = graph.tasks[0].output
+        for step in range(3):
+            name = f"b{branch}_{step}"
+            tensors[name] = Tensor(name, tensors[source].shape, tensors[source].channel_axis)
+            tasks.append(Task(name, Add(), (source, source), name))
+            source = name
+    wide = TaskGraph("wide", graph.inputs, (*graph.outputs, "b0_2"), tensors, tuple(tasks))
+    found = connected_sets(wide, 3)
+    assert all((task.name,) in found for task in wide.tasks)
+    assert 100 < len(found) <= MOST_SETS

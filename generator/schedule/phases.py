@@ -35,6 +35,9 @@ LEADING = (CONSTANT, TRANSPOSE, MOVE)
 MOST_FOLLOWERS = 2
 """Tasks other than mac tasks that may follow each mac task within a phase."""
 
+MOST_SETS = 5_000
+"""Connected sets that are tried as phases. Most models have hundreds; unrolled recurrent layers, millions."""
+
 
 @dataclass(frozen=True)
 class Engines:
@@ -91,7 +94,7 @@ def connected_sets(graph: TaskGraph, most_macs: int) -> list[tuple[str, ...]]:
     leaders = {task.name for bundle in bundles(graph) for task in bundle.leaders}
     found: set[frozenset[str]] = set()
     frontier = list(dict.fromkeys(bundle_of.values()))
-    while frontier:
+    while frontier and len(found) + len(frontier) <= MOST_SETS:
         found.update(frontier)
         grown: set[frozenset[str]] = set()
         for names in frontier:
