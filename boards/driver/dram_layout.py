@@ -22,7 +22,8 @@ def storage_type(spec: dict[str, Any]) -> np.dtype[Any]:
 
 def sample_bytes(spec: dict[str, Any]) -> int:
     """Returns how many bytes one sample of a tensor takes in DRAM."""
-    return int(spec["words"]) * int(spec["lanes"]) * storage_type(spec).itemsize
+    element = spec.get("element_bytes") or element_type(spec["format"]).itemsize
+    return int(spec["words"]) * int(spec["lanes"]) * int(element)
 
 
 def pack(values: Any, spec: dict[str, Any]) -> np.ndarray[Any, Any]:
