@@ -12,7 +12,7 @@ import numpy as np
 from .arithmetic.accumulator_bound import accumulator_bound
 from .arithmetic.exact import exact_type
 from .arithmetic.requantisation import requantisation
-from .arithmetic.threads import on_all_processors
+from .arithmetic.threads import on_all_processors, one_blas_thread, processors
 from .fixed_point import Floats, Integers
 from .operator import Array
 from .task_graph import Task, TaskGraph, Tensor, Trace
@@ -47,8 +47,10 @@ def run(graph: TaskGraph, inputs: Mapping[str, Integers]) -> Trace:
                 if graph.consumers[name][-1] is task:
                     del known[name]
 
-    size = max(1, _CACHED_ELEMENTS // max(prod(tensor.shape) for tensor in graph.tensors.values()))
-    on_all_processors(run_block, [slice(first, first + size) for first in range(0, samples, size)])
+    cached = max(1, _CACHED_ELEMENTS // max(prod(tensor.shape) for tensor in graph.tensors.values()))
+    size = max(1, min(cached, -(-samples // processors())))
+    with one_blas_thread():
+        on_all_processors(run_block, [slice(first, first + size) for first in range(0, samples, size)])
     return trace
 
 
@@ -131,8 +133,9 @@ def _parameters(task: Task, kind: Number) -> dict[str, Array]:
 def run_float(graph: TaskGraph, inputs: Mapping[str, Array]) -> dict[str, Floats]:
     """Real values of every tensor of a float graph, by the same operators, in float64."""
     trace: dict[str, Floats] = {name: np.asarray(inputs[name], dtype=np.float64) for name in graph.inputs}
-    for task in graph.tasks:
-        trace[task.output] = run_float_task(task, [trace[name] for name in task.inputs])
+    with one_blas_thread():
+        for task in graph.tasks:
+            trace[task.output] = run_float_task(task, [trace[name] for name in task.inputs])
     return trace
 
 

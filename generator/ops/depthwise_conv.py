@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from ..arithmetic.threads import on_all_processors
 from ..operator import Array
 from ..work import DepthwiseWork
 from .convolution import Convolution
-from .sliding import cached_blocks, images, patches, samples_like, window
+from .sliding import Part, cached_parts, images, patches, samples_like, window
 
 if TYPE_CHECKING:
     from ..task_graph import Task, TaskGraph
@@ -36,12 +37,16 @@ class DepthwiseConv(Convolution):
         weight = parameters["weight"]
         windows = patches(images(x), self.kernel, self.stride, self.dilation, self.pads, fill=0)
         samples, channels, _, _, height, width = windows.shape
-        kernels = np.tile(weight.reshape(channels, -1).T, width)  # (kernel positions, a row of pixels)
-        result = np.zeros((samples, height, width * channels), windows.dtype)
-        if "bias" in parameters:
-            result += np.tile(parameters["bias"], width)
-        for some, rows in cached_blocks(samples, height, width * channels):
-            _add_products(result[some, rows], windows[some, ..., rows, :], kernels)
+        kernels = np.tile(weight.reshape(channels, -1).T, width).reshape(*self.kernel, width * channels)
+        bias = np.tile(parameters["bias"], width) if "bias" in parameters else 0
+        result = np.empty((samples, height, width * channels), windows.dtype)
+
+        def multiply(part: Part) -> None:
+            some, rows = part
+            _sum_products(result[some, rows], windows[some, ..., rows, :], kernels)
+            result[some, rows] += bias
+
+        on_all_processors(multiply, cached_parts(samples, height, 4 * width * channels), fewest=8)
         return samples_like(x, result.reshape(samples, height, width, channels).transpose(0, 3, 1, 2))
 
     def work(self, task: Task, graph: TaskGraph) -> DepthwiseWork:
@@ -56,10 +61,11 @@ class DepthwiseConv(Convolution):
         return weight.reshape(1, len(weight), -1).transpose(0, 2, 1)
 
 
-def _add_products(result: Array, windows: Array, kernels: Array) -> None:
-    """Adds (samples, channels, kh, kw, h, w) times (kh * kw, w * channels) to (samples, h, w * channels), in place."""
+def _sum_products(result: Array, windows: Array, kernels: Array) -> None:
+    """(samples, channels, kh, kw, h, w) times (kh, kw, w * channels), summed up as (samples, h, w * channels)."""
     product = np.empty_like(result)
-    for index, (i, j) in enumerate(np.ndindex(*windows.shape[2:4])):
+    for i, j in np.ndindex(*kernels.shape[:2]):
         pixels = windows[:, :, i, j].transpose(0, 2, 3, 1).reshape(result.shape)
-        np.multiply(pixels, kernels[index], out=product)
-        result += product
+        np.multiply(pixels, kernels[i, j], out=product if i or j else result)
+        if i or j:
+            result += product

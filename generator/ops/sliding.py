@@ -5,12 +5,13 @@ A signal (1, channels, length) is an image of height 1.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..arithmetic.exact import matmul
+from ..arithmetic.threads import on_all_processors
 from ..errors import IntarsiaError
 from ..operator import Array
 from ..work import Window
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 Pair = tuple[int, int]
 Pads = tuple[int, int, int, int]
+Part = tuple[slice, slice]
+"""Samples, and output rows of them."""
 
 _NARROWEST = 4
 """Elements of the narrowest word."""
@@ -103,7 +106,9 @@ def product_with_windows(windows: Array, weight: Array, bias: Array | int) -> Ar
     matrix = (weight.transpose(0, 2, 3, 1) if channels_inside else weight).reshape(len(weight), -1).T
     depth, outputs = matrix.shape
     result = np.empty((samples, height, width, outputs), windows.dtype)
-    for some, rows in cached_blocks(samples, height, width * depth):
+
+    def multiply(part: Part) -> None:
+        some, rows = part
         block = windows[some, ..., rows, :]
         columns: Array
         if channels_inside:
@@ -112,16 +117,20 @@ def product_with_windows(windows: Array, weight: Array, bias: Array | int) -> Ar
             columns = block.reshape(len(block), depth, -1).transpose(0, 2, 1)
         sums = result[some, rows]
         np.add(matmul(columns, matrix).reshape(sums.shape), bias, out=sums)
+
+    on_all_processors(multiply, cached_parts(samples, height, width * max(depth, outputs)), fewest=8)
     return result.transpose(0, 3, 1, 2)
 
 
-def cached_blocks(samples: int, height: int, row: int) -> Iterator[tuple[slice, slice]]:
+def cached_parts(samples: int, height: int, row: int) -> list[Part]:
     """Samples, and rows of `row` elements of them, that stay in the cache together: some samples, or some rows of one."""
     rows = max(1, _CACHED_ELEMENTS // row)
     some = max(1, rows // height)
-    for sample in range(0, samples, some):
-        for first in range(0, height, rows):
-            yield slice(sample, sample + some), slice(first, first + rows)
+    return [
+        (slice(sample, sample + some), slice(first, first + rows))
+        for sample in range(0, samples, some)
+        for first in range(0, height, rows)
+    ]
 
 
 def reduce_windows(columns: Array, combine: np.ufunc) -> Array:
