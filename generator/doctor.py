@@ -19,15 +19,15 @@ class State(Enum):
     """How a check ended."""
 
     OK = "ok"
-    ABSENT = "absent"
-    """Not there, and only needed for more."""
+    OPTIONAL = "optional"
+    """Not there, and only needed for more than verification."""
     MISSING = "missing"
-    """Not there, and verification cannot run without it."""
+    """Not there, and verification cannot run without it, or not all of it."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the report."""
+    """What was looked for, how that ended, and what was found or what to do."""
 
     what: str
     state: State
@@ -35,7 +35,7 @@ class Check:
 
 
 def checks() -> Iterator[Check]:
-    """Look for everything, one after the other."""
+    """Look for intarsia's packages, the C++ compiler, the board client and the vendor tools, one after the other."""
     yield Check("intarsia", State.OK, f"{version('intarsia')}, Python {platform.python_version()}")
     yield _packages()
     yield _compiler()
@@ -70,7 +70,7 @@ def _compiler() -> Check:
 
 
 def _board_client() -> Check:
-    from .boards import environment  # type: ignore[import-not-found,unused-ignore]  # intarsia.boards is ../boards
+    from intarsia.boards import environment
 
     try:
         return Check("board client", State.OK, str(environment.find()))
@@ -83,5 +83,5 @@ def _vendor_tool(name: str) -> Check:
     if path:
         return Check(name, State.OK, path)
     return Check(
-        name, State.ABSENT, "not found; needed only for synthesis and the bitstream, not for verification"
+        name, State.OPTIONAL, "not found; needed only for synthesis and the bitstream, not for verification"
     )

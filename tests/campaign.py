@@ -37,7 +37,7 @@ from intarsia.verify.findings import Batch
 from intarsia.verify.golden_runner import GoldenRunner
 from intarsia.verify.hardware_runner import HardwareRunner
 from intarsia.verify.onnxruntime_runner import FloatRunner, QuantisedRunner
-from intarsia.verify.run import open_worlds
+from intarsia.verify.project_worlds import open_worlds
 from intarsia.verify.runner import Isolated, Isolating, Runner
 from intarsia.verify.source import batches
 from intarsia.verify.worlds import Worlds

@@ -21,8 +21,9 @@ from intarsia.progress import Progress, silent
 from .cut import compile_prefix, next_cut, prefix, suspects
 from .edge import Edge
 from .project_files import require_project
+from .project_worlds import NONE
 from .report import Report
-from .run import NONE, run
+from .run import run
 
 VECTORS, ANSWER = "vectors.npz", "board.npz"
 

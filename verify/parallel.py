@@ -16,6 +16,7 @@ from intarsia.task_graph import TaskGraph
 
 from .examine import examine
 from .findings import Batch, Findings
+from .project_worlds import NONE, open_worlds
 from .runner import fault_of
 from .worlds import Worlds
 
@@ -99,8 +100,6 @@ def find(project: SharedProject, part: Part) -> Found:
 
 @lru_cache(maxsize=1)
 def _opened(project: SharedProject) -> tuple[TaskGraph, Worlds]:
-    from .run import NONE, open_worlds
-
     if not project.directory.is_dir():
         raise IntarsiaError(
             f"a worker does not see {project.directory}: put the project on a file system that all share"

@@ -9,39 +9,29 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from intarsia.boards.driver.host_part import HostPart, HostPartError
-from intarsia.design import HOST_BEFORE
 from intarsia.errors import IntarsiaError
 from intarsia.graph_file import load_graph
-from intarsia.host import samples as host_samples
 from intarsia.progress import Progress, silent
-from intarsia.samples import Preprocess, Samples
+from intarsia.samples import Samples
 from intarsia.task_graph import TaskGraph
 
 from . import parallel, reproduction
 from .accuracy import Scorer
-from .board_runner import BoardRunner
+from .board_runner import EMULATED
 from .budget import Budget, BudgetError
 from .check import check, judge
-from .csim_process import CsimProcess
 from .csim_runner import SimulationError
 from .edge import Edge
-from .float_reference import float_reference
-from .golden_runner import GoldenRunner
-from .hardware_runner import HardwareRunner
-from .onnxruntime_runner import DenseRunner, FloatRunner, QuantisedRunner
 from .plugin import PLACES, GuardedRunner, RunnerError, load_runner
 from .project_files import changed_files, read_json, require_project
+from .project_inputs import source_of
+from .project_worlds import NONE, open_worlds
 from .recorded_runner import RecordedRunner, RecordingRunner
 from .report import Report
 from .runner import Runner, fault_of
 from .shrink import shrink
-from .source import Source, is_trace, recorded_source, sample_source
 from .trace_file import About, TraceError, TraceFile, TraceWriter, writing
 from .worlds import World, Worlds
-
-EMULATED, NONE = "emulated", "none"
-BATCH_TIMEOUT_S, LAUNCH_TIMEOUT_S = 600.0, 30.0
 
 
 def run(
@@ -98,7 +88,7 @@ def run(
         given = _open_trace(trace, graph, manifest, stack)
         if given:
             own[World.BOARD] = RecordedRunner(given, graph.inputs)
-        source = _source(project, graph, inputs, samples, given)
+        source = source_of(project, graph, inputs, samples, given)
         notes = (*changed_files(project), *source.notes, *_other_build(given, manifest))
         worlds = open_worlds(project, graph, NONE if World.BOARD in own else board, stack, timeout_s)
         worlds = _with_own(worlds, own, graph)
@@ -201,30 +191,6 @@ def _require_shareable(board: str, *own: object) -> None:
         )
 
 
-def open_worlds(
-    project: Path, graph: TaskGraph, board: str, stack: ExitStack, timeout_s: float | None = None
-) -> Worlds:
-    """All worlds of a project; the stack ends the C-simulation and the board."""
-    limit = timeout_s or BATCH_TIMEOUT_S
-    csim = stack.enter_context(CsimProcess(project, limit))
-    target = None
-    if board != NONE:
-        launch = min(LAUNCH_TIMEOUT_S, limit)
-        runner = BoardRunner(project, csim.library, board, timeout_s=limit, launch_timeout_s=launch)
-        target = stack.enter_context(runner)
-    dense = project / "dense.onnx"
-    return Worlds(
-        golden=GoldenRunner(graph),
-        dense=DenseRunner(dense, graph) if dense.is_file() else None,
-        float_model=FloatRunner(project / "float.onnx", graph),
-        quantised=QuantisedRunner(project / "quantised.onnx", graph),
-        csim=HardwareRunner(csim, graph),
-        board=None if target is None else HardwareRunner(target, graph),
-        emulated=board == EMULATED,
-        float_reference=float_reference(project, graph),
-    )
-
-
 def _with_own(worlds: Worlds, own: Mapping[World, Runner], graph: TaskGraph) -> Worlds:
     """The worlds with a user's runners in their places."""
     fields = {
@@ -263,35 +229,6 @@ def _other_build(file: TraceFile | None, manifest: Mapping[str, Any]) -> list[st
     if file is None or file.about.weights in ("", manifest.get("weights", {}).get("sha256", "")):
         return []
     return [f"{file.path} was recorded with other weights than the project's: it is of another build"]
-
-
-def _source(
-    project: Path,
-    graph: TaskGraph,
-    inputs: Path | str | Samples | None,
-    limit: int | None,
-    trace: TraceFile | None,
-) -> Source:
-    """The inputs: of a file or an object, of the trace that stands for the board, or the project's own samples."""
-    if isinstance(inputs, Samples):
-        return sample_source(graph, inputs, limit, trace)
-    if inputs is not None and is_trace(inputs):
-        return recorded_source(Path(inputs), graph, limit)
-    if inputs is None and trace and trace.inputs:
-        return recorded_source(trace.path, graph, limit)
-    return sample_source(graph, _samples(project, graph, inputs), limit, trace)
-
-
-def _samples(project: Path, graph: TaskGraph, inputs: Path | str | None) -> Samples:
-    tensors = tuple(graph.tensors[name] for name in graph.inputs)
-    options = read_json(project / "design.json").get("preprocess", {})
-    path = Path(inputs) if inputs is not None else project / "samples.npz"
-    own = tuple(tuple(one) for one in options.pop("integers", ()))
-    try:
-        host = HostPart.read(before) if (before := project / "deploy" / HOST_BEFORE).is_file() else None
-    except HostPartError as error:
-        raise IntarsiaError(str(error)) from error
-    return host_samples.load(path, tensors, host, Preprocess(**options, integers=own))[0]
 
 
 def _check_budget(graph: TaskGraph, budget: Budget | None) -> None:

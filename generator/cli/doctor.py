@@ -8,12 +8,12 @@ from .exit_codes import COULD_NOT_RUN
 
 
 def doctor() -> None:
-    """Check what this machine has: compiler, board client, packages, vendor tools. Exit code 2 if one is missing."""
+    """Check what this machine has: packages, C++ compiler, board client, vendor tools. Exit code 2 if one that is not optional is missing."""
     from ..doctor import State, checks
 
     missing = 0
     for check in checks():
-        typer.echo(f"{check.state.value:8}{check.what:14}{check.detail}")
+        typer.echo(f"{check.state.value:10}{check.what:14}{check.detail}")
         missing += check.state is State.MISSING
     if missing:
         raise typer.Exit(COULD_NOT_RUN)
