@@ -8,7 +8,7 @@ from .exit_codes import COULD_NOT_RUN
 
 
 def doctor() -> None:
-    """Check what this machine has: packages, C++ compiler, board client, vendor tools. Exit code 2 if one that is not optional is missing."""
+    """Check what this machine has: packages, C++ compiler, board client, vendor tools. Exit code 2 if verification lacks one."""
     from ..doctor import State, checks
 
     missing = 0
