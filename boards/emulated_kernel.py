@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .driver.manifest import expected_seconds
 from .emulated_faults import Fault
 from .emulated_memory import Memory
 
@@ -60,7 +61,6 @@ class Kernel:
         self._frozen = frozen
         self._launches = 0
         self._alignment = manifest["word_bytes"]
-        self._busy_s = manifest.get("cycles", 0) / (manifest["clock_mhz"] * 1e6)
         with tempfile.NamedTemporaryFile(suffix=".so") as private:
             shutil.copyfile(library, private.name)
             try:
@@ -74,11 +74,8 @@ class Kernel:
         self._fault = getattr(library_copy, "intarsia_fault", None)
         if self._fault is not None:
             self._fault.restype = ctypes.c_char_p
-        phases = [phase["cycles"] for phase in manifest.get("phases", [])]
-        if phases and hasattr(library_copy, "intarsia_clock"):
-            # A C-simulation has no clock: this lets its counter count what the schedule says.
-            library_copy.intarsia_clock((ctypes.c_uint32 * len(phases))(*phases), len(phases))
-        self._work: queue.SimpleQueue[tuple[list[Any], dict[str, Any]]] = queue.SimpleQueue()
+        self._set_clock = getattr(library_copy, "intarsia_clock", None)
+        self._work: queue.SimpleQueue[tuple[list[Any], dict[str, Any], int]] = queue.SimpleQueue()
         threading.Thread(target=self._loop, daemon=True).start()
 
     def start(self, values: dict[str, int]) -> None:
@@ -108,16 +105,17 @@ class Kernel:
                 passed.append(ctypes.byref(outputs[name]))
             else:
                 passed.append(scalar(values[name]))
-        self._work.put((passed, outputs))
+        self._work.put((passed, outputs, values.get("samples", 1)))
 
     def _loop(self) -> None:
         while True:
-            passed, outputs = self._work.get()
+            passed, outputs, samples = self._work.get()
             if self._planned.strikes("hang", self._launches):
                 self._hang(passed, self._planned.phase)
                 continue
             self._show_phase(0)
-            end = time.monotonic() + self._busy_s
+            end = time.monotonic() + expected_seconds(self._manifest, samples)
+            self._tell_clock(samples)
             kept = self._contents(passed) if self._planned.strikes("memory-error", self._launches) else []
             self._function(*passed)
             for pointer, content in kept:
@@ -132,6 +130,16 @@ class Kernel:
                 os._exit(3)
             time.sleep(max(0.0, end - time.monotonic()))  # never faster than the hardware would be
             self._finish({name: output.value for name, output in outputs.items()})
+
+    def _tell_clock(self, samples: int) -> None:
+        """A C-simulation has no clock: this lets its counter count what the schedule says."""
+        ends = [
+            cycles
+            for phase in self._manifest.get("phases", [])
+            for cycles in (phase["cycles"], *[phase.get("interval", phase["cycles"])] * (samples - 1))
+        ]
+        if ends and self._set_clock is not None:
+            self._set_clock((ctypes.c_uint32 * len(ends))(*ends), len(ends))
 
     def _hang(self, passed: list[Any], phase: int) -> None:
         """Does what a launch does that stops in a phase: the results of this phase and later ones stay unwritten."""

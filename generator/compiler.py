@@ -28,6 +28,7 @@ from .qdq.model import export_qdq
 from .qdq.moved_tensors import add_moved_tensors
 from .quantise import Precision, QuantiseOptions, calibrate, quantise, read_precision
 from .samples import DEFAULT_PREPROCESS, Preprocess, synthetic_samples
+from .schedule.search import batches_of
 from .schedule.word_widths import LANES
 from .simulation.timed_choice import count_best
 
@@ -44,6 +45,8 @@ def compile_model(
     board: str | Path | Board = "kv260",
     calibration: str | Path | None = None,
     schedule: str = "auto",
+    objective: str = "latency",
+    batch: int | None = None,
     weight_bits: int = 8,
     activation_bits: int = 8,
     per_channel: bool = True,
@@ -66,6 +69,9 @@ def compile_model(
         board: a board's name, the path of a TOML file, or the board itself.
         calibration: .npz or .npy file of sample inputs; without it, synthetic samples serve, and the notes say so.
         schedule: "auto", "mixed", "dataflow" or "sequential".
+        objective: "latency", for launches of one sample, or "throughput", for launches of several, which follow each other
+            through every phase.
+        batch: samples that a launch takes at most, for throughput; if None, what is best.
         weight_bits: bits of weights, 2 to 16.
         activation_bits: bits of activations, 2 to 16.
         per_channel: gives each output channel a weight exponent of its own; else one serves the whole tensor.
@@ -87,6 +93,7 @@ def compile_model(
     Raises:
         IntarsiaError: anything that the user can mend.
     """
+    batches = batches_of(objective, batch)
     target = board if isinstance(board, Board) else load_board(board)
     if clock_mhz is not None:
         target = at_clock(target, clock_mhz)
@@ -113,20 +120,18 @@ def compile_model(
     name = Path(model).stem if isinstance(model, str | Path) else graph.name
     costs = measured.costs if measured else ASSUMED
     with using(costs):
-        graph, decision, fft_notes = decide_with_spectra(graph, room, schedule, lanes, circulant_fft)
+        graph, decision, fft_notes = decide_with_spectra(graph, room, schedule, lanes, circulant_fft, batches)
         if fifo_sizing:
             counted = count_best(graph, decision.found, identifier(name), target)
             decision = replace(decision, chosen=counted.evaluation)
-            machine, phase_cycles, timings = counted.machine, counted.phase_cycles, counted.timings
+            machine, timings = counted.machine, counted.timings
         else:
             machine = lower(graph, decision.chosen.schedule, identifier(name))
-            phase_cycles, timings = tuple(phase.cycles for phase in decision.chosen.phases), None
+            timings = None
     return Design(
         graph=graph,
         machine=replace(machine, cycles_in_memory=target.about_family.flow == "xrt"),
         decision=decision,
-        phase_cycles=phase_cycles,
-        timed=fifo_sizing,
         board=target,
         clock_mhz=target.clock_mhz,
         float_model=float_model if imported.reference is imported.model else imported.reference,

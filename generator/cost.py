@@ -23,6 +23,9 @@ from .machine.stage import Stage, Steps
 PHASE_OVERHEAD = 6
 """Cycles to start and finish the dataflow region once more."""
 
+RESTART = 2
+"""Cycles from the end of a process to its start on the next sample of a launch; hls_kernels/timing.hpp has the same."""
+
 SHARED = "shared"
 """In `Costs.factors`: what belongs to no unit, such as AXI masters, banks and switches."""
 
@@ -168,6 +171,12 @@ def through(stage: Stage, inputs: Sequence[Flow] = ()) -> Flow:
         np.interp(marks, writes.at, writes.words), own.interval * (marks - 1) + wait + own.depth
     )
     return Flow(words, times, own.interval * (stage.trips - 1) + last + own.depth)
+
+
+def busy(stage: Stage) -> int:
+    """Cycles that a process takes for each sample of a launch, if it never waits: its loop, and the start on the next."""
+    own = pipeline(stage.kernel)
+    return own.interval * (stage.trips - 1) + own.depth + RESTART
 
 
 def _waits(steps: Steps, flow: Flow, interval: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

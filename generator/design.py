@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,10 +25,13 @@ if TYPE_CHECKING:
     import onnx
 
     from .samples import Preprocess
+    from .schedule.stages import PhaseCost
     from .simulation.timed import PhaseTiming
 
 HOST_BEFORE, HOST_AFTER = "host_before.onnx", "host_after.onnx"
 """Files of the deploy folder: what the host runs before the accelerator, and after it."""
+TESTBENCH_SAMPLES = 4
+"""Samples that the testbench checks: a few calibration samples, then random ones."""
 MOST_PHASES_SHOWN = 12
 """Phases that the summary lists one by one."""
 
@@ -40,8 +44,6 @@ class Design:
         graph: the quantised task graph.
         machine: the datapath and its program.
         decision: the schedule, its cost and its baselines by the cost model.
-        phase_cycles: cycles of each phase.
-        timed: True if the timed C-simulation counted `phase_cycles`; else the cost model did.
         float_model: the normalised float model, whose tensors have the graph's names.
         quantised_model: the same as standard QDQ ONNX.
         samples: a few calibration samples per input, kept for verification.
@@ -58,8 +60,6 @@ class Design:
     graph: TaskGraph
     machine: Machine
     decision: Decision
-    phase_cycles: tuple[int, ...]
-    timed: bool
     board: Board
     clock_mhz: float
     float_model: onnx.ModelProto
@@ -79,11 +79,37 @@ class Design:
         """Name of the design and of its top function."""
         return self.machine.name
 
+    @property
+    def phase_times(self) -> Sequence[PhaseTiming | PhaseCost]:
+        """Cycles of each phase: as the timed C-simulation counted them, if it was run, else by the cost model."""
+        return self.timings or self.decision.chosen.phases
+
+    @property
+    def phase_cycles(self) -> tuple[int, ...]:
+        """Cycles of each phase for one sample."""
+        return tuple(phase.cycles for phase in self.phase_times)
+
+    @property
+    def launch_cycles(self) -> int:
+        """Cycles of a launch of as many samples as the kernel takes."""
+        return sum(phase.launch(self.machine.batch) for phase in self.phase_times)
+
+    @property
+    def testbench_cycles(self) -> int:
+        """Cycles of the testbench's first launch, which co-simulation counts."""
+        samples = min(self.machine.batch, TESTBENCH_SAMPLES)
+        return sum(phase.launch(samples) for phase in self.phase_times)
+
+    @property
+    def interval_cycles(self) -> int:
+        """Cycles per sample in such launches."""
+        return ceil(self.launch_cycles / self.machine.batch)
+
     @cached_property
     def activities(self) -> tuple[PhaseActivity, ...]:
         """What every unit does in every phase."""
         schedule = self.decision.chosen.schedule
-        return phase_activities(self.graph, schedule, self.machine, self.phase_cycles, self.timings)
+        return phase_activities(self.graph, schedule, self.machine, self.phase_times, self.timings)
 
     @cached_property
     def description(self) -> dict[str, Any]:
@@ -98,16 +124,20 @@ class Design:
             "schedule": {
                 "kind": schedule.kind,
                 "latency_cycles": sum(self.phase_cycles),
-                "counted_by": "timed C-simulation" if self.timed else "cost model",
-                "model_cycles": chosen.cycles,
+                "batch": self.machine.batch,
+                "launch_cycles": self.launch_cycles,
+                "interval_cycles": self.interval_cycles,
+                "counted_by": "timed C-simulation" if self.timings else "cost model",
+                "model_cycles": chosen.interval,
                 "multipliers": multipliers(schedule),
-                "utilisation": utilisation(macs, multipliers(schedule), sum(self.phase_cycles)),
+                "utilisation": utilisation(macs, multipliers(schedule), self.interval_cycles),
                 "lower_bound_cycles": lower_bound_cycles(self.graph, schedule, self.board, self.clock_mhz),
                 "phases": [
                     {
                         "pattern": phase.pattern.value,
                         "tasks": list(phase.tasks),
                         "cycles": activity.cycles,
+                        "interval_cycles": activity.interval,
                         "lanes": {
                             task: count
                             for task in phase.tasks
@@ -138,7 +168,10 @@ class Design:
                 }
                 for task in self.graph.tasks
             ],
-            "expected": expected(self.graph, chosen, self.machine, self.costs),
+            "expected": {
+                "testbench_cycles": self.testbench_cycles,
+                **expected(self.graph, chosen, self.machine, self.costs),
+            },
             "host_ops": {
                 "before": [node.name for node in self.host_before.graph.node] if self.host_before else [],
                 "after": [node.name for node in self.host_after.graph.node] if self.host_after else [],
@@ -151,7 +184,6 @@ class Design:
         """A few lines for the terminal."""
         text = self.description
         schedule = text["schedule"]
-        microseconds = schedule["latency_cycles"] / self.clock_mhz
         need = text["resources"]
         have = asdict(self.board.resources)
         baselines = ", ".join(
@@ -160,17 +192,28 @@ class Design:
         )
         used = ", ".join(f"{key.upper()} {need[key]}/{have[key]}" for key in need if have[key])
         size = f"{text['macs']:,} MACs in {_count(len(text['tasks']), 'task')}"
-        latency = f"{schedule['latency_cycles']:,} cycles = {microseconds:,.1f} us per sample"
         bound = f"lower bound {schedule['lower_bound_cycles']:,}"
         lines = [
             f"{self.name} for {self.board.title} at {self.clock_mhz:g} MHz: {size}",
-            f"schedule   {schedule['kind']}, {_count(len(schedule['phases']), 'phase')}: {latency}",
+            f"schedule   {schedule['kind']}, {_count(len(schedule['phases']), 'phase')}: {self._pace()}",
             f"           ({schedule['counted_by']}; {bound}; {schedule['utilisation']:.0%} of the multipliers busy)",
             *_phase_lines(schedule["phases"]),
             f"baselines  {baselines} cycles (cost model)",
             f"resources  {used} (estimates before synthesis)",
         ]
         return "\n".join([*lines, *(f"note       {note}" for note in self.notes)])
+
+    def _pace(self) -> str:
+        """How long a sample takes, and where a launch takes several, how often one comes."""
+        latency = sum(self.phase_cycles)
+        batch = self.machine.batch
+        if batch == 1:
+            return f"{latency:,} cycles = {latency / self.clock_mhz:,.1f} us per sample"
+        rate = self.clock_mhz * 1e6 / self.interval_cycles
+        return (
+            f"{self.interval_cycles:,} cycles per sample = {rate:,.0f} samples/s in launches of {batch}; "
+            f"{latency:,} cycles = {latency / self.clock_mhz:,.1f} us for one alone"
+        )
 
     def to_json(self) -> str:
         """design.json."""

@@ -103,15 +103,15 @@ def _initialiser(value: Any) -> str:
 
 def _top(machine: Machine) -> dict[str, Any]:
     """What top.cpp needs beyond the machine: parameters of the region, and its call for each binding of memories."""
-    tap = ["tap"] if machine.taps else []
     weights = ["weights"] if machine.first else []
     pointers = ["input", "output", *weights, *(["taps"] if machine.taps else []), *machine.spills]
     declared = _declarations(machine)
+    numbers = [*(["samples"] if machine.batch > 1 else []), *(["tap"] if machine.taps else [])]
     passed = [name for name in declared if name not in WATCHED]
     return {
         "region_parameters": [
             "int phase",
-            *(f"int {name}" for name in tap),
+            *(declared[name] for name in numbers),
             "stream<bool>& finished",
             "const word_t* input",
             "word_t* output",
@@ -120,7 +120,7 @@ def _top(machine: Machine) -> dict[str, Any]:
             *(_spill(name) for name in machine.spills),
             *machine.memory_ports,
         ],
-        "calls": [[*tap, "finished", *pointers, *bound] for bound in machine.bindings],
+        "calls": [[*numbers, "finished", *pointers, *bound] for bound in machine.bindings],
         "ports": _ports(machine),
         "registers": [name for name in declared if name not in argument_words(machine)],
         "sample_parameters": [*(declared[name] for name in passed), "stream<bool>& finished"],
@@ -146,10 +146,10 @@ def argument_bytes(machine: Machine) -> dict[str, int]:
 
 
 def argument_words(machine: Machine) -> dict[str, int]:
-    """Words of each DRAM buffer, by argument name, in argument order."""
+    """Words of each DRAM buffer, by argument name, in argument order; taps show one sample."""
     return {
-        "input": sum(place.words for place in machine.inputs),
-        "output": sum(place.words for place in machine.outputs),
+        "input": machine.batch * sum(place.words for place in machine.inputs),
+        "output": machine.batch * sum(place.words for place in machine.outputs),
         "weights": len(machine.weights) // machine.weight_bytes,
         "taps": sum(place.words for place in machine.taps),
         **dict.fromkeys(machine.spills, machine.spill_words),
@@ -176,6 +176,7 @@ def _declarations(machine: Machine) -> dict[str, str]:
         "taps": "word_t* taps",
         **{name: _spill(name) for name in machine.spills},
         "load_weights": "int load_weights",
+        **({"samples": "unsigned samples"} if machine.batch > 1 else {}),
         "tap": "int tap",
         "phase": "volatile uint32_t* phase",
         "cycles": "uint32_t* cycles",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from textwrap import indent
 from typing import Any
 
 import jinja2
@@ -24,12 +25,18 @@ def _sources() -> jinja2.Environment:
     environment = _environment(escape=False)
     environment.keep_trailing_newline = True
     environment.filters["as_comment"] = lambda text: f"  // {text}" if text else ""
+    environment.filters["nested"] = _nested
     return environment
 
 
 @cache
 def _pages() -> jinja2.Environment:
     return _environment(escape=True)
+
+
+def _nested(text: str) -> str:
+    """C++ one level deeper; directives stay at the margin."""
+    return indent(text, "    ", lambda line: line.strip() != "" and not line.startswith("#"))
 
 
 def _environment(*, escape: bool) -> jinja2.Environment:

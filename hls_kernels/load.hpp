@@ -126,12 +126,13 @@ void load_all(const Source* source, int offset, const int* entries, First* first
     load_all<kBytes>(source, end, entries + 1, rest...);
 }
 
-/// Fills the memories that the next phase will read. Config: kBytes (of an element), row(phase).
+/// Fills the memories that the next phase will read, while the first sample of a launch passes through this one.
+/// Config: kBytes (of an element), row(phase).
 template <class Config, class Source, class... Memories>
-void prefetch(int phase, const Source* source, Memories*... memories) {
+void prefetch(int phase, unsigned sample, const Source* source, Memories*... memories) {
     INTARSIA_PROCESS;
     const prefetch_row<sizeof...(Memories)> row = Config::row(phase);
-    load_all<Config::kBytes>(source, row.offset, row.entries, memories...);
+    if (sample == 0) load_all<Config::kBytes>(source, row.offset, row.entries, memories...);
 }
 
 }  // namespace intarsia

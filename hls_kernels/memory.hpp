@@ -7,13 +7,15 @@
 namespace intarsia {
 
 /// One transfer of a phase: `words` words from `offset` on, in runs of `run` words that start `stride` words
-/// apart. `memory` selects among the memories that a process is connected to; words 0 means no transfer.
+/// apart. `memory` selects among the memories that a process is connected to; words 0 means no transfer. Each
+/// further sample of a launch lies `step` words further on.
 struct transfer_row {
     int memory;
     int offset;
     int words;
     int run;
     int stride;
+    int step;
 };
 
 /// The addresses of a transfer, one after the other.
@@ -149,25 +151,28 @@ void write_to(int memory, const transfer_row& row, stream<Word>& in, Word* first
 
 /// Feeds a phase from one of its memories, in order.
 template <class Config, class Word, class... Memories>
-void fetch(int phase, stream<Word>& out, Memories... memories) {
+void fetch(int phase, unsigned sample, stream<Word>& out, Memories... memories) {
     INTARSIA_PROCESS;
-    const transfer_row row = Config::row(phase);
+    transfer_row row = Config::row(phase);
+    row.offset += int(sample) * row.step;
     read_from(row.memory, row, out, memories...);
 }
 
 /// Feeds a phase from one of its memories, in order or as a view.
 template <class Config, class Word, class... Memories>
-void fetch_view(int phase, stream<Word>& out, Memories... memories) {
+void fetch_view(int phase, unsigned sample, stream<Word>& out, Memories... memories) {
     INTARSIA_PROCESS;
-    const auto row = Config::row(phase);
+    auto row = Config::row(phase);
+    row.piece.offset += int(sample) * row.piece.step;
     read_from<Config>(row.piece.memory, row, out, memories...);
 }
 
 /// Stores the result of a phase in one of its memories, and says so when it is done.
 template <class Config, class Word, class... Memories>
-void collect(int phase, stream<Word>& in, stream<bool>& finished, Memories... memories) {
+void collect(int phase, unsigned sample, stream<Word>& in, stream<bool>& finished, Memories... memories) {
     INTARSIA_PROCESS;
-    const transfer_row row = Config::row(phase);
+    transfer_row row = Config::row(phase);
+    row.offset += int(sample) * row.step;
     write_to(row.memory, row, in, memories...);
     finished.write(true);
 }

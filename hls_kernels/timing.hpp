@@ -1,6 +1,6 @@
 // Timing of a C-simulation: cycles, stalls and deadlocks of the emitted code, without vendor tools.
 //
-// Three marks stand in the sources, both empty for synthesis and for the plain C-simulation: INTARSIA_REGION
+// Three marks stand in the sources, all empty for synthesis and for the plain C-simulation: INTARSIA_REGION
 // at the top of the dataflow region, INTARSIA_PROCESS at the top of each kernel, and INTARSIA_ITERATION in
 // each pipelined loop. With INTARSIA_TIMED the C-simulation records, for every process, in which iteration it
 // read or wrote which stream. Which iteration that is does not depend on timing (blocking reads only: a Kahn
@@ -12,6 +12,9 @@
 //   start(i) + depth >= read time of the word that frees the slot it writes + 1   (a full FIFO stalls the
 //   pipeline) a word written in iteration i has the write time start(i) + depth
 //
+// Where a launch takes several samples, the region is the body of a loop over them, and a process begins with
+// the next one when it has ended with the last: kRestart cycles after its last iteration has left the pipeline.
+//
 // The last rule holds for pipelines that flush (style = flp, as all kernels ask for): a word that is on its
 // way comes out even if the next iteration waits for its inputs.
 //
@@ -20,7 +23,7 @@
 
 #ifndef INTARSIA_TIMED
 
-#define INTARSIA_REGION(phase)
+#define INTARSIA_REGION(phase, sample, samples)
 #define INTARSIA_PROCESS
 #define INTARSIA_ITERATION
 
@@ -30,7 +33,8 @@
 #include <cstdint>
 #include <vector>
 
-#define INTARSIA_REGION(phase) const intarsia::record::region intarsia_region(phase)
+#define INTARSIA_REGION(phase, sample, samples) \
+    const intarsia::record::region intarsia_region(phase, sample, samples)
 #define INTARSIA_PROCESS intarsia::record::begin_process()
 #define INTARSIA_ITERATION intarsia::record::next_iteration()
 
@@ -50,9 +54,10 @@ struct access {
 struct process_record {
     std::vector<access> accesses;
     int64_t iterations = 0;
+    std::vector<int64_t> restarts;  // iterations that were done when each sample but the first began
 
     bool operator==(const process_record& other) const {
-        return iterations == other.iterations && accesses == other.accesses;
+        return iterations == other.iterations && restarts == other.restarts && accesses == other.accesses;
     }
 };
 
@@ -81,33 +86,54 @@ struct record {
         static bool value = false;
         return value;
     }
-    /// Lasts as long as a phase; loops between phases do not count.
+    /// Processes that have begun, and streams that were made, since the region was entered.
+    static std::size_t& process() {
+        static std::size_t number = 0;
+        return number;
+    }
+    static int& stream() {
+        static int number = 0;
+        return number;
+    }
+    /// Lasts as long as one sample's way through a phase; loops between phases do not count.
     struct region {
-        explicit region(int phase) {
-            if (phase == 0) {
+        const bool last;
+        region(int phase, unsigned sample, unsigned samples) : last(sample == samples - 1) {
+            if (phase == 0 && sample == 0) {
                 distinct().clear();
                 phases().clear();
             }
-            distinct().emplace_back();
+            if (sample == 0) distinct().emplace_back();
+            process() = 0;
+            stream() = 0;
             inside() = true;
         }
         ~region() {
             inside() = false;
             std::vector<phase_record>& all = distinct();
+            all.back().streams = stream();
+            if (!last) return;
             const auto known = std::find(all.begin(), all.end() - 1, all.back());
             phases().push_back(int(known - all.begin()));
             if (known != all.end() - 1) all.pop_back();
         }
     };
-    static void begin_process() { distinct().back().processes.emplace_back(); }
+    static process_record& current() { return distinct().back().processes[process() - 1]; }
+    static void begin_process() {
+        std::vector<process_record>& all = distinct().back().processes;
+        if (++process() > all.size())
+            all.emplace_back();
+        else
+            current().restarts.push_back(current().iterations);
+    }
     static void next_iteration() {
-        if (inside()) ++distinct().back().processes.back().iterations;
+        if (inside()) ++current().iterations;
     }
     /// The number of a new stream of the phase; -1 outside of the region, where streams are not timed.
-    static int new_stream() { return inside() ? distinct().back().streams++ : -1; }
+    static int new_stream() { return inside() ? stream()++ : -1; }
     static void touch(int stream, bool write) {
         if (stream < 0) return;
-        process_record& process = distinct().back().processes.back();
+        process_record& process = current();
         process.accesses.push_back({process.iterations, stream, write});
     }
 };
@@ -142,16 +168,19 @@ class phase_timing {
           intervals_(intervals),
           streams(phase.streams),
           position_(phase.processes.size(), 0),
-          last_(phase.processes.size(), 0),
-          iteration_(phase.processes.size(), 0),
+          at_(phase.processes.size()),
           blocked(phase.processes.size(), -1),
           started(phase.processes.size(), 0) {
-        for (std::size_t p = 0; p < last_.size(); ++p)
-            last_[p] = -intervals[p];  // iterations count from 1, and the first may start in cycle 0
+        for (std::size_t p = 0; p < at_.size(); ++p)
+            at_[p].start = -intervals[p];  // iterations count from 1, and the first may start in cycle 0
         for (bool progress = true; progress;) {
             progress = false;
             for (std::size_t p = 0; p < phase.processes.size(); ++p)
                 progress = advance(p) || progress;
+        }
+        for (std::size_t p = 0; p < at_.size(); ++p) {
+            at_[p] = reach(p, phase.processes[p].iterations);
+            sample_ended(at_[p].sample, end(p));
         }
     }
 
@@ -163,20 +192,18 @@ class phase_timing {
     }
 
     /// When a process ends: its last iteration has left the pipeline.
-    int64_t end(std::size_t p) const {
-        return last_[p] + (phase_.processes[p].iterations - iteration_[p]) * intervals_[p] +
-               pipeline_depths_[p];
-    }
-
-    int64_t cycles() const {
-        int64_t latest = 0;
-        for (std::size_t p = 0; p < last_.size(); ++p)
-            latest = std::max(latest, end(p));
-        return latest;
-    }
+    int64_t end(std::size_t p) const { return at_[p].start + pipeline_depths_[p]; }
 
    private:
     static constexpr int64_t kUnknown = -1;
+    static constexpr int64_t kRestart = 2;
+
+    /// Where a process stands: an iteration, when it starts, and which sample it is for.
+    struct standing {
+        int64_t iteration = 0;
+        int64_t start = 0;
+        std::size_t sample = 0;
+    };
 
     const phase_record& phase_;
     const int* fifo_depths_;
@@ -188,14 +215,38 @@ class phase_timing {
 
    private:
     std::vector<std::size_t> position_;  // next access of each process
-    std::vector<int64_t> last_;          // start of its last iteration that touched a stream
-    std::vector<int64_t> iteration_;     // the number of that iteration
+    std::vector<standing> at_;           // its last iteration that touched a stream
 
    public:
-    std::vector<int> blocked;      // the stream that each process waits for, or -1
-    std::vector<int64_t> started;  // when each process first touched a stream
+    std::vector<int> blocked;           // the stream that each process waits for, or -1
+    std::vector<int64_t> started;       // when each process first touched a stream
+    std::vector<int64_t> sample_ends;   // when the last process has ended with each sample
 
    private:
+    void sample_ended(std::size_t sample, int64_t cycle) {
+        if (sample_ends.size() <= sample) sample_ends.resize(sample + 1, 0);
+        sample_ends[sample] = std::max(sample_ends[sample], cycle);
+    }
+
+    /// A later iteration of a process, if it waits for nothing on the way there.
+    standing reach(std::size_t p, int64_t iteration) {
+        const std::vector<int64_t>& restarts = phase_.processes[p].restarts;
+        standing at = at_[p];
+        while (at.sample < restarts.size() && restarts[at.sample] < iteration) {
+            const int64_t before = at.sample > 0 ? restarts[at.sample - 1] : 0;
+            const int64_t last = restarts[at.sample];
+            at.start += (last - at.iteration) * intervals_[p];
+            if (last > before) at.start += pipeline_depths_[p];
+            sample_ended(at.sample, at.start);
+            at.start += kRestart - intervals_[p];
+            at.iteration = last;
+            ++at.sample;
+        }
+        at.start += (iteration - at.iteration) * intervals_[p];
+        at.iteration = iteration;
+        return at;
+    }
+
     /// Runs a process until it is done or must wait; true if it moved.
     bool advance(std::size_t p) {
         const std::vector<access>& accesses = phase_.processes[p].accesses;
@@ -204,7 +255,8 @@ class phase_timing {
         while (position_[p] < accesses.size()) {
             const std::size_t first = position_[p];
             const int64_t iteration = accesses[first].iteration;
-            const int64_t free_start = last_[p] + (iteration - iteration_[p]) * intervals_[p];
+            standing next = reach(p, iteration);
+            const int64_t free_start = next.start;
             int64_t start = free_start;
             std::size_t end = first;
             for (; end < accesses.size() && accesses[end].iteration == iteration; ++end) {
@@ -228,8 +280,8 @@ class phase_timing {
             }
             if (first == 0) started[p] = start;
             position_[p] = end;
-            last_[p] = start;
-            iteration_[p] = iteration;
+            next.start = start;
+            at_[p] = next;
             moved = true;
         }
         return moved;
@@ -270,12 +322,12 @@ int intarsia_record(int phase) {
 }
 
 /// Cycles of a phase, or -1 if it deadlocks. Fills, per stream, the high-water mark and the waits of both
-/// ends, and, per process, the stream it is blocked on (-1: none), its iterations, and when it started and
-/// ended.
+/// ends; per process, the stream it is blocked on (-1: none), its iterations, and when it started and ended;
+/// and per sample the cycles until it has passed.
 int64_t intarsia_time_phase(int phase, const int* fifo_depths, const int* pipeline_depths,
                             const int* intervals, int64_t* high_water, int64_t* reader_waits,
                             int64_t* writer_waits, int* blocked, int64_t* iterations, int64_t* started,
-                            int64_t* ended) {
+                            int64_t* ended, int64_t* sample_ends) {
     const intarsia::phase_record& record = intarsia::record::of(phase);
     const intarsia::phase_timing timing(record, fifo_depths, pipeline_depths, intervals);
     for (int s = 0; s < record.streams; ++s) {
@@ -289,7 +341,8 @@ int64_t intarsia_time_phase(int phase, const int* fifo_depths, const int* pipeli
         started[p] = timing.started[p];
         ended[p] = timing.end(p);
     }
-    return timing.deadlocked() ? -1 : timing.cycles();
+    std::copy(timing.sample_ends.begin(), timing.sample_ends.end(), sample_ends);
+    return timing.deadlocked() ? -1 : timing.sample_ends.back();
 }
 }
 

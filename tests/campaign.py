@@ -449,14 +449,15 @@ DRIVER = {
     ),
     "truncated DMA": (
         "kernel.py",
-        'view[...] = packed[spec["tensor"]][first : first + rows]',
-        'half = view.shape[1] // 2; view[:, :half] = packed[spec["tensor"]][first : first + rows, :half]',
+        'view[rows // together, rows % together] = packed[spec["tensor"]][first : first + len(rows)]',
+        "half = view.shape[2] // 2; view[rows // together, rows % together, :half] = "
+        'packed[spec["tensor"]][first : first + len(rows), :half]',
     ),
     "stale buffer": (
         "kernel.py",
-        "offsets = {name: row * strides[name] for name in moving}",
+        "offsets = {name: launch * strides[name] for name in moving}",
         (
-            "offsets = {name: max(0, row - (name in {s['argument'] for s in self.manifest['inputs']})) "
+            "offsets = {name: max(0, launch - (name in {s['argument'] for s in self.manifest['inputs']})) "
             "* strides[name] for name in moving}"
         ),
     ),

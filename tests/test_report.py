@@ -50,14 +50,11 @@ def design(kind: str, timed: bool = True) -> Design:
     timings = None
     if timed:
         simulation = TimedSimulation(machine)
-        machine, _ = size_fifos(simulation)
-        timings = simulation.time({stream.name: stream.depth for stream in machine.streams})
+        machine, timings = size_fifos(simulation)
     return Design(
         graph=GRAPH,
         machine=machine,
         decision=Decision(chosen, (chosen,), {"dataflow": 123_456, "sequential": None}, ()),
-        phase_cycles=tuple(phase.cycles for phase in timings or chosen.phases),
-        timed=timed,
         board=board,
         clock_mhz=100.0,
         float_model=cast("Any", None),

@@ -134,8 +134,10 @@ def test_chosen_schedule_and_every_pure_one_agree_with_the_timed_simulation() ->
 def test_fifos_of_rows_are_sized() -> None:
     graph = quantised(every_kind())
     simulation = TimedSimulation(lower(graph, pure_schedule(graph, "sequential", 4, 8), "timed"))
-    sized, cycles = size_fifos(simulation)
-    assert sum(cycles) == simulation.cycles({name: 1 << 20 for name in simulation.depths()})
+    sized, timings = size_fifos(simulation)
+    assert sum(timing.cycles for timing in timings) == simulation.cycles(
+        {name: 1 << 20 for name in simulation.depths()}
+    )
     depths = {stream.name: stream.depth for stream in sized.streams}
     assert depths["softmax_held"] >= 6  # words of the longest row
     with pytest.raises(DeadlockError, match="SoftmaxMaximum waits for 'softmax_held'"):

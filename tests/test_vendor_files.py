@@ -78,8 +78,6 @@ def small_design(board_name: str, kind: str = "auto", ports: int = 4) -> Design:
         graph=graph,
         machine=lower(graph, decision.chosen.schedule, "small"),
         decision=decision,
-        phase_cycles=tuple(phase.cycles for phase in decision.chosen.phases),
-        timed=False,
         board=board,
         clock_mhz=board.clock_mhz,
         float_model=cast("Any", None),

@@ -1,4 +1,4 @@
-"""One copy of a compiled C-simulation: a kernel with memory of its own, which launches one sample at a time."""
+"""One copy of a compiled C-simulation: a kernel with memory of its own, which launches as the hardware would be."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from intarsia.boards.driver.dram_layout import sample_bytes
+from intarsia.boards.driver.manifest import samples_per_launch
 from intarsia.errors import IntarsiaError
 
 
@@ -63,8 +64,11 @@ class CsimKernel:
         with tempfile.TemporaryDirectory(prefix="intarsia-") as folder:
             return cls(manifest, Path(shutil.copy(library, folder)), weights)
 
-    def launch(self, tap: int) -> None:
-        """Runs one sample; `tap` numbers the group of tensors that taps show, 0 for none."""
+    def launch(self, tap: int, samples: int = 1) -> None:
+        """Runs the first samples of the buffers; `tap` numbers the group of tensors that taps show, 0 for none.
+
+        Taps have room for one sample, so that the last one of a launch is what they show.
+        """
         arguments: list[Any] = []
         for argument in self._manifest["arguments"]:
             if argument["kind"] == "pointer":
@@ -73,7 +77,8 @@ class CsimKernel:
             elif argument["direction"] == "out":
                 arguments.append(ctypes.byref(ctypes.c_uint32()))
             else:
-                value = {"load_weights": int(not self._loaded), "tap": tap}[argument["name"]]
+                values = {"load_weights": int(not self._loaded), "samples": samples, "tap": tap}
+                value = values[argument["name"]]
                 arguments.append(ctypes.c_int(value))
         self._kernel(*arguments)
         self._loaded = True
@@ -84,7 +89,9 @@ class CsimKernel:
         text: bytes = self._fault()
         return text.decode()
 
-    def view(self, spec: dict[str, Any]) -> Any:
-        """The bytes of a tensor of one sample."""
-        start = spec["word_offset"] * self._manifest["word_bytes"]
-        return self._buffers[spec["argument"]][start : start + sample_bytes(spec)]
+    def view(self, spec: dict[str, Any], sample: int = 0) -> Any:
+        """The bytes of a tensor, of one sample of the launch."""
+        buffer = self._buffers[spec["argument"]]
+        stride = len(buffer) // samples_per_launch(self._manifest)
+        start = sample * stride + spec["word_offset"] * self._manifest["word_bytes"]
+        return buffer[start : start + sample_bytes(spec)]

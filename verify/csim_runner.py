@@ -6,7 +6,7 @@ The same taps serve here and on the board, selected at run time: no second build
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 
 from intarsia.boards.driver.dram_layout import pack, sample_bytes, unpack
 from intarsia.boards.driver.errors import AcceleratorError
-from intarsia.boards.driver.manifest import read_manifest
+from intarsia.boards.driver.manifest import read_manifest, samples_per_launch
 from intarsia.fixed_point import Integers
 from intarsia.operator import Array
 from intarsia.simulation.build import build
@@ -91,7 +91,7 @@ class CsimRunner:
         return self._run(inputs, self._manifest["taps"])
 
     def outputs(self, inputs: Mapping[str, Array]) -> dict[str, Integers]:
-        """Raw integers of the outputs alone, in one launch per sample.
+        """Raw integers of the outputs alone, in launches of as many samples as the kernel takes.
 
         Raises:
             SimulationError: an input does not fit.
@@ -107,7 +107,11 @@ class CsimRunner:
             kernels = self._enough_kernels(samples)
 
             def work(first: int) -> None:
-                self._samples(kernels[first], range(first, samples, len(kernels)), packed, taps, rows)
+                numbers = range(first, samples, len(kernels))
+                if taps:
+                    self._tapped(kernels[first], numbers, packed, taps, rows)
+                if not taps or samples_per_launch(self._manifest) > 1:  # such launches show no taps
+                    self._untapped(kernels[first], numbers, packed, rows)
 
             with ThreadPoolExecutor(len(kernels)) as threads:
                 list(threads.map(work, range(len(kernels))))
@@ -118,7 +122,7 @@ class CsimRunner:
         except AcceleratorError as error:
             raise SimulationError(f"C-simulation: {error}") from error
 
-    def _samples(
+    def _tapped(
         self,
         kernel: CsimKernel,
         numbers: Iterable[int],
@@ -126,19 +130,41 @@ class CsimRunner:
         taps: list[dict[str, Any]],
         rows: Mapping[str, Array],
     ) -> None:
-        """Some samples on one kernel, one after the other."""
+        """Some samples on one kernel, in one launch for each group of taps."""
         groups = sorted({spec["select"] for spec in taps})
         for number in numbers:
-            for spec in self._manifest["inputs"]:
-                size = sample_bytes(spec)
-                kernel.view(spec)[:] = packed[spec["tensor"]][number * size : (number + 1) * size]
-            for group in groups or [0]:
+            self._fill(kernel, (number,), packed)
+            for group in groups:
                 kernel.launch(group)
                 for spec in taps:
                     if spec["select"] == group:
                         rows[spec["tensor"]][number] = kernel.view(spec)
             for spec in self._manifest["outputs"]:
                 rows[spec["tensor"]][number] = kernel.view(spec)
+
+    def _untapped(
+        self,
+        kernel: CsimKernel,
+        numbers: Sequence[int],
+        packed: Mapping[str, Array],
+        rows: Mapping[str, Array],
+    ) -> None:
+        """Some samples on one kernel, as many in a launch as it takes."""
+        batch = samples_per_launch(self._manifest)
+        for first in range(0, len(numbers), batch):
+            together = numbers[first : first + batch]
+            self._fill(kernel, together, packed)
+            kernel.launch(0, len(together))
+            for spec in self._manifest["outputs"]:
+                for place, number in enumerate(together):
+                    rows[spec["tensor"]][number] = kernel.view(spec, place)
+
+    def _fill(self, kernel: CsimKernel, numbers: Iterable[int], packed: Mapping[str, Array]) -> None:
+        """Puts inputs where the next launch reads them."""
+        for spec in self._manifest["inputs"]:
+            size = sample_bytes(spec)
+            for place, number in enumerate(numbers):
+                kernel.view(spec, place)[:] = packed[spec["tensor"]][number * size : (number + 1) * size]
 
     def _enough_kernels(self, samples: int) -> list[CsimKernel]:
         """One for each processor, if there are samples for it."""

@@ -128,8 +128,6 @@ def compile_cut(graph: TaskGraph, board: Board, clock_mhz: float, samples: Mappi
         graph=graph,
         machine=lower(graph, decision.chosen.schedule, identifier(graph.name)),
         decision=decision,
-        phase_cycles=tuple(phase.cycles for phase in decision.chosen.phases),
-        timed=False,
         board=board,
         clock_mhz=clock_mhz,
         float_model=model,

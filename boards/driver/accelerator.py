@@ -17,7 +17,15 @@ from .diagnosis import diagnose, timeout_text
 from .errors import AcceleratorError, LaunchTimeoutError, SelfTestError
 from .host_nodes import HostNodes
 from .kernel import Kernel
-from .manifest import clock_hz, expected_seconds, inputs_by_name, read_manifest, tap_groups, tapped
+from .manifest import (
+    clock_hz,
+    expected_seconds,
+    inputs_by_name,
+    read_manifest,
+    samples_per_launch,
+    tap_groups,
+    tapped,
+)
 from .number_formats import to_raw, to_values
 
 if TYPE_CHECKING:
@@ -153,12 +161,15 @@ class Accelerator:
     def trace(self, raw: Any) -> dict[str, np.ndarray[Any, Any]]:
         """Runs raw integer samples once per tap group and returns every tensor the hardware can show.
 
+        A launch that takes several samples shows no taps: then outputs come from such launches first.
+
         Raises:
             AcceleratorError: If the outputs differ between the groups: the same inputs must give the same results.
         """
         results: dict[str, np.ndarray[Any, Any]] = {}
         outputs = {spec["tensor"] for spec in self.manifest["outputs"]}
-        for group in self.groups or [0]:
+        several = samples_per_launch(self.manifest) > 1
+        for group in [*([0] if several or not self.groups else []), *self.groups]:
             found = self.taps(raw, group) if group else self.run(raw)
             for name in outputs & results.keys():
                 differing = np.flatnonzero(

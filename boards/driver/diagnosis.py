@@ -10,7 +10,7 @@ import numpy as np
 
 from .errors import AcceleratorError, LaunchTimeoutError
 from .kernel import Kernel
-from .manifest import expected_seconds, tap_groups, tapped
+from .manifest import expected_seconds, samples_per_launch, tap_groups, tapped
 
 # The diagnosis after a time-out loads the bitstream once per tap group; it begins no other group after so long.
 DIAGNOSIS_S = 20.0
@@ -35,7 +35,7 @@ def timeout_text(
         timeout_s: How long the launch was given.
     """
     manifest = kernel.manifest
-    expected = expected_seconds(manifest)
+    expected = expected_seconds(manifest, 1 if tap else samples_per_launch(manifest))
     text = f"{manifest['instance']} did not finish launch {kernel.launches + 1} in {timeout_s:g} s"
     text += f" (the schedule says {expected * 1e3:.3g} ms)" if expected else ""
     text += f". {stuck}"

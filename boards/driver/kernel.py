@@ -14,7 +14,7 @@ import numpy as np
 from . import pynq_device, xrt_device
 from .dram_layout import as_samples, pack, sample_bytes, unpack
 from .errors import AcceleratorError, DeviceError, LaunchTimeoutError, reason
-from .manifest import arguments_by_name
+from .manifest import arguments_by_name, samples_per_launch
 
 # Samples go to the board in chunks whose buffers stay below this, because contiguous memory is scarce on a board.
 CHUNK_BYTES = 16 << 20
@@ -76,7 +76,7 @@ class Kernel:
         """Runs every sample with one tap selection and returns the wanted tensors.
 
         The samples of a chunk lie one after the other in each buffer, so a chunk costs one transfer per buffer, and a
-        launch only moves the pointers on.
+        launch only moves the pointers on. A launch takes as many samples as the kernel can, or one if it writes taps.
 
         Args:
             raw: Raw integers by input tensor: one sample, or several along the first axis.
@@ -101,25 +101,27 @@ class Kernel:
         if len(set(counts.values())) > 1:
             raise AcceleratorError(f"the inputs must have as many samples as each other, not {counts}")
 
+        together = 1 if tap else samples_per_launch(self.manifest)
         moving = {spec["argument"] for spec in (*self.manifest["inputs"], *wanted)}
         strides = {name: self._stride(name) for name in moving}
-        chunk = min(count, max(1, CHUNK_BYTES // sum(strides.values())))
+        launches = min(-(-count // together), max(1, CHUNK_BYTES // sum(strides.values())))
         parts: dict[str, list[np.ndarray[Any, Any]]] = {spec["tensor"]: [] for spec in wanted}
         with self._losses_told():
             self.device.check()
             for name, argument in self._arguments.items():
                 if argument["kind"] == "pointer" and _buffer(argument) == name:
-                    self._reserve(name, strides[name] * chunk if name in moving else argument["bytes"])
-            for first in range(0, count, chunk):
-                rows = min(chunk, count - first)
-                self._send(packed, strides, first, rows)
+                    self._reserve(name, strides[name] * launches if name in moving else argument["bytes"])
+            for first in range(0, count, launches * together):
+                rows = np.arange(min(launches * together, count - first))
+                self._send(packed, first, rows, together)
                 if tap:
                     self._mark({spec["argument"] for spec in wanted})
-                for row in range(rows):
-                    offsets = {name: row * strides[name] for name in moving}
-                    if state := self._launch(offsets, tap, timeout_s):
-                        raise LaunchTimeoutError(state, first + row)
-                self._receive(wanted, strides, rows, parts)
+                for launch in range(-(-len(rows) // together)):
+                    offsets = {name: launch * strides[name] for name in moving}
+                    taken = min(together, len(rows) - launch * together)
+                    if state := self._launch(offsets, taken, tap, timeout_s):
+                        raise LaunchTimeoutError(state, first + launch * together)
+                self._receive(wanted, rows, together, parts)
         return {name: np.concatenate(found) for name, found in parts.items()}
 
     def cycles(self) -> int:
@@ -210,14 +212,14 @@ class Kernel:
             )
 
     def _stride(self, name: str) -> int:
-        """Bytes from one sample to the next in the buffer of an argument."""
+        """Bytes from one launch to the next in the buffer of an argument."""
         step = int(self.device.alignment)
         return -(-int(self._arguments[name]["bytes"]) // step) * step
 
-    def _send(self, packed: dict[str, Any], strides: dict[str, int], first: int, rows: int) -> None:
+    def _send(self, packed: dict[str, Any], first: int, rows: np.ndarray[Any, Any], together: int) -> None:
         for spec in self.manifest["inputs"]:
-            view = self._rows(spec, strides, rows)
-            view[...] = packed[spec["tensor"]][first : first + rows]
+            view = self._view(spec, together)
+            view[rows // together, rows % together] = packed[spec["tensor"]][first : first + len(rows)]
         for name in {spec["argument"] for spec in self.manifest["inputs"]}:
             self._buffers[name].to_device()
 
@@ -228,29 +230,39 @@ class Kernel:
             self._buffers[name].to_device()
 
     def _receive(
-        self, wanted: list[dict[str, Any]], strides: dict[str, int], rows: int, parts: dict[str, list[Any]]
+        self,
+        wanted: list[dict[str, Any]],
+        rows: np.ndarray[Any, Any],
+        together: int,
+        parts: dict[str, list[Any]],
     ) -> None:
         for name in {spec["argument"] for spec in wanted}:
             self._buffers[name].from_device()
         for spec in wanted:
-            parts[spec["tensor"]].append(unpack(self._rows(spec, strides, rows), spec))
+            found = self._view(spec, together)[rows // together, rows % together]
+            parts[spec["tensor"]].append(unpack(found, spec))
 
-    def _rows(self, spec: dict[str, Any], strides: dict[str, int], rows: int) -> np.ndarray[Any, Any]:
-        """A view of one tensor in the buffer of its argument, one row per sample."""
-        stride = strides[spec["argument"]]
-        whole = self._buffers[spec["argument"]].bytes[: rows * stride].reshape(rows, stride)
+    def _view(self, spec: dict[str, Any], together: int) -> np.ndarray[Any, Any]:
+        """A view of one tensor in the buffer of its argument, by launch, by sample of the launch, and by byte."""
+        name = spec["argument"]
+        stride = self._stride(name)
+        step = self._arguments[name]["bytes"] // together  # from one sample to the next
+        whole = self._buffers[name].bytes
+        launches = whole[: len(whole) // stride * stride].reshape(-1, stride)[:, : together * step]
         start = spec["word_offset"] * self.manifest["word_bytes"]
-        view: np.ndarray[Any, Any] = whole[:, start : start + sample_bytes(spec)]
+        view: np.ndarray[Any, Any] = launches.reshape(len(launches), together, step)[
+            :, :, start : start + sample_bytes(spec)
+        ]
         return view
 
-    def _launch(self, offsets: dict[str, int], tap: int, timeout_s: float) -> str:
-        """Runs one sample; returns an empty text, or what the device says of the kernel when the time has run out."""
+    def _launch(self, offsets: dict[str, int], samples: int, tap: int, timeout_s: float) -> str:
+        """Runs so many samples; returns an empty text, or what the device says of the kernel when the time has run out."""
         values: dict[str, Any] = {}
         for name, argument in self._arguments.items():
             if argument["kind"] == "pointer":
                 values[name] = (self._buffers[_buffer(argument)], offsets.get(name, 0))
             elif argument.get("direction", "in") == "in":
-                roles = {"load_weights": int(self.launches == 0), "tap": tap}
+                roles = {"load_weights": int(self.launches == 0), "samples": samples, "tap": tap}
                 values[name] = roles.get(name, int(argument.get("value", 0)))
         start = time.monotonic()
         state: str = self.device.launch(values, timeout_s)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -110,11 +111,22 @@ def tapped(manifest: dict[str, Any], group: int) -> list[dict[str, Any]]:
     return [spec for spec in manifest["taps"] if spec["select"] == group]
 
 
-def clock_hz(manifest: dict[str, Any]) -> float:
+def clock_hz(manifest: Mapping[str, Any]) -> float:
     """The clock of the design."""
     return float(manifest["clock_mhz"]) * 1e6
 
 
-def expected_seconds(manifest: dict[str, Any]) -> float:
-    """How long the kernel should take for one sample; 0 if its cycles are unknown."""
-    return float(manifest.get("cycles", 0)) / clock_hz(manifest)
+def samples_per_launch(manifest: Mapping[str, Any]) -> int:
+    """How many samples a launch takes at most."""
+    return int(manifest.get("batch", 1))
+
+
+def expected_cycles(manifest: Mapping[str, Any], samples: int = 1) -> int:
+    """Cycles that a launch of so many samples should take; 0 if they are unknown."""
+    further = sum(phase.get("interval", phase["cycles"]) for phase in manifest.get("phases", []))
+    return int(manifest.get("cycles", 0)) + (samples - 1) * int(further)
+
+
+def expected_seconds(manifest: Mapping[str, Any], samples: int = 1) -> float:
+    """How long the kernel should take for a launch of so many samples; 0 if its cycles are unknown."""
+    return expected_cycles(manifest, samples) / clock_hz(manifest)

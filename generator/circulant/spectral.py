@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import fields, replace
 from math import ceil
 
@@ -16,7 +16,7 @@ from ..ops.conv import Conv
 from ..ops.dense import Dense
 from ..ops.spectral import TOLERANCE, Spectral, SpectralConv, SpectralDense
 from ..schedule.plan import ScheduleError
-from ..schedule.search import Decision, decide
+from ..schedule.search import LATENCY, Decision, decide
 from ..task_graph import Parameter, Task, TaskGraph
 from .fft import EXACT_UP_TO, GUARD, WIDE_GUARD
 
@@ -30,7 +30,12 @@ _NARROW = 8
 
 
 def decide_with_spectra(
-    graph: TaskGraph, board: Board, kind: str, lanes: Sequence[int], wanted: str
+    graph: TaskGraph,
+    board: Board,
+    kind: str,
+    lanes: Sequence[int],
+    wanted: str,
+    batches: Sequence[int] = LATENCY,
 ) -> tuple[TaskGraph, Decision, tuple[str, ...]]:
     """The graph to build, with spectra where they are wanted; its schedule; and what a user should know of that.
 
@@ -41,34 +46,39 @@ def decide_with_spectra(
         lanes: elements per word to try.
         wanted: NEVER; ALWAYS, where layers can be computed so; or ALLOW, for the layers with which the schedule has the
             better rank.
+        batches: samples per launch to try.
 
     Raises:
         IntarsiaError: `wanted` is something else, or no schedule fits.
     """
     if wanted not in (NEVER, ALLOW, ALWAYS):
         raise IntarsiaError(f"--circulant-fft must be {NEVER}, {ALLOW} or {ALWAYS}, not {wanted!r}")
+
+    def choose(candidate: TaskGraph, kind: str = kind, lanes: Sequence[int] = lanes) -> Decision:
+        return decide(candidate, board, kind, lanes, batches=batches)
+
     if wanted == NEVER:
-        return graph, decide(graph, board, kind, lanes), ()
+        return graph, choose(graph), ()
     other, notes = spectral(graph)
     changed = [task.name for task in other.tasks if isinstance(task.operator, Spectral)]
     if not changed:
-        return graph, decide(graph, board, kind, lanes), (*notes, "no layer is computed by spectra")
+        return graph, choose(graph), (*notes, "no layer is computed by spectra")
     rounds = f"{', '.join(changed)} are computed by spectra, which rounds: `verify` knows the bounds"
     if wanted == ALWAYS:
-        return other, decide(other, board, kind, lanes), (*notes, rounds)
-    exact = decide(graph, board, kind, lanes)
+        return other, choose(other), (*notes, rounds)
+    exact = choose(graph)
     try:
-        rounded = decide(other, board, kind, lanes)
+        rounded = choose(other)
     except ScheduleError as error:
         return graph, exact, (f"no layer is computed by spectra: {error}",)
     best: tuple[Decision, tuple[str, ...]] = min(
         (exact, ()), (rounded, tuple(changed)), key=lambda one: one[0].chosen.rank
     )
-    best = _layer_by_layer(graph, board, changed, best)
+    best = _layer_by_layer(graph, choose, changed, best)
     figures = (
-        f"{best[0].chosen.cycles:,} cycles and {best[0].chosen.resources.dsp:,} DSPs; with spectra wherever they can be "
-        f"{rounded.chosen.cycles:,} and {rounded.chosen.resources.dsp:,}, with none "
-        f"{exact.chosen.cycles:,} and {exact.chosen.resources.dsp:,}"
+        f"{best[0].chosen.interval:,} cycles and {best[0].chosen.resources.dsp:,} DSPs; with spectra wherever they can be "
+        f"{rounded.chosen.interval:,} and {rounded.chosen.resources.dsp:,}, with none "
+        f"{exact.chosen.interval:,} and {exact.chosen.resources.dsp:,}"
     )
     if not best[1]:
         return graph, exact, (f"spectra were allowed, but no layer is better so: {figures}",)
@@ -78,7 +88,10 @@ def decide_with_spectra(
 
 
 def _layer_by_layer(
-    graph: TaskGraph, board: Board, layers: Sequence[str], best: tuple[Decision, tuple[str, ...]]
+    graph: TaskGraph,
+    choose: Callable[[TaskGraph, str, Sequence[int]], Decision],
+    layers: Sequence[str],
+    best: tuple[Decision, tuple[str, ...]],
 ) -> tuple[Decision, tuple[str, ...]]:
     """The best decision with the layers that it computes by spectra, after each layer was tried the other way.
 
@@ -91,7 +104,7 @@ def _layer_by_layer(
         schedule = decision.chosen.schedule
         other = tuple(name for name in layers if (name in taken) != (name == layer))
         try:
-            found = decide(spectral(graph, other)[0], board, schedule.kind, (schedule.lanes,))
+            found = choose(spectral(graph, other)[0], schedule.kind, (schedule.lanes,))
         except ScheduleError:
             continue
         best = min(best, (found, other), key=lambda one: one[0].chosen.rank)

@@ -17,6 +17,13 @@ class Schedule(str, Enum):  # noqa: UP042  (typer shows the values of both alike
     SEQUENTIAL = "sequential"
 
 
+class Objective(str, Enum):  # noqa: UP042
+    """What a schedule is the best for."""
+
+    LATENCY = "latency"
+    THROUGHPUT = "throughput"
+
+
 class Fit(str, Enum):  # noqa: UP042
     """What happens to images smaller than the model's."""
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..errors import IntarsiaError
-from .choices import Fit, InputScale, Schedule, Spectra
+from .choices import Fit, InputScale, Objective, Schedule, Spectra
 from .output_paths import require_free
 
 
@@ -21,6 +21,14 @@ def compile_command(
         Path | None, typer.Option(help="Real sample inputs (.npz, .npy), for number ranges.")
     ] = None,
     schedule: Annotated[Schedule, typer.Option(help="Which schedules to search.")] = Schedule.AUTO,
+    objective: Annotated[
+        Objective,
+        typer.Option(help="Fewest cycles for one sample, or for each of many that follow each other."),
+    ] = Objective.LATENCY,
+    batch: Annotated[
+        int | None,
+        typer.Option(help="Samples per launch, at most, for throughput; what is best if not given."),
+    ] = None,
     weight_bits: Annotated[int, typer.Option(help="Bits of weights, 2 to 16.")] = 8,
     activation_bits: Annotated[int, typer.Option(help="Bits of activations, 2 to 16.")] = 8,
     per_channel: Annotated[
@@ -97,6 +105,8 @@ def compile_command(
             "board": board,
             "calibration": calibration,
             "schedule": schedule.value,
+            "objective": objective.value,
+            "batch": batch,
             "weight_bits": weight_bits,
             "activation_bits": activation_bits,
             "per_channel": per_channel,

@@ -99,7 +99,7 @@ def cost(graph: TaskGraph, choice: Choice, board: Board, costs: PhaseCosts) -> C
         streamed=schedule.streamed,
         clock_mhz=target.clock_mhz,
         cycles=chosen.cycles,
-        interval_cycles=chosen.cycles,  # one sample is computed after the other
+        interval_cycles=chosen.interval,
         dsp=chosen.resources.dsp,
         bram18=chosen.resources.bram18,
         uram=chosen.resources.uram,

@@ -19,6 +19,9 @@ from .units.nest_rows import IDLE, nest_rows
 from .units.transpose_plan import view_nest
 from .wiring import COLLECT, Edge, Wiring, share_range, share_traffic
 
+FIRST_SAMPLE = "/*sample=*/0"
+"""Where a launch takes one sample."""
+
 FIRST_BANK = 0
 """Stands for all banks, which a process reaches by one argument."""
 
@@ -54,6 +57,11 @@ class Datapath:
             if any(run.task.name in self.tappable[run.phase] for run in hardware.runs)
         ]
 
+    @property
+    def _sample(self) -> str:
+        """What tells a process that reaches memory which sample of the launch it works on."""
+        return "sample" if self.builder.schedule.batch > 1 else FIRST_SAMPLE
+
     def fetch(self, index: int, feed: str) -> None:
         """The process that reads the phase's tensor number `index` from memory."""
         reads = [read[index] for read in self.wiring.reads]
@@ -63,7 +71,9 @@ class Datapath:
             [place for place in places if place], f"source{index}", "input", f"spills{index}"
         )
         transfers = [
-            TransferRow(memories[_kind(p.store)][0], p.offset, p.words, p.words) if p else TransferRow()
+            TransferRow(memories[_kind(p.store)][0], p.offset, p.words, p.words, step=p.step)
+            if p
+            else TransferRow()
             for p in places
         ]
         views = [self._view(read.view) for read in reads]
@@ -84,7 +94,7 @@ class Datapath:
         self.builder.config(struct, "reads from memory", rows, comment, constants, steps)
         out = self.builder.stream(self._output_name(feed), "what the phase reads from memory")
         sources = (argument for _, argument in memories.values())
-        self.builder.process("fetch_view" if any(views) else "fetch", struct, out, *sources)
+        self.builder.process("fetch_view" if any(views) else "fetch", struct, self._sample, out, *sources)
         self._route(feed, out)
 
     def _memories(
@@ -123,14 +133,13 @@ class Datapath:
         for phase, (name, place) in enumerate(zip(self.wiring.stored, places, strict=True)):
             offset, words, run, stride = self._made(phase, name)
             memory = memories[_kind(place.store)][0]
-            rows.append(TransferRow(memory, place.offset + offset, words, run, stride))
+            rows.append(TransferRow(memory, place.offset + offset, words, run, stride, place.step))
         source = self._merge(COLLECT)
         self.builder.config(
             "Collect", "stores the phase's result", rows, lambda phase: self.wiring.stored[phase]
         )
-        self.builder.process(
-            "collect", "Collect", source, "finished", *(argument for _, argument in memories.values())
-        )
+        arguments = (argument for _, argument in memories.values())
+        self.builder.process("collect", "Collect", self._sample, source, "finished", *arguments)
 
     def taps(self) -> tuple[TensorPlace, ...]:
         """The process that writes tapped results to DRAM; where each tensor lies there."""
@@ -193,9 +202,8 @@ class Datapath:
             return f"for {', '.join(names[phase + 1].tasks)}" if phase + 1 < len(names) else "idle"
 
         self.builder.config("Prefetch", "weights of the next phase", following, comment, (constant,))
-        self.builder.process(
-            "prefetch", "Prefetch", "weights", *(f"{memory.name}_next" for memory in streamed)
-        )
+        filled = (f"{memory.name}_next" for memory in streamed)
+        self.builder.process("prefetch", "Prefetch", self._sample, "weights", *filled)
         return rows[0], (words[0], *[0] * (len(words) - 1))
 
     def _made(self, phase: int, tensor: str) -> tuple[int, int, int, int]:

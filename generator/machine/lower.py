@@ -81,6 +81,7 @@ def lower(graph: TaskGraph, schedule: Schedule, name: str) -> Machine:
         outputs=_dram("output", graph.outputs, memory),
         taps=taps,
         weights=bytes(builder.weights),
+        batch=schedule.batch,
     )
 
 

@@ -105,6 +105,7 @@ class Machine:
         loaded_words: DRAM words of weights that are loaded before each phase; empty where weights stay on chip.
         weight_bytes: of a DRAM word of weights.
         weights: content of weights.bin.
+        batch: samples that a launch takes at most.
         cycles_in_memory: True if the kernel writes its count of cycles to DRAM, where XRT lets no Python program read
             registers; else to a register.
     """
@@ -134,6 +135,7 @@ class Machine:
     outputs: tuple[TensorPlace, ...]
     taps: tuple[TensorPlace, ...]
     weights: bytes
+    batch: int = 1
     cycles_in_memory: bool = False
 
     @property

@@ -25,11 +25,12 @@ _MANY = 100
 
 @dataclass(frozen=True)
 class Place:
-    """Where a tensor is, in words."""
+    """Where a tensor is, in words; `step` leads from one sample of a launch to the next, 0 where a launch takes one."""
 
     store: int
     offset: int
     words: int
+    step: int = 0
 
 
 @dataclass(frozen=True)
@@ -50,17 +51,20 @@ def plan_memory(graph: TaskGraph, schedule: Schedule, wiring: Wiring) -> MemoryP
 
     A phase reads each operand from a bank of its own and writes another one, because every bank has one reading or
     writing process. That makes a graph-colouring problem: tensors touched by one phase differ in colour. Within a bank
-    a tensor takes the lowest offset that no tensor alive at the same time covers.
+    a tensor takes the lowest offset that no tensor alive at the same time covers. Where a launch takes several samples,
+    those of a tensor in a bank lie one behind the other; in the buffers of inputs and outputs, all tensors of a sample do.
 
     Raises:
         ScheduleError: an output of the model is also read by a later phase.
     """
     words = {name: words_of(graph, name, schedule.lanes) for name in graph.tensors}
+    several = schedule.batch > 1
     places: dict[str, Place] = {}
     for names in (graph.inputs, graph.outputs):
         offset = 0
+        step = sum(words[name] for name in names) if several else 0
         for name in names:
-            places[name] = Place(DRAM, offset, words[name])
+            places[name] = Place(DRAM, offset, words[name], step)
             offset += words[name]
     conflicts: nx.Graph[str] = nx.Graph()
     last_use: dict[str, int] = {}
@@ -80,20 +84,24 @@ def plan_memory(graph: TaskGraph, schedule: Schedule, wiring: Wiring) -> MemoryP
     banks = max(stores.values(), default=-1) + 1
     stores |= dict.fromkeys(schedule.spilled, SPILLS)
     sizes: dict[int, int] = {}
+
+    def room(name: str) -> int:
+        return schedule.batch * words[name]
+
     alive: list[str] = []
     for index, stored in enumerate(wiring.stored):
         if stored not in stores or stored in places:  # a later share of a tensor has its place already
             continue
         store = stores[stored]
         alive = [name for name in alive if last_use[name] >= index]
-        taken = sorted((places[name].offset, places[name].words) for name in alive if stores[name] == store)
+        taken = sorted((places[name].offset, room(name)) for name in alive if stores[name] == store)
         offset = 0
         for start, length in taken:
-            if offset + words[stored] <= start:
+            if offset + room(stored) <= start:
                 break
             offset = max(offset, start + length)
-        places[stored] = Place(store, offset, words[stored])
-        sizes[store] = max(sizes.get(store, 0), offset + words[stored])
+        places[stored] = Place(store, offset, words[stored], words[stored] if several else 0)
+        sizes[store] = max(sizes.get(store, 0), offset + room(stored))
         alive.append(stored)
     spill_words = sizes.pop(SPILLS, 0)
     plan = MemoryPlan(places, banks, max(sizes.values(), default=0), spill_words)

@@ -36,7 +36,8 @@ class Row:
 class TransferRow(Row):
     """memory.hpp: words to move between a stream and one of the memories a process is connected to.
 
-    Runs of `run` words lie `stride` words apart; `run` = `words` is one piece.
+    Runs of `run` words lie `stride` words apart; `run` = `words` is one piece. Those of the launch's next sample lie `step`
+    words further on.
     """
 
     struct: ClassVar[str] = "transfer_row"
@@ -47,6 +48,7 @@ class TransferRow(Row):
     words: int = 0
     run: int = 0
     stride: int = 0
+    step: int = 0
 
 
 @dataclass(frozen=True)

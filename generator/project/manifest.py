@@ -67,6 +67,7 @@ def manifest(
         "board": board,
         "clock_mhz": clock_mhz,
         "word_bytes": machine.word_bytes,
+        "batch": machine.batch,
         "arguments": arguments,
         "inputs": _tensors(machine, graph, machine.inputs),
         "outputs": _tensors(machine, graph, machine.outputs),
@@ -87,8 +88,8 @@ def manifest(
 def deployment(design: Design) -> dict[str, Any]:
     """What the manifest says beyond the kernel: how the board is reached, and how long a launch takes.
 
-    `cycles` and `phases` are those of one sample, from the timed C-simulation or the cost model (`counted_by` in
-    design.json). `control_base` is where the control registers stand, and 0 where XRT knows it.
+    `cycles` are those of one sample, in `phases` with the `interval` to the next one of a launch, from the timed
+    C-simulation or the cost model (`counted_by` in design.json). `control_base` is where the control registers stand, and 0 where XRT knows it.
     """
     family = design.board.about_family
     schedule = design.decision.chosen.schedule
@@ -100,11 +101,12 @@ def deployment(design: Design) -> dict[str, Any]:
         "cycles": sum(design.phase_cycles),
         "phases": [
             {
-                "cycles": cycles,
+                "cycles": time.cycles,
+                "interval": time.interval,
                 "tasks": list(phase.tasks),
                 "tensors": [design.graph.task(task).output for task in phase.tasks],
             }
-            for phase, cycles in zip(schedule.phases, design.phase_cycles, strict=True)
+            for phase, time in zip(schedule.phases, design.phase_times, strict=True)
         ],
     }
 

@@ -14,14 +14,11 @@ from intarsia.boards.driver.dram_layout import pack
 from intarsia.boards.driver.number_formats import element_type
 
 from .. import golden
-from ..design import Design
+from ..design import TESTBENCH_SAMPLES, Design
 from ..emit import argument_words, kernel_parameters
 from ..fixed_point import Integers
 from ..operator import Array
 from ..rendering import render
-
-VECTORS = 4
-"""Samples that the testbench checks: a few calibration samples, then random ones."""
 
 
 def testbench_files(design: Design, manifest: dict[str, Any], generated: str) -> dict[str, bytes]:
@@ -33,9 +30,10 @@ def testbench_files(design: Design, manifest: dict[str, Any], generated: str) ->
         "design": design.name,
         "kernel": design.name,
         "generated": generated,
-        "vectors": VECTORS,
+        "vectors": TESTBENCH_SAMPLES,
         "sizes": sizes,
         "parameters": kernel_parameters(design.machine),
+        "batch": design.machine.batch,
         "spills": design.machine.spills,
         "spill_words": design.machine.spill_words,
     }
@@ -65,7 +63,7 @@ def _raw(design: Design, name: str, values: Integers) -> Array:
     """Samples of one tensor in the type of its format."""
     tensor = design.graph.tensors[name]
     number = {"bits": tensor.number.bits, "signed": tensor.number.signed}
-    return values.reshape(VECTORS, *tensor.shape[1:]).astype(element_type(number))
+    return values.reshape(TESTBENCH_SAMPLES, *tensor.shape[1:]).astype(element_type(number))
 
 
 def _stimuli(design: Design) -> dict[str, Integers]:
@@ -75,8 +73,10 @@ def _stimuli(design: Design) -> dict[str, Integers]:
     for name in design.graph.inputs:
         tensor = design.graph.tensors[name]
         number = tensor.number
-        real = number.quantise(design.samples[name][: VECTORS // 2])
-        noise = random.integers(number.minimum, number.maximum + 1, (VECTORS - len(real), *tensor.shape))
+        real = number.quantise(design.samples[name][: TESTBENCH_SAMPLES // 2])
+        noise = random.integers(
+            number.minimum, number.maximum + 1, (TESTBENCH_SAMPLES - len(real), *tensor.shape)
+        )
         result[name] = np.concatenate([real, noise])
     return result
 
@@ -84,7 +84,9 @@ def _stimuli(design: Design) -> dict[str, Integers]:
 def _words(specs: list[dict[str, Any]], values: dict[str, Integers]) -> bytes:
     """Samples one after the other; within a sample the tensors in buffer order."""
     packed = [
-        pack(values[spec["tensor"]].reshape(VECTORS, *spec["shape"][1:]), spec).reshape(VECTORS, -1)
+        pack(values[spec["tensor"]].reshape(TESTBENCH_SAMPLES, *spec["shape"][1:]), spec).reshape(
+            TESTBENCH_SAMPLES, -1
+        )
         for spec in specs
     ]
     return np.concatenate(packed, axis=1).tobytes()

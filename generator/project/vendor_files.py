@@ -172,6 +172,8 @@ def _figures(design: Design) -> list[tuple[str, str]]:
     about = design.description
     schedule = about["schedule"]
     cycles = schedule["latency_cycles"]
+    interval, batch = schedule["interval_cycles"], schedule["batch"]
+    rate = f"{interval:,} cycles each = {design.clock_mhz * 1e6 / interval:,.0f} samples per second"
     baselines = ", ".join(
         f"{kind} {f'{value:,}' if value is not None else 'impossible'}"
         for kind, value in schedule["baselines"].items()
@@ -185,6 +187,7 @@ def _figures(design: Design) -> list[tuple[str, str]]:
             "one sample",
             f"{cycles:,} cycles = {cycles / design.clock_mhz:,.1f} us at {design.clock_mhz:g} MHz",
         ),
+        *([(f"launches of {batch}", rate)] if batch > 1 else []),
         ("lower bound", f"{schedule['lower_bound_cycles']:,} cycles"),
         ("pure schedules", f"{baselines} cycles"),
         *((label, f"{need[key]:,} of {have[key]:,}") for key, label in _RESOURCES.items() if have[key]),

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import ceil
 from typing import TYPE_CHECKING
 
 from ..machine.identifiers import camel_case, identifiers
@@ -16,6 +17,7 @@ from ..schedule.plan import Assignment, Phase, Schedule
 from ..task_graph import TaskGraph
 
 if TYPE_CHECKING:
+    from ..schedule.stages import PhaseCost
     from ..simulation.timed import PhaseTiming
 
 SWITCHES = ("merge", "route", "tee")
@@ -60,7 +62,8 @@ class PhaseActivity:
     Attributes:
         pattern: how the tasks run.
         tasks: names, in topological order.
-        cycles: latency.
+        cycles: of one sample.
+        interval: cycles per sample in launches of as many as the kernel takes.
         macs: multiplications that the tasks need.
         in_use: multipliers of the engines that have a task.
         multipliers: multipliers of the datapath.
@@ -71,6 +74,7 @@ class PhaseActivity:
     pattern: str
     tasks: tuple[str, ...]
     cycles: int
+    interval: int
     macs: int
     in_use: int
     multipliers: int
@@ -80,7 +84,7 @@ class PhaseActivity:
     @property
     def utilisation(self) -> float:
         """Share of the multipliers' cycles that are multiplications."""
-        return utilisation(self.macs, self.multipliers, self.cycles)
+        return utilisation(self.macs, self.multipliers, self.interval)
 
 
 def utilisation(macs: int, multipliers: int, cycles: int) -> float:
@@ -92,7 +96,7 @@ def phase_activities(
     graph: TaskGraph,
     schedule: Schedule,
     machine: Machine,
-    cycles: Sequence[int],
+    times: Sequence[PhaseTiming | PhaseCost],
     timings: Sequence[PhaseTiming] | None = None,
 ) -> tuple[PhaseActivity, ...]:
     """Every phase.
@@ -101,14 +105,13 @@ def phase_activities(
         graph: quantised task graph.
         schedule: what runs where.
         machine: the datapath of that schedule.
-        cycles: of each phase.
+        times: of each phase.
         timings: of the timed C-simulation; without them every unit is shown from the start of its phase, for as long as
             it would take if nobody made it wait.
     """
     observer = _Observer(graph, schedule, machine)
     return tuple(
-        observer.phase(index, phase_cycles, timings[index] if timings else None)
-        for index, phase_cycles in enumerate(cycles)
+        observer.phase(index, time, timings[index] if timings else None) for index, time in enumerate(times)
     )
 
 
@@ -148,14 +151,16 @@ class _Observer:
         """By config: iterations in each phase."""
         return {config.name: tuple(rows[0].trips for rows in config.rows) for config in self.machine.configs}
 
-    def phase(self, index: int, cycles: int, timing: PhaseTiming | None) -> PhaseActivity:
+    def phase(self, index: int, time: PhaseTiming | PhaseCost, timing: PhaseTiming | None) -> PhaseActivity:
         phase = self.schedule.phases[index]
+        cycles, batch = time.cycles, self.schedule.batch
         shares = {assignment.unit: assignment for assignment in phase.assignments}
         about = self._about(index, phase)
         return PhaseActivity(
             pattern=phase.pattern.value,
             tasks=phase.tasks,
             cycles=cycles,
+            interval=ceil(time.launch(batch) / batch),
             macs=sum(share_macs(self.graph, share, self.schedule.lanes) for share in phase.assignments),
             in_use=sum(self.schedule.unit(unit).outputs for unit in shares) * self.schedule.lanes,
             multipliers=multipliers(self.schedule),

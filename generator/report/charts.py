@@ -29,7 +29,7 @@ class Bar:
 
 def baselines_bars(schedule: dict[str, Any]) -> Iterator[Bar]:
     """The chosen schedule beside the bound and the pure ones; ratios compare cycles of the same counting."""
-    chosen, bound = schedule["latency_cycles"], schedule["lower_bound_cycles"]
+    chosen, bound = schedule["interval_cycles"], schedule["lower_bound_cycles"]
     known = {name: cycles for name, cycles in schedule["baselines"].items() if cycles is not None}
     longest = max(chosen, bound, *known.values())
     yield Bar("lower bound", 100 * bound / longest, f"{bound:,}", f"{bound / chosen:.2f} {TIMES}", "bound")
@@ -63,7 +63,7 @@ def traffic_bars(design: Design) -> Iterator[Bar]:
         size = sum(place.words for place in places) * machine.word_bytes
         text = ", ".join(place.tensor for place in places)
         yield Bar(name, 100 * size / total, f"{size:,} bytes", "", title=text)
-    seconds = sum(design.phase_cycles) / design.clock_mhz / 1e6
+    seconds = design.interval_cycles / design.clock_mhz / 1e6
     used = total / seconds / 1e9
     peak = design.board.memory.bandwidth_gb_s
     when = "loaded on chip before the first sample"

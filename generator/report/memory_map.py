@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..machine.memory import DRAM, SPILLS, Place, plan_memory
 from ..machine.wiring import wire
@@ -45,6 +45,8 @@ def memory_map(graph: TaskGraph, schedule: Schedule) -> MemoryMap:
     stays = []
     dram_words = max((p.offset + p.words for p in plan.places.values() if p.store == DRAM), default=0)
     for tensor, place in plan.places.items():
+        if place.store != DRAM:  # all samples of a launch wait there
+            place = replace(place, words=schedule.batch * place.words)
         if place.store == SPILLS:  # drawn behind the buffers of the model
             place = Place(DRAM, place.offset + dram_words, place.words)
         producer = graph.producers[tensor].name if tensor in graph.producers else ""

@@ -91,7 +91,7 @@ def report(design: Design, generated: str) -> str:
         about=about,
         board=design.board,
         clock=f"{design.clock_mhz:g}",
-        latency=f"{schedule['latency_cycles']:,}",
+        cycles=f"{schedule['interval_cycles']:,}",
         verdict=_verdict(schedule),
         figures=_figures(design),
         gantt=schedule_picture(design),
@@ -145,12 +145,15 @@ def _figures(design: Design) -> list[tuple[str, str]]:
     """Headline numbers: (value, what it is)."""
     about = design.description
     schedule = about["schedule"]
-    cycles, bound = schedule["latency_cycles"], schedule["lower_bound_cycles"]
+    cycles, bound = schedule["interval_cycles"], schedule["lower_bound_cycles"]
     seconds = cycles / design.clock_mhz / 1e6
+    latency = schedule["latency_cycles"] / design.clock_mhz / 1e6
+    alone = [(_time(latency), "for one sample alone")] if schedule["batch"] > 1 else []
     bounds = lower_bounds(design.graph, design.decision.chosen.schedule, design.board, design.clock_mhz)
     return [
         (f"{cycles:,}", "cycles per sample"),
         (_time(seconds), "time per sample"),
+        *alone,
         (f"{1 / seconds:,.0f}", "samples per second"),
         (f"{about['macs']:,}", "MACs per sample"),
         (f"{schedule['multipliers']:,}", "multipliers (lanes)"),

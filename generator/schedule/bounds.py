@@ -20,7 +20,10 @@ def multipliers(schedule: Schedule) -> int:
 
 
 def off_chip_bytes(graph: TaskGraph, schedule: Schedule) -> int:
-    """Bytes that cross the DRAM ports per sample: inputs, outputs, tensors that wait in DRAM, and streamed weights."""
+    """Bytes that cross the DRAM ports per sample: inputs, outputs, tensors that wait in DRAM, and streamed weights.
+
+    Those come once for all samples of a launch.
+    """
     element_bytes = 1 if max(tensor.number.bits for tensor in graph.tensors.values()) <= 8 else 2
     words = sum(words_of(graph, name, schedule.lanes) for name in (*graph.inputs, *graph.outputs))
     for name in schedule.spilled:
@@ -36,7 +39,7 @@ def off_chip_bytes(graph: TaskGraph, schedule: Schedule) -> int:
             for r in task.operator.weight_roles
         )
         weights = sum(p.values.size // block * (1 if p.number.bits <= 8 else 2) for p, block in parameters)
-    return words * schedule.lanes * element_bytes + weights
+    return words * schedule.lanes * element_bytes + ceil(weights / schedule.batch)
 
 
 def lower_bound_cycles(graph: TaskGraph, schedule: Schedule, board: Board, clock_mhz: float) -> int:

@@ -51,7 +51,7 @@ _UNLIMITED = 1 << 30
 
 
 def sequential_candidates(
-    graph: TaskGraph, board: Board, choices: Sequence[int], multipliers: int
+    graph: TaskGraph, board: Board, choices: Sequence[int], multipliers: int, batch: int
 ) -> Iterator[Evaluation]:
     """One engine for all layers, or one for each size of circulant blocks, from the fastest size on.
 
@@ -60,6 +60,7 @@ def sequential_candidates(
         board: what they have to fit.
         choices: elements of a word to try.
         multipliers: at most so many products per cycle, as if no weights were circulant.
+        batch: samples per launch.
     """
     works = mac_works(graph)
     widest = max((work.outputs for work in works.values()), default=1)
@@ -81,25 +82,28 @@ def sequential_candidates(
         if fastest is not None and trips >= fastest:
             break  # engines run one task after the other: no size that is left can be faster
         for apart in ways:
-            resident = sequential(graph, lanes, outputs, apart=apart)
+            resident = replace(sequential(graph, lanes, outputs, apart=apart), batch=batch)
             tried = list(evaluate_spilled(graph, resident, board)) if may_reside else []
             if not tried or (not tried[0].fits and tried[0].short_of_memory):
-                tried += _streamed(graph, board, lanes, outputs, apart)
+                tried += _streamed(graph, board, lanes, outputs, apart, batch)
             if not tried:
                 tried = [evaluate(graph, resident, board)]
             yield from tried
             found = best(tried)
             if found is not None:
-                fastest = found.cycles if fastest is None else min(fastest, found.cycles)
+                fastest = found.interval if fastest is None else min(fastest, found.interval)
 
 
-def _streamed(graph: TaskGraph, board: Board, lanes: int, outputs: int, apart: bool) -> Iterator[Evaluation]:
+def _streamed(
+    graph: TaskGraph, board: Board, lanes: int, outputs: int, apart: bool, batch: int
+) -> Iterator[Evaluation]:
     """Sequential schedules with weights from DRAM, while they fit."""
     for entries in _ENTRIES:
         try:
             prefetched = replace(
                 sequential(graph, lanes, outputs, entries, apart),
                 weight_bytes=weight_word_bytes(graph, board, lanes),
+                batch=batch,
             )
             loaded = list(evaluate_spilled(graph, replace(prefetched, weights=Weights.LOADED), board))
         except ScheduleError:  # one pass of a task needs more
@@ -111,7 +115,7 @@ def _streamed(graph: TaskGraph, board: Board, lanes: int, outputs: int, apart: b
 
 
 def dataflow_candidates(
-    graph: TaskGraph, board: Board, choices: Sequence[int], multipliers: int
+    graph: TaskGraph, board: Board, choices: Sequence[int], multipliers: int, batch: int
 ) -> Iterator[Evaluation]:
     """For each word width, the units sized for the shortest interval that fits, and for longer ones that may take fewer cycles.
 
@@ -158,7 +162,8 @@ def dataflow_candidates(
                     for name, options in options_of.items()
                 }
                 within = sum(made / gains[name] for name, made in outputs.items()) * lanes <= multipliers
-                found[number] = evaluate(graph, dataflow(graph, lanes, outputs), board) if within else None
+                schedule = replace(dataflow(graph, lanes, outputs), batch=batch)
+                found[number] = evaluate(graph, schedule, board) if within else None
             return found[number]
 
         low, high = 0, len(feasible) - 1
@@ -174,12 +179,17 @@ def dataflow_candidates(
                 break
             one = sized(number)
             if one is not None and one.fits:
-                fastest = min(one.cycles, fastest or one.cycles)
+                fastest = min(one.interval, fastest or one.interval)
         yield from (one for one in found.values() if one is not None)
 
 
 def mixed_candidates(
-    graph: TaskGraph, board: Board, choices: Sequence[int], costs: PhaseCosts, multipliers: int
+    graph: TaskGraph,
+    board: Board,
+    choices: Sequence[int],
+    costs: PhaseCosts,
+    multipliers: int,
+    batch: int,
 ) -> Iterator[Evaluation]:
     """Mixed schedules on two or three engines, which together have so many multipliers at most.
 
@@ -208,22 +218,21 @@ def mixed_candidates(
     def cost(lanes: int, outputs: Outputs) -> list[Evaluation]:
         engines = Engines(outputs, lanes)
         if not may_fit(lanes, outputs):  # though a larger board may
-            schedule = mixed(graph, engines, _UNLIMITED, costs)
+            schedule = mixed(graph, engines, _UNLIMITED, costs, batch=batch)
             return [replace(evaluate(graph, schedule, board), excess=("DSP: more multipliers than allowed",))]
-        tried = (
-            list(evaluate_spilled(graph, mixed(graph, engines, _UNLIMITED, costs), board))
-            if may_reside
-            else []
-        )
+        tried: list[Evaluation] = []
+        if may_reside:
+            schedule = mixed(graph, engines, _UNLIMITED, costs, batch=batch)
+            tried += evaluate_spilled(graph, schedule, board)
         if not tried or (not tried[0].fits and tried[0].short_of_memory):
-            tried += _streamed_mixed(graph, board, engines, costs)
+            tried += _streamed_mixed(graph, board, engines, costs, batch)
         return tried
 
     def may_fit(lanes: int, outputs: Outputs) -> bool:
         return sum(outputs) * lanes <= most
 
     def floor(lanes: int, rows: int) -> int:
-        return floor_cycles(graph, lanes, rows, counts[-1])
+        return floor_cycles(graph, lanes, rows, counts[-1], batch)
 
     tasks = len(graph.tasks)
     yield from Climb(
@@ -237,7 +246,7 @@ def mixed_candidates(
 
 
 def _streamed_mixed(
-    graph: TaskGraph, board: Board, engines: Engines, costs: PhaseCosts
+    graph: TaskGraph, board: Board, engines: Engines, costs: PhaseCosts, batch: int
 ) -> Iterator[Evaluation]:
     """Mixed schedules with weights from DRAM: of the memories that fit, the deepest of either way to fill them.
 
@@ -252,7 +261,7 @@ def _streamed_mixed(
                 continue
             streaming = Streaming(weights, entries, word_bytes, rate)
             try:
-                schedule = mixed(graph, engines, _UNLIMITED, costs, streaming)
+                schedule = mixed(graph, engines, _UNLIMITED, costs, streaming, batch)
             except ScheduleError:  # one pass of a task needs more
                 break
             tried = list(evaluate_spilled(graph, schedule, board))

@@ -130,7 +130,7 @@ class Climb:
                 tried = list(self._in_band(sets, band))
                 yield from tried
                 if (found := best(tried)) is not None:
-                    fastest = min(found.cycles, fastest or found.cycles)
+                    fastest = min(found.interval, fastest or found.interval)
 
     def _in_band(self, sets: EngineSets, band: int) -> Iterator[Evaluation]:
         """The sample, and if anything of it fits the board, what can be climbed to from its fastest."""
@@ -164,6 +164,6 @@ class Climb:
         """Those of fewest cycles first, whether or not they fit the board."""
 
         def rank(outputs: Outputs) -> tuple[int, Outputs]:
-            return min((one.cycles for one in self._found[lanes, outputs]), default=1 << 60), outputs
+            return min((one.interval for one in self._found[lanes, outputs]), default=1 << 60), outputs
 
         return sorted(among, key=rank)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 
 from ..board import Board, Resources
 from ..cost import SHARED, costs
@@ -16,7 +17,7 @@ from ..machine.units.norm import NormHardware
 from ..machine.wiring import Wiring, wire
 from ..task_graph import TaskGraph
 from .forms import Units, settle_forms, with_forms
-from .loads import Streaming, loads_of, with_loads
+from .loads import Streaming, loads_of, waits
 from .plan import BANKS, Schedule, memory_name
 from .stages import PhaseCost, phase_costs
 from .storage import LargeMemory, move_to_uram
@@ -48,6 +49,12 @@ class Evaluation:
         return sum(phase.cycles for phase in self.phases)
 
     @property
+    def interval(self) -> int:
+        """Cycles per sample in launches of as many as the schedule takes; its latency where that is one."""
+        batch = self.schedule.batch
+        return ceil(sum(phase.launch(batch) for phase in self.phases) / batch)
+
+    @property
     def fits(self) -> bool:
         """True if the board holds it."""
         return not self.excess
@@ -59,9 +66,9 @@ class Evaluation:
 
     @property
     def rank(self) -> tuple[int, ...]:
-        """Objective: cycles, then memory, then DSP, then logic."""
+        """Objective: cycles per sample, then memory, then DSP, then logic."""
         need = self.resources
-        return (self.cycles, need.uram, need.bram18, need.dsp, need.lut)
+        return (self.interval, need.uram, need.bram18, need.dsp, need.lut)
 
 
 def evaluate(graph: TaskGraph, schedule: Schedule, board: Board) -> Evaluation:
@@ -97,8 +104,10 @@ def _datapath(graph: TaskGraph, schedule: Schedule, board: Board) -> _Datapath:
         word_bytes = schedule.weight_bytes or schedule.lanes * bits // 8
         streaming = Streaming(schedule.weights, 0, word_bytes, dram_words_per_cycle(board, word_bytes))
         loads = [streaming.cycles(loads_of(hardware, index)) for index in range(len(phases))]
-        cycles = with_loads([phase.cycles for phase in phases], loads, schedule.weights)
-        phases = tuple(replace(phase, cycles=count) for phase, count in zip(phases, cycles, strict=True))
+        phases = tuple(
+            replace(phase, loading=before, fetching=beside)
+            for phase, (before, beside) in zip(phases, waits(loads, schedule.weights), strict=True)
+        )
     return _Datapath(wiring, hardware, phases, bits)
 
 

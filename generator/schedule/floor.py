@@ -19,7 +19,7 @@ from .mixed import tensors_between
 from .phases import connected_sets
 
 
-def floor_cycles(graph: TaskGraph, lanes: int, rows: int, engines: int) -> int:
+def floor_cycles(graph: TaskGraph, lanes: int, rows: int, engines: int, batch: int = 1) -> int:
     """The bound.
 
     Args:
@@ -27,6 +27,7 @@ def floor_cycles(graph: TaskGraph, lanes: int, rows: int, engines: int) -> int:
         lanes: elements per word.
         rows: output channels that all engines make per pass.
         engines: how many there are at most.
+        batch: samples per launch; the bound is that of cycles per sample.
     """
     trips = {task.name: least_trips(graph, task, lanes, rows) for task in graph.tasks}
     works = {task.name: task.operator.work(task, graph) for task in graph.tasks}
@@ -41,7 +42,7 @@ def floor_cycles(graph: TaskGraph, lanes: int, rows: int, engines: int) -> int:
         busiest = max(trips[name] for name in tasks)
         together = -(-sum(products.get(name, 0) for name in tasks) // rows)
         read = [words_of(graph, one.tensor, lanes) for one in reads_of(graph, tasks) if not one.view]
-        return max(busiest, together, *read, 0) + PHASE_OVERHEAD
+        return max(busiest, together, *read, 0) + PHASE_OVERHEAD // batch
 
     candidates = tuple(Candidate(frozenset(tasks), cycles(tasks)) for tasks in connected_sets(graph, engines))
     tensors = tensors_between(graph, lanes)

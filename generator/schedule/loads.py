@@ -45,6 +45,20 @@ def loads_of(units: Mapping[str, Hardware], phase: int) -> Loads:
     return tuple(load for unit in units.values() if (load := unit.loaded(phase))[0])
 
 
+def waits(loads: Sequence[int], weights: Weights) -> list[tuple[int, int]]:
+    """Of each phase: cycles before it begins, and cycles that it takes at least, because of its weights or the next one's.
+
+    Args:
+        loads: cycles to fetch the weights of each phase.
+        weights: when they come.
+    """
+    if weights is Weights.LOADED:
+        return [(load, 0) for load in loads]
+    before = [loads[0], *[0] * (len(loads) - 1)]
+    beside = [load + PHASE_OVERHEAD if load else 0 for load in (*loads[1:], 0)]
+    return list(zip(before, beside, strict=True))
+
+
 def with_loads(cycles: Sequence[int], loads: Sequence[int], weights: Weights) -> list[int]:
     """Cycles of phases that wait for their weights, or for those of the phase after them, and the first for its own.
 
@@ -53,10 +67,5 @@ def with_loads(cycles: Sequence[int], loads: Sequence[int], weights: Weights) ->
         loads: cycles to fetch the weights of each.
         weights: when they come.
     """
-    if weights is Weights.LOADED:
-        return [own + load for own, load in zip(cycles, loads, strict=True)]
-    following = [*loads[1:], 0]
-    waiting = [
-        max(own, load + PHASE_OVERHEAD) if load else own for own, load in zip(cycles, following, strict=True)
-    ]
-    return [waiting[0] + loads[0], *waiting[1:]]
+    times = zip(cycles, waits(loads, weights), strict=True)
+    return [before + max(own, beside) for own, (before, beside) in times]

@@ -44,8 +44,9 @@ def mixed(
     capacity_words: int,
     costs: PhaseCosts | None = None,
     streaming: Streaming | None = None,
+    batch: int = 1,
 ) -> Schedule:
-    """The schedule of fewest cycles on the engines.
+    """The schedule of fewest cycles on the engines, for launches of so many samples.
 
     Args:
         graph: quantised task graph.
@@ -53,6 +54,7 @@ def mixed(
         capacity_words: on-chip words for tensors that wait between phases.
         costs: kept from call to call for the same graph: many phases recur on other engines.
         streaming: how weights come from DRAM; None where they are resident.
+        batch: samples per launch.
 
     Raises:
         ScheduleError: no sequence of phases runs the graph within the capacity, or one pass of a task needs more weights
@@ -63,7 +65,7 @@ def mixed(
     candidates = []
 
     def offer(sequence: tuple[Phase, ...]) -> bool:
-        figures = [_figures(graph, engines, phase, costs) for phase in sequence]
+        figures = [_figures(graph, engines, phase, costs, batch) for phase in sequence]
         known = [one for one in figures if one is not None]
         if len(known) < len(figures) or (streaming and not all(streaming.holds(one.loads) for one in known)):
             return False
@@ -83,7 +85,7 @@ def mixed(
         tasks=tuple(task.name for task in graph.tasks),
         tensors=tensors_between(graph, engines.lanes),
         candidates=_pareto(candidates),
-        capacity_words=capacity_words,
+        capacity_words=capacity_words // batch,
     )
     solution = solve(problem, beam=500)
     if solution.objective.spilled_words:
@@ -93,7 +95,7 @@ def mixed(
     units = tuple(unit for unit in engines.units if unit.name in used)
     patterns = {phase.pattern.value for phase in chosen}
     kind = patterns.pop() if len(patterns) == 1 else "mixed"
-    schedule = Schedule(kind, engines.lanes, units, chosen)
+    schedule = Schedule(kind, engines.lanes, units, chosen, batch=batch)
     if streaming is None:
         return schedule
     return replace(schedule, weights=streaming.weights, weight_bytes=streaming.word_bytes)
@@ -121,19 +123,21 @@ def _candidate(
     )
 
 
-def _figures(graph: TaskGraph, engines: Engines, phase: Phase, costs: PhaseCosts) -> PhaseFigures | None:
+def _figures(
+    graph: TaskGraph, engines: Engines, phase: Phase, costs: PhaseCosts, batch: int
+) -> PhaseFigures | None:
     """What is known of a phase; None if the datapath cannot run it."""
-    key = _key(engines, phase)
+    key = (batch, *_key(engines, phase))
     if key not in costs:
         try:
-            costs[key] = phase_figures(graph, engines, phase)
+            costs[key] = phase_figures(graph, engines, phase, batch)
         except ScheduleError:  # a link backwards, or two results
             costs[key] = None
     return costs[key]
 
 
-def phase_figures(graph: TaskGraph, engines: Engines, phase: Phase) -> PhaseFigures:
-    """A phase by itself.
+def phase_figures(graph: TaskGraph, engines: Engines, phase: Phase, batch: int) -> PhaseFigures:
+    """A phase by itself, for a launch of so many samples.
 
     Raises:
         ScheduleError: the datapath cannot run it.
@@ -143,7 +147,7 @@ def phase_figures(graph: TaskGraph, engines: Engines, phase: Phase) -> PhaseFigu
     alone = Schedule("candidate", engines.lanes, units, (phase,))
     wiring = wire(graph, alone)
     hardware = build_hardware(graph, alone)
-    return PhaseFigures(phase_cost(alone, 0, hardware, wiring).cycles, loads_of(hardware, 0))
+    return PhaseFigures(phase_cost(alone, 0, hardware, wiring).launch(batch), loads_of(hardware, 0))
 
 
 def _key(engines: Engines, phase: Phase) -> tuple[object, ...]:

@@ -118,7 +118,8 @@ class Schedule:
     `lanes` is the width of every word: elements per stream word, and multipliers per output of an engine. `weights`
     says where engines have their weights from, in DRAM words of `weight_bytes` if not 0, else of `lanes` elements. `uram`
     names what lies in UltraRAM instead of block RAM: memories of units (`memory_name`), and `BANKS`. `spilled` names
-    tensors that wait in DRAM between phases, where the banks would be too large.
+    tensors that wait in DRAM between phases, where the banks would be too large. `batch` is the samples that a launch
+    takes at most: each phase runs for all of them, one close behind the other, before the next phase begins.
     """
 
     kind: str
@@ -129,6 +130,7 @@ class Schedule:
     weight_bytes: int = 0
     uram: tuple[str, ...] = ()
     spilled: tuple[str, ...] = ()
+    batch: int = 1
 
     @cached_property
     def units_by_name(self) -> Mapping[str, Unit]:

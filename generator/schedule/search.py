@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from types import MappingProxyType
 
 from ..board import Board
 from ..task_graph import TaskGraph
@@ -16,6 +18,21 @@ from .products import most_products
 from .word_widths import LANES, word_choices
 
 KINDS = ("auto", "mixed", "dataflow", "sequential")
+
+LATENCY = (1,)
+"""Batches to try for the least latency."""
+
+THROUGHPUT = (1, 4, 16, 64)
+"""Batches to try for the most samples per second."""
+
+OBJECTIVES = MappingProxyType({"latency": LATENCY, "throughput": THROUGHPUT})
+"""Batches to try for each objective."""
+
+MOST_SAMPLES = 4096
+"""Of a launch."""
+
+_NEARLY = 1.02
+"""Cycles per sample, over the best's, for which a smaller batch is taken."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +52,27 @@ class Decision:
     notes: tuple[str, ...]
 
 
+def batches_of(objective: str, batch: int | None = None) -> Sequence[int]:
+    """Samples per launch to try.
+
+    Args:
+        objective: one of OBJECTIVES.
+        batch: the only number to try, for throughput.
+
+    Raises:
+        ScheduleError: the objective is unknown, or the number contradicts it.
+    """
+    if objective not in OBJECTIVES:
+        raise ScheduleError(f"unknown objective {objective!r}: choose one of {', '.join(OBJECTIVES)}")
+    if batch is None:
+        return OBJECTIVES[objective]
+    if objective == "latency":
+        raise ScheduleError(f"a batch of {batch} is for the objective throughput: add --objective throughput")
+    if not 1 <= batch <= MOST_SAMPLES:
+        raise ScheduleError(f"a batch of {batch}: a launch takes 1 to {MOST_SAMPLES:,} samples")
+    return (batch,)
+
+
 def decide(
     graph: TaskGraph,
     board: Board,
@@ -42,8 +80,9 @@ def decide(
     lanes: Sequence[int] = LANES,
     costs: PhaseCosts | None = None,
     multipliers: int | None = None,
+    batches: Sequence[int] = LATENCY,
 ) -> Decision:
-    """The best schedule of the asked kind that fits the board.
+    """The best schedule of the asked kind that fits the board: the one of fewest cycles per sample.
 
     Args:
         graph: quantised task graph.
@@ -52,6 +91,7 @@ def decide(
         lanes: elements per word to try; to LANES a word is added that holds the largest circulant block, if none does.
         costs: cycles of phases, kept from call to call for the same graph.
         multipliers: engines have at most so many in all; by default as many as the board's DSPs make.
+        batches: samples per launch to try: LATENCY, THROUGHPUT, or a number of one's own.
 
     Raises:
         ScheduleError: the kind or a number of lanes is unknown, or nothing of that kind fits; names the resource that
@@ -62,13 +102,13 @@ def decide(
     found: dict[str, Evaluation | None] = {}
     impossible: dict[str, str] = {}
     smallest: dict[str, Evaluation] = {}
-    for name, candidates in _candidates(graph, board, kind, lanes, costs, multipliers).items():
+    for name, candidates in _candidates(graph, board, kind, lanes, costs, multipliers, batches).items():
         try:
             tried = list(candidates)
         except ScheduleError as error:
             found[name], impossible[name] = None, str(error)
             continue
-        found[name] = best(tried)
+        found[name] = _of_smallest_batch(tried)
         if not tried:
             impossible[name] = "there are too few layers with weights, or multipliers, for several engines"
         elif found[name] is None:
@@ -83,7 +123,7 @@ def decide(
             raise ScheduleError(f"the datapath cannot run this model. {why}. Try another --schedule")
         nearest = min(smallest.values(), key=_excess)
         raise ScheduleError(f"the model does not fit {board.name}. {why}. {what_would_fit(nearest)}")
-    baselines = {name: evaluation.cycles if evaluation else None for name, evaluation in found.items()}
+    baselines = {name: evaluation.interval if evaluation else None for name, evaluation in found.items()}
     baselines.pop("mixed", None)
     notes = tuple(f"no {name} schedule: {reason}" for name, reason in reasons.items() if name != "mixed")
     return Decision(chosen, fitting, baselines, notes)
@@ -96,19 +136,35 @@ def _candidates(
     lanes: Sequence[int],
     costs: PhaseCosts | None,
     multipliers: int | None,
+    batches: Sequence[int],
 ) -> dict[str, Iterator[Evaluation]]:
     """What to try of each kind: the pure ones always, for they are the baselines."""
     most = most_products(graph, board) if multipliers is None else multipliers
     choices = word_choices(graph, lanes, most)
     pure = {
-        "dataflow": dataflow_candidates(graph, board, choices, most),
-        "sequential": sequential_candidates(graph, board, choices, most),
+        "dataflow": _each(batches, lambda batch: dataflow_candidates(graph, board, choices, most, batch)),
+        "sequential": _each(batches, lambda batch: sequential_candidates(graph, board, choices, most, batch)),
     }
     if kind not in ("auto", "mixed"):
         return pure
     most = int(USABLE["dsp"] * most) if multipliers is None else most
-    mixes = mixed_candidates(graph, board, choices, {} if costs is None else costs, most)
+    known: PhaseCosts = {} if costs is None else costs
+    mixes = _each(batches, lambda batch: mixed_candidates(graph, board, choices, known, most, batch))
     return {**pure, "mixed": mixes}
+
+
+def _each(batches: Sequence[int], candidates: Callable[[int], Iterator[Evaluation]]) -> Iterator[Evaluation]:
+    return chain.from_iterable(map(candidates, batches))
+
+
+def _of_smallest_batch(tried: Sequence[Evaluation]) -> Evaluation | None:
+    """The best that fits, or one of fewer samples per launch that is nearly as good: results come earlier, from less memory."""
+    fastest = best(tried)
+    if fastest is None:
+        return None
+    near = [e for e in tried if e.fits and e.interval <= _NEARLY * fastest.interval]
+    smallest = min(evaluation.schedule.batch for evaluation in near)
+    return best([evaluation for evaluation in near if evaluation.schedule.batch == smallest])
 
 
 def _excess(evaluation: Evaluation) -> tuple[int, int, int]:

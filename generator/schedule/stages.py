@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
-from ..cost import PHASE_OVERHEAD, Flow, through
+from ..cost import PHASE_OVERHEAD, Flow, busy, through
 from ..machine.hardware import Hardware
 from ..machine.stage import Stage, Steps
 from ..machine.wiring import COLLECT, Traffic, Wiring
@@ -15,10 +15,30 @@ from .plan import Schedule
 
 @dataclass(frozen=True)
 class PhaseCost:
-    """Cycles of a phase, and of each of its tasks if the others never made it wait."""
+    """Cycles of a phase.
 
-    cycles: int
+    Attributes:
+        first: of one sample, if nothing but the datapath takes time.
+        interval: from one sample of a launch to the next: what the busiest process takes for each.
+        tasks: of each task if the others never made it wait.
+        loading: before the phase: what it takes to load its weights.
+        fetching: beside the phase: what it takes to fetch the weights of the next one.
+    """
+
+    first: int
+    interval: int
     tasks: dict[str, int]
+    loading: int = 0
+    fetching: int = 0
+
+    def launch(self, samples: int) -> int:
+        """Cycles of the phase for so many samples, one close behind the other."""
+        return self.loading + max(self.first + (samples - 1) * self.interval, self.fetching)
+
+    @property
+    def cycles(self) -> int:
+        """Of one sample."""
+        return self.launch(1)
 
 
 def phase_costs(
@@ -36,7 +56,7 @@ def phase_costs(
         if alike not in known:
             known[alike] = phase_cost(schedule, index, hardware, wiring)
         cost = known[alike]
-        result.append(PhaseCost(cost.cycles, dict(zip(phase.tasks, cost.tasks.values(), strict=True))))
+        result.append(replace(cost, tasks=dict(zip(phase.tasks, cost.tasks.values(), strict=True))))
     return tuple(result)
 
 
@@ -46,10 +66,13 @@ def phase_cost(schedule: Schedule, index: int, hardware: Mapping[str, Hardware],
     flows: dict[str, Flow] = {}
     tasks: dict[str, int] = {}
     ends: list[float] = []
+    busiest = 0
 
     def run(stage: Stage, inputs: Sequence[Flow] = ()) -> Flow:
+        nonlocal busiest
         flow = through(stage, inputs)
         ends.append(flow.end)
+        busiest = max(busiest, busy(stage))
         return flow
 
     def arriving(target: str, port: int) -> Flow:
@@ -81,7 +104,7 @@ def phase_cost(schedule: Schedule, index: int, hardware: Mapping[str, Hardware],
         leaving(assignment.unit, run(Stage.passing("tee", words), [flow]))
     stored = sum(flow.words for edge, flow in traffic.items() if edge.target == COLLECT)
     run(Stage.passing("collect", stored), [arriving(COLLECT, 0)])
-    return PhaseCost(ceil(max(ends)) + PHASE_OVERHEAD, tasks)
+    return PhaseCost(ceil(max(ends)) + PHASE_OVERHEAD, busiest, tasks)
 
 
 def merging(sources: Sequence[Traffic]) -> Stage:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..cost import PHASE_OVERHEAD, fetch_cycles, pipeline
-from ..emit import WATCHED, argument_bytes, emit_sources
+from ..emit import WATCHED, argument_bytes, argument_names, emit_sources
 from ..errors import IntarsiaError
 from ..machine.machine import Machine
 from .build import build_sources
@@ -44,11 +44,37 @@ class ProcessTiming:
 
 @dataclass(frozen=True)
 class PhaseTiming:
-    """One phase: cycles, use of each FIFO by name, and timing of each process by its config's name."""
+    """One phase.
 
-    cycles: int
+    Attributes:
+        ends: cycles until the first sample of a launch has passed, the first two, and so on, as far as they were simulated.
+        fifos: use of each FIFO by name, over all of them.
+        processes: timing of each process by its config's name, over all of them.
+        loading: cycles before the phase: what it takes to load its weights.
+        fetching: cycles beside the phase: what it takes to fetch the weights of the next one.
+    """
+
+    ends: tuple[int, ...]
     fifos: Mapping[str, FifoUse]
     processes: Mapping[str, ProcessTiming]
+    loading: int = 0
+    fetching: int = 0
+
+    @property
+    def interval(self) -> int:
+        """Cycles from one sample of a launch to the next, when they follow steadily."""
+        return self.ends[-1] - self.ends[-2] if len(self.ends) > 1 else self.ends[-1]
+
+    def launch(self, samples: int) -> int:
+        """Cycles of the phase for so many samples; those that were not simulated follow steadily."""
+        simulated = min(samples, len(self.ends))
+        passed = self.ends[simulated - 1] + (samples - simulated) * self.interval
+        return self.loading + max(passed, self.fetching)
+
+    @property
+    def cycles(self) -> int:
+        """Of one sample."""
+        return self.launch(1)
 
 
 class TimedSimulation:
@@ -58,14 +84,16 @@ class TimedSimulation:
         BuildError: the sources do not compile.
     """
 
-    def __init__(self, machine: Machine, dram_words_per_cycle: float = 1.0) -> None:
+    def __init__(self, machine: Machine, dram_words_per_cycle: float = 1.0, samples: int = 1) -> None:
         """Builds and runs the simulation once.
 
         Args:
             machine: what to time.
             dram_words_per_cycle: how fast weights come from DRAM, at most one word per cycle.
+            samples: of the launch, at most as many as the machine takes.
         """
         self.machine = machine
+        self.samples = samples
         self._dram = dram_words_per_cycle
         library = build_sources(emit_sources(machine, "timed"), ("-DINTARSIA_TIMED",))
         self._library = ctypes.CDLL(str(library))
@@ -99,8 +127,8 @@ class TimedSimulation:
         return tuple(self._library.intarsia_record(phase) for phase in range(len(self.machine.phase_names)))
 
     def cycles(self, depths: Mapping[str, int] | None = None) -> int:
-        """Latency of one sample, in cycles."""
-        return sum(timing.cycles for timing in self.time(depths))
+        """Cycles of a launch of as many samples as the machine takes."""
+        return launch_cycles(self.machine, self.time(depths))
 
     def _record(self) -> None:
         sizes = argument_bytes(self.machine)
@@ -109,7 +137,9 @@ class TimedSimulation:
         }
         pointers = [ctypes.c_void_p(buffers[name].ctypes.data) for name in sizes if name not in WATCHED]
         watched = [ctypes.byref(ctypes.c_uint32()) for _ in WATCHED]
-        getattr(self._library, self.machine.name)(*pointers, ctypes.c_int(1), ctypes.c_int(0), *watched)
+        scalars = {"load_weights": 1, "samples": self.samples, "tap": 0}
+        numbers = [ctypes.c_int(scalars[name]) for name in argument_names(self.machine) if name in scalars]
+        getattr(self._library, self.machine.name)(*pointers, *numbers, *watched)
 
     def _time_phase(self, phase: int, depths: Mapping[str, int]) -> PhaseTiming:
         names = [stream.name for stream in self.machine.streams]
@@ -126,30 +156,30 @@ class TimedSimulation:
         waits = np.zeros((3, len(names)), np.int64)
         blocked = np.zeros(len(processes), np.int32)
         times = np.zeros((3, len(processes)), np.int64)
+        ends = np.zeros(self.samples, np.int64)
         cycles = self._library.intarsia_time_phase(
             ctypes.c_int(phase),
-            *(_pointer(a) for a in (fifo_depths, pipeline_depths, intervals, *waits, blocked, *times)),
+            *(_pointer(a) for a in (fifo_depths, pipeline_depths, intervals, *waits, blocked, *times, ends)),
         )
         if cycles < 0:
             raise DeadlockError(self._deadlock(phase, depths, [int(index) for index in blocked]))
         timed = {name: ProcessTiming(*(int(v) for v in times[:, i])) for i, name in enumerate(processes)}
+        fetched = 0
         if self.machine.first:  # it touches no stream, so that the bandwidth of DRAM can be put in here
             fetched = fetch_cycles(timed["Prefetch"].iterations, self._dram)
             timed["Prefetch"] = replace(timed["Prefetch"], ended=fetched)
-            cycles = max(cycles, fetched)
         return PhaseTiming(
-            cycles + PHASE_OVERHEAD,
+            tuple(int(end) + PHASE_OVERHEAD for end in ends),
             {name: FifoUse(*(int(value) for value in waits[:, index])) for index, name in enumerate(names)},
             timed,
+            fetching=fetched + PHASE_OVERHEAD,
         )
 
     def _with_weights(self, phase: int, timing: PhaseTiming) -> PhaseTiming:
         """The timing of a phase that waits for its weights first, if they are loaded."""
         if not self.machine.loaded_words:
             return timing
-        return replace(
-            timing, cycles=timing.cycles + fetch_cycles(self.machine.loaded_words[phase], self._dram)
-        )
+        return replace(timing, loading=fetch_cycles(self.machine.loaded_words[phase], self._dram))
 
     def _deadlock(self, phase: int, depths: Mapping[str, int], blocked: Sequence[int]) -> str:
         """The processes that wait for one another, in a cycle, and the FIFOs between them."""
@@ -179,8 +209,13 @@ class TimedSimulation:
         return self.machine.processes[number].config
 
 
-def size_fifos(simulation: TimedSimulation) -> tuple[Machine, tuple[int, ...]]:
-    """The machine with the smallest power-of-two FIFO depths that cost no cycle, and its cycles per phase.
+def launch_cycles(machine: Machine, timings: Sequence[PhaseTiming]) -> int:
+    """Cycles of a launch of as many samples as the machine takes."""
+    return sum(timing.launch(machine.batch) for timing in timings)
+
+
+def size_fifos(simulation: TimedSimulation) -> tuple[Machine, tuple[PhaseTiming, ...]]:
+    """The machine with the smallest power-of-two FIFO depths that cost a launch no cycle, and the timing of its phases.
 
     One FIFO after the other is shrunk as far as the latency allows, deepest first; each keeps what the ones
     before it were given, so the result holds for all of them together.
@@ -188,7 +223,7 @@ def size_fifos(simulation: TimedSimulation) -> tuple[Machine, tuple[int, ...]]:
     machine = simulation.machine
     unbounded = {name: 1 << 30 for name in simulation.depths()}
     timings = simulation.time(unbounded)
-    best = sum(timing.cycles for timing in timings)
+    best = launch_cycles(machine, timings)
     high_water = {name: max(timing.fifos[name].high_water for timing in timings) for name in unbounded}
     depths = {name: _power_of_two(mark) for name, mark in high_water.items()}
     while (
@@ -205,7 +240,7 @@ def size_fifos(simulation: TimedSimulation) -> tuple[Machine, tuple[int, ...]]:
                 break
             depths = smaller
     streams = tuple(replace(stream, depth=depths[stream.name]) for stream in machine.streams)
-    return replace(machine, streams=streams), tuple(timing.cycles for timing in simulation.time(depths))
+    return replace(machine, streams=streams), simulation.time(depths)
 
 
 def _power_of_two(value: int) -> int:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import ceil
 
 from ..board import Board
 from ..machine.lower import lower
 from ..machine.machine import Machine
 from ..schedule.evaluate import Evaluation, dram_words_per_cycle
 from ..task_graph import TaskGraph
-from .timed import PhaseTiming, TimedSimulation, size_fifos
+from .timed import PhaseTiming, TimedSimulation, launch_cycles, size_fifos
 
 MODEL_ERROR = 0.1
 """How much slower than the best a schedule may look to the cost model and still be counted."""
+
+
+MOST_SAMPLES = 16
+"""Of a launch that are simulated."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,8 +27,12 @@ class Counted:
 
     evaluation: Evaluation
     machine: Machine
-    phase_cycles: tuple[int, ...]
     timings: tuple[PhaseTiming, ...]
+
+    @property
+    def interval(self) -> float:
+        """Cycles per sample, in launches of as many as the machine takes."""
+        return launch_cycles(self.machine, self.timings) / self.machine.batch
 
 
 def count_best(graph: TaskGraph, candidates: Iterable[Evaluation], name: str, board: Board) -> Counted:
@@ -40,15 +49,24 @@ def count_best(graph: TaskGraph, candidates: Iterable[Evaluation], name: str, bo
         DeadlockError: a schedule cannot end whatever the FIFO depths.
     """
     ranked = sorted(candidates, key=lambda evaluation: evaluation.rank)
-    near = [e for e in ranked if e.cycles <= (1 + MODEL_ERROR) * ranked[0].cycles]
-    return min(
-        (_count(graph, evaluation, name, board) for evaluation in near), key=lambda c: sum(c.phase_cycles)
-    )
+    near = [e for e in ranked if e.interval <= (1 + MODEL_ERROR) * ranked[0].interval]
+    return min((_count(graph, evaluation, name, board) for evaluation in near), key=lambda c: c.interval)
 
 
 def _count(graph: TaskGraph, evaluation: Evaluation, name: str, board: Board) -> Counted:
     machine = lower(graph, evaluation.schedule, name)
-    simulation = TimedSimulation(machine, dram_words_per_cycle(board, machine.weight_bytes))
-    machine, phase_cycles = size_fifos(simulation)
-    depths = {stream.name: stream.depth for stream in machine.streams}
-    return Counted(evaluation, machine, phase_cycles, simulation.time(depths))
+    rate = dram_words_per_cycle(board, machine.weight_bytes)
+    simulation = TimedSimulation(machine, rate, _samples_to_simulate(evaluation))
+    sized, timings = size_fifos(simulation)
+    if simulation.samples > 1:  # what each process does is shown for one sample
+        alone = TimedSimulation(sized, rate).time()
+        timings = tuple(
+            replace(timing, processes=one.processes) for timing, one in zip(timings, alone, strict=True)
+        )
+    return Counted(evaluation, sized, timings)
+
+
+def _samples_to_simulate(evaluation: Evaluation) -> int:
+    """As many as are under way at the same time, and two more, so that the last ones follow steadily."""
+    under_way = max(ceil(phase.first / phase.interval) for phase in evaluation.phases)
+    return min(evaluation.schedule.batch, under_way + 2, MOST_SAMPLES)

@@ -53,7 +53,7 @@ class ExpectedPart:
 
 @dataclass(frozen=True)
 class Expectation:
-    """A design as its schedule sees it; `cycles` of one sample."""
+    """A design as its schedule sees it; `cycles` of a launch of its testbench."""
 
     name: str
     cycles: int
@@ -131,7 +131,7 @@ def read_expectation(project: Path) -> Expectation:
         text = about["expected"]
         return Expectation(
             name=about["name"],
-            cycles=about["schedule"]["latency_cycles"],
+            cycles=text["testbench_cycles"],
             clock_mhz=about["clock_mhz"],
             costs=text["costs"],
             processes=tuple(

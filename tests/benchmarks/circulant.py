@@ -148,7 +148,7 @@ def counted(graph: TaskGraph, schedule: Schedule, board: Board) -> int:
     """Cycles of a sample, counted by the timed C-simulation with FIFOs that cost none."""
     machine = lower(graph, schedule, "bench")
     simulation = TimedSimulation(machine, dram_words_per_cycle(board, machine.weight_bytes))
-    return sum(size_fifos(simulation)[1])
+    return sum(timing.cycles for timing in size_fifos(simulation)[1])
 
 
 def bandwidth_bound(block: int) -> int:

@@ -108,8 +108,6 @@ def compile_model(name: str, board_name: str, schedule: str, count: int, project
             graph=graph,
             machine=counted.machine,
             decision=steps.replace(decision, chosen=counted.evaluation),
-            phase_cycles=counted.phase_cycles,
-            timed=True,
             board=board,
             clock_mhz=board.clock_mhz,
             float_model=float_model,

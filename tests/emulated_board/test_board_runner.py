@@ -170,7 +170,9 @@ class TestFaultsOfADriverAreSeen:
             pytest.param(
                 '"load_weights": int(self.launches == 0)', '"load_weights": 0', {"result"}, id="no weights"
             ),
-            pytest.param("row * strides[name] for", "0 * strides[name] for", {"result"}, id="wrong sample"),
+            pytest.param(
+                "launch * strides[name] for", "0 * strides[name] for", {"result"}, id="wrong sample"
+            ),
             pytest.param(
                 'np.moveaxis(samples, spec["channel_axis"], -1)',
                 "samples.transpose(0, 3, 2, 1)",
