@@ -450,8 +450,10 @@ DRIVER = {
     "truncated DMA": (
         "kernel.py",
         'view[rows // together, rows % together] = packed[spec["tensor"]][first : first + len(rows)]',
-        "half = view.shape[2] // 2; view[rows // together, rows % together, :half] = "
-        'packed[spec["tensor"]][first : first + len(rows), :half]',
+        (
+            "half = view.shape[2] // 2; view[rows // together, rows % together, :half] = "
+            'packed[spec["tensor"]][first : first + len(rows), :half]'
+        ),
     ),
     "stale buffer": (
         "kernel.py",
