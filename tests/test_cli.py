@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 import intarsia.compiler
 import intarsia.verify
 from intarsia.__main__ import app
+from intarsia.cli.output_paths import write_text
 from intarsia.errors import IntarsiaError
 from intarsia.samples import Preprocess
 
@@ -221,9 +223,26 @@ def test_debug_shows_the_traceback(verified: Callable[[Any], Calls], monkeypatch
 def test_unwritable_report_is_an_error(verified: Callable[[Any], Calls], tmp_path: Path) -> None:
     verified(FakeReport())
     (tmp_path / "file").write_text("")
-    code, _, error = run("verify", "DIR", "--json", tmp_path / "file" / "r.json")
+    code, out, error = run("verify", "DIR", "--json", tmp_path / "file" / "r.json")
     assert code == 2
-    assert "cannot write" in error
+    assert "file is no directory. Choose another place with --json" in error
+    assert out == ""  # nothing was run for it
+
+
+def test_a_file_that_cannot_be_written_whole_leaves_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "r.json"
+    write_text(path, "before")
+
+    def full(self: Path, text: str, encoding: str) -> None:
+        self.write_bytes(text[:2].encode(encoding))
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(IntarsiaError, match=r"cannot write .*r\.json: No space left on device"):
+        write_text(path, "after")
+    assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [("r.json", "before")]
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from fake_worlds import (
 from intarsia import golden
 from intarsia.qdq.model import export_qdq
 from intarsia.task_graph import Task, TaskGraph
+from intarsia.verify.accuracy import Accuracy
 from intarsia.verify.budget import Budget
 from intarsia.verify.check import check
 from intarsia.verify.edge import Edge, Mode, Verdict
@@ -283,7 +284,18 @@ class TestQuantisation:
         assert check(GRAPH, sound_worlds(GRAPH), unlabelled).passed
         report = check(GRAPH, sound_worlds(GRAPH), unlabelled, Budget(output_sqnr_db=60))
         assert report.first_divergence is not None and report.first_divergence.edge is Edge.QUANTISATION
+        assert "adds most noise" in str(report.first_divergence)
+        assert str(report.first_divergence).endswith(
+            "Give it more bits (compile --precision), or say what may be lost (--budget)"
+        )
         assert report.accuracy is None
+
+    @pytest.mark.parametrize(
+        ("allowed", "shown"), [(0.01, "1 point"), (0.02, "2 points"), (0.005, "0.5 points")]
+    )
+    def test_lost_accuracy_in_points(self, allowed: float, shown: str) -> None:
+        judged = Budget(accuracy_drop=allowed).judge_accuracy(Accuracy(100, 100, 90))
+        assert judged == (Verdict.FAIL, f"accuracy 100.00% -> 90.00%: drops by more than {shown}")
 
     def test_a_weak_layer_is_a_warning(self) -> None:
         report = run(sound_worlds(GRAPH), budget=Budget(layer_sqnr_db=25))

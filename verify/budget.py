@@ -66,8 +66,8 @@ class Budget:
             return None
         shown = " -> ".join(f"{100 * (accuracy.share(right) or 0):.2f}%{which}" for right, which in worlds)
         if before - after > max(1, self.accuracy_drop * accuracy.samples):
-            drop = f"drops by more than {100 * self.accuracy_drop:g} points"
-            return Verdict.FAIL, f"{name} {shown}: {drop}"
+            allowed = f"{100 * self.accuracy_drop:g} point{'' if self.accuracy_drop == 0.01 else 's'}"
+            return Verdict.FAIL, f"{name} {shown}: drops by more than {allowed}"
         return Verdict.PASS, f"{name} {shown}"
 
     def judge_float(self, faithful: Fidelity, step: float) -> tuple[Verdict, str] | None:

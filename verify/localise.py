@@ -141,7 +141,8 @@ def _statistical(worlds: Worlds, rows: Sequence[Layer]) -> Divergence | None:
     elif Edge.LOWERING in worlds.edges and any(one.edges[Edge.LOWERING].verdict.bad for one in rows):
         reason += "; says little while the lowering edge fails"
     elif row.isolated_fidelity is not None:
-        reason += f"; {row.name} adds most noise ({row.isolated_fidelity.sqnr_db:.1f} dB on its own)"
+        reason += f"; {row.name} adds most noise ({row.isolated_fidelity.sqnr_db:.1f} dB on its own). "
+        reason += "Give it more bits (compile --precision), or say what may be lost (--budget)"
     return Divergence(
         Edge.QUANTISATION,
         row.name,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from .exit_codes import COULD_NOT_RUN, DIVERGED
-from .output_paths import write_text
+from .output_paths import require_writable, write_text
 
 if TYPE_CHECKING:
     from intarsia.verify import Report
@@ -26,13 +26,16 @@ def verify_project(
     html: Path | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Report:
-    """Run the verifier, print its table and write its files."""
+    """Run the verifier, print its table and write its files; where these cannot be written, nothing is run."""
     from rich.console import Console
 
     from intarsia import verify as verifier
 
     from ..terminal import progress_bars
 
+    for option, path in (("--json", json_file), ("--junit", junit), ("--html", html)):
+        if path and not path.exists():
+            require_writable(path, option)
     with progress_bars() as progress:
         report = verifier.run(
             directory, inputs, board=board, samples=samples, progress=progress, **(options or {})
