@@ -222,6 +222,7 @@ def test_ticks_are_few_and_round(cycles: int) -> None:
 def test_texts_that_do_not_fit_are_cut() -> None:
     assert fitted("conv1", 100) == "conv1"
     assert fitted("a long name of a task", 60) == "a long n…"
+    assert fitted("/blocks.0/attn/MatMul", 60) == "…n/MatMul"
     assert fitted("conv1", 12) == ""
 
 

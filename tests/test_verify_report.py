@@ -22,6 +22,8 @@ from intarsia.samples import Preprocess, load_samples, samples_bytes
 from intarsia.verify import assert_agrees, check, reproduction, run
 from intarsia.verify.accuracy import Accuracy
 from intarsia.verify.check import guesses
+from intarsia.verify.compare import compare
+from intarsia.verify.edge import Edge, Verdict
 from intarsia.verify.png import encode
 from intarsia.verify.project_files import ProjectError
 from intarsia.verify.report import Report
@@ -99,6 +101,19 @@ def test_table_has_a_row_per_layer_and_ends_with_the_verdict(passed: Report, fai
         .splitlines()[-1]
         .startswith("FIRST DIVERGENCE: conv2 or untapped pool1 (mapping)")
     )
+
+
+def test_what_differs_within_bounds_is_not_called_equal(passed: Report) -> None:
+    layer = passed.layers[1]
+    other = layer.edges[Edge.LOWERING]
+    apart = replace(
+        other, verdict=Verdict.WARN, cumulative=compare(np.zeros((1, 200), int), np.eye(1, 200, dtype=int))
+    )
+    bounded = replace(layer, edges={**layer.edges, Edge.LOWERING: apart})
+    page = replace(passed, layers=(passed.layers[0], bounded, *passed.layers[2:])).to_html()
+    assert "1 of 6 within bounds" in page
+    assert "0.50% in bounds" in page
+    assert "6 of 6 equal" in passed.to_html() and "in bounds" not in passed.to_html()
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 120])

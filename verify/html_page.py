@@ -140,9 +140,11 @@ def _edges_into(report: Report, number: int) -> Cell | None:
         verdict, text = Verdict.FAIL, f"{bad} of {seen} differ"
     elif edge in report.unobserved or not seen:
         verdict, text = Verdict.UNOBSERVED, "not observed"
+    elif warned := counts.get(Verdict.WARN, 0):
+        verdict = Verdict.WARN
+        text = f"{warned} weak" if edge.statistical else f"{warned} of {seen} within bounds"
     elif edge.statistical:
-        warned = counts.get(Verdict.WARN, 0)
-        verdict, text = (Verdict.WARN, f"{warned} weak") if warned else (Verdict.PASS, "within budget")
+        verdict, text = Verdict.PASS, "within budget"
     else:
         verdict, text = Verdict.PASS, f"{seen} of {seen} equal"
     return Cell(_style(verdict), SYMBOLS[verdict], text, str(edge))
@@ -218,13 +220,16 @@ def _style(verdict: Verdict) -> str:
     return {Verdict.UNOBSERVED: "none", Verdict.GIVEN: "none"}.get(verdict, str(verdict))
 
 
+_SHARES = {Verdict.FAIL: "{}%", Verdict.INHERITED: "{}% inherited", Verdict.WARN: "{}% in bounds"}
+"""What a cell of an exact edge says of the share of elements that differ."""
+
+
 def _cell(edge: Edge, result: EdgeResult) -> Cell:
     text = str(result.verdict)
     if not edge.statistical and result.verdict is Verdict.PASS:
         text = "equal"
-    elif not edge.statistical and result.cumulative and result.verdict.bad:
-        share = percent(100 - result.cumulative.similarity)
-        text = f"{share}%" if result.verdict is Verdict.FAIL else f"{share}% inherited"
+    elif not edge.statistical and result.cumulative and result.verdict in _SHARES:
+        text = _SHARES[result.verdict].format(percent(100 - result.cumulative.similarity))
     return Cell(
         _style(result.verdict), SYMBOLS[result.verdict], text, verdict_text(edge, result, result.cumulative)
     )

@@ -62,11 +62,16 @@ def picture(
 
 
 def fitted(content: str, width: float) -> str:
-    """The text, or as much of it as fits; nothing where that is next to nothing."""
+    """The text, or as much of it as fits; nothing where that is next to nothing.
+
+    Of a path of names, as exporters write them, the end tells more than the beginning.
+    """
     room = int(width / CHARACTER)
     if len(content) <= room:
         return content
-    return f"{content[: room - 1]}\N{HORIZONTAL ELLIPSIS}" if room >= SHORTEST else ""
+    if room < SHORTEST:
+        return ""
+    return f"…{content[1 - room :]}" if "/" in content else f"{content[: room - 1]}…"
 
 
 @dataclass(frozen=True)
