@@ -176,6 +176,11 @@ class TaskGraph:
         """Task name -> task."""
         return {task.name: task for task in self.tasks}
 
+    @cached_property
+    def results(self) -> dict[tuple[Any, ...], Any]:
+        """What functions of the graph have found, by function and arguments (per_graph.py)."""
+        return {}
+
     def task(self, name: str) -> Task:
         """The task of that name."""
         return self.by_name[name]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
+from ..per_graph import kept_per_graph
 from ..task_graph import Task, TaskGraph
 
 WIDEST = 62
 """Most bits of an integer anywhere: rounding needs one bit of head room in int64."""
 
 
-@lru_cache(maxsize=1024)  # it reads all weights, and schedulers ask for every unit they consider
+@kept_per_graph  # it reads all weights, and schedulers ask for every unit they consider
 def accumulator_bound(graph: TaskGraph, task: Task) -> int:
     """Largest |accumulator| of a quantised task, over all inputs that the formats allow.
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..fixed_point import FixedPoint, Integers, Rounding
+from ..per_graph import kept_per_graph
 from ..task_graph import Task, TaskGraph
 from .accumulator_bound import WIDEST, accumulator_bound
 from .exact import is_exact
@@ -122,7 +123,7 @@ def _along(values: NDArray[Any], dimensions: int, channel_axis: int) -> NDArray[
     return values.reshape(shape)
 
 
-@lru_cache(maxsize=1024)
+@kept_per_graph
 def requantisation(graph: TaskGraph, task: Task) -> Requantisation:
     """The requantisation of a task of a quantised graph: it follows from the formats of operands and output."""
     output = graph.output_tensor(task).number

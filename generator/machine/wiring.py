@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
+from ..per_graph import kept_per_graph
 from ..schedule.plan import Assignment, Phase, Schedule, ScheduleError
 from ..task_graph import Task, TaskGraph
 from ..work import ConstantWork, MoveWork
@@ -159,7 +160,7 @@ def leads(graph: TaskGraph, task: Task) -> bool:
     return isinstance(task.operator.work(task, graph), MoveWork | ConstantWork)
 
 
-@lru_cache(maxsize=1 << 14)
+@kept_per_graph
 def is_move(graph: TaskGraph, task: Task) -> bool:
     """True if a task reads its input in an order of its own, for which it has to be in memory."""
     return isinstance(task.operator.work(task, graph), MoveWork)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import combinations
 
 import networkx as nx
@@ -24,6 +24,7 @@ from ..machine.units.move import MOVE
 from ..machine.units.transpose import TRANSPOSE
 from ..machine.units.window import plan_patches
 from ..machine.wiring import leads
+from ..per_graph import kept_per_graph
 from ..task_graph import Task, TaskGraph
 from ..work import MacWork
 from .bundles import Bundle, bundles
@@ -77,7 +78,7 @@ def candidate_phases(graph: TaskGraph, engines: Engines) -> Iterator[Phase]:
         yield from _allocations(graph, engines, tasks)
 
 
-@lru_cache(maxsize=8)
+@kept_per_graph
 def connected_sets(graph: TaskGraph, most_macs: int) -> list[tuple[str, ...]]:
     """Convex, connected sets of bundles with at most `most_macs` mac tasks, in topological order, each once.
 

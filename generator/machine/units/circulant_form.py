@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache, reduce
+from functools import reduce
 from typing import ClassVar
 
 from ...arithmetic.accumulator_bound import WIDEST
@@ -12,6 +12,7 @@ from ...circulant.blocks import BLOCKS, task_block
 from ...circulant.exact import LARGEST, total_bound
 from ...circulant.fft import Precision, Widths
 from ...ops.spectral import Spectral
+from ...per_graph import kept_per_graph
 from ...schedule.plan import ScheduleError, Unit
 from ...task_graph import Task, TaskGraph
 from ...work import MacWork
@@ -37,13 +38,13 @@ class CirculantRow(Row):
     outputs: int = 0
 
 
-@lru_cache(maxsize=4096)
+@kept_per_graph
 def block_of(graph: TaskGraph, task: Task) -> int:
     """Size of the circulant blocks of a task's weights; 1 for dense ones."""
     return task_block(graph, task)
 
 
-@lru_cache(maxsize=1024)
+@kept_per_graph
 def spectral_widths(graph: TaskGraph, task: Task) -> Widths:
     """Range and error analysis of a task that is computed by spectra."""
     assert isinstance(task.operator, Spectral)

@@ -6,8 +6,7 @@ line in `KINDS`, and its pipeline depth in cost.py.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
+from ...per_graph import kept_per_graph
 from ...schedule.plan import Phase, Schedule, Unit
 from ...task_graph import Task, TaskGraph
 from ...work import DepthwiseWork, MacWork, MoveWork, PoolWork, RowPoolWork, StencilWork, TransposeWork
@@ -49,7 +48,7 @@ KINDS: tuple[UnitKind, ...] = (
 )
 
 
-@lru_cache(maxsize=1 << 14)
+@kept_per_graph
 def kind_of(graph: TaskGraph, task: Task) -> UnitKind:
     """The kind of unit that can run a task."""
     work = task.operator.work(task, graph)

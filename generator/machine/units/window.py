@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import cache
+from functools import lru_cache
 from itertools import pairwise
 from typing import ClassVar
 
@@ -85,7 +85,7 @@ def groups(channels: int, lanes: int) -> int:
     return -(-channels // lanes)
 
 
-@cache
+@lru_cache(maxsize=1 << 14)
 def plan_patches(
     work: MacWork | DepthwiseWork | PoolWork,
     lanes: int,
@@ -234,7 +234,7 @@ class RowsWalk:
     writes: Steps
 
 
-@cache
+@lru_cache(maxsize=1 << 14)
 def walk_rows(window: Window, per_pixel: int, lines: int, lead: int = EAGER) -> RowsWalk:
     """The iterations of `rows_window` in hls_kernels/window.hpp.
 
