@@ -56,7 +56,22 @@ class CsimKernel:
             if argument["kind"] == "pointer" and argument.get("buffer", argument["name"]) == argument["name"]
         }
         self._buffers["weights"][: len(weights)] = np.frombuffer(weights, np.uint8)
+        self._registers = {
+            argument["name"]: ctypes.c_int()
+            for argument in manifest["arguments"]
+            if argument["kind"] != "pointer" and argument["direction"] != "out"
+        }
+        self._arguments = [self._argument(argument) for argument in manifest["arguments"]]
         self._loaded = False
+
+    def _argument(self, argument: Mapping[str, Any]) -> Any:
+        """What each launch passes for an argument of the kernel."""
+        if argument["kind"] == "pointer":
+            buffer = self._buffers[argument.get("buffer", argument["name"])]
+            return ctypes.c_void_p(buffer.ctypes.data)
+        if argument["direction"] == "out":
+            return ctypes.byref(ctypes.c_uint32())
+        return self._registers[argument["name"]]
 
     @classmethod
     def copy(cls, manifest: Mapping[str, Any], library: Path, weights: bytes) -> CsimKernel:
@@ -69,18 +84,10 @@ class CsimKernel:
 
         Taps have room for one sample, so that the last one of a launch is what they show.
         """
-        arguments: list[Any] = []
-        for argument in self._manifest["arguments"]:
-            if argument["kind"] == "pointer":
-                buffer = self._buffers[argument.get("buffer", argument["name"])]
-                arguments.append(ctypes.c_void_p(buffer.ctypes.data))
-            elif argument["direction"] == "out":
-                arguments.append(ctypes.byref(ctypes.c_uint32()))
-            else:
-                values = {"load_weights": int(not self._loaded), "samples": samples, "tap": tap}
-                value = values[argument["name"]]
-                arguments.append(ctypes.c_int(value))
-        self._kernel(*arguments)
+        values = {"load_weights": int(not self._loaded), "samples": samples, "tap": tap}
+        for name, register in self._registers.items():
+            register.value = values[name]
+        self._kernel(*self._arguments)
         self._loaded = True
 
     @property
