@@ -118,9 +118,65 @@ def pipeline(kernel: str) -> Pipeline:
     return _in_force.get().pipelines[kernel]
 
 
-def fetch_cycles(words: int, words_per_cycle: float) -> int:
-    """Cycles to fetch so many words of weights from DRAM; none where there are none."""
-    return ceil(words / words_per_cycle) + pipeline("prefetch").depth if words else 0
+@dataclass(frozen=True)
+class DramTime:
+    """What DRAM makes of the time of a phase, in cycles.
+
+    Attributes:
+        loading: before the phase: what it takes to load its weights.
+        fetching: beside the phase: what it takes to fetch the weights of the next one.
+        waiting: before the first word of tensors that waited in DRAM, and behind the last of one that will.
+        moving: what the tensors of one sample take of the bandwidth.
+        streaming: what the weights of the next phase take of it.
+    """
+
+    loading: int = 0
+    fetching: int = 0
+    waiting: int = 0
+    moving: float = 0.0
+    streaming: float = 0.0
+
+    def launch(self, passed: int, samples: int) -> int:
+        """Cycles of a phase through which so many samples pass in so many cycles if words come and go as from banks."""
+        bandwidth = ceil(samples * self.moving + self.streaming)
+        return self.loading + max(passed + self.waiting, self.fetching, bandwidth)
+
+
+NO_DRAM = DramTime()
+
+
+@dataclass(frozen=True)
+class Dram:
+    """How DRAM serves a design: bytes that all ports together move per cycle, and of a word of tensors and of weights.
+
+    No port moves more than a word per cycle.
+    """
+
+    bytes_per_cycle: float
+    word_bytes: int
+    weight_bytes: int
+
+    def weights(self, words: int) -> int:
+        """Cycles to fetch so many words of weights; none where there are none."""
+        rate = min(1.0, self.bytes_per_cycle / self.weight_bytes)
+        return ceil(words / rate) + pipeline("prefetch").depth if words else 0
+
+    def time(self, words: int, waits: int, loaded: int = 0, fetched: int = 0) -> DramTime:
+        """What it makes of a phase.
+
+        Args:
+            words: of tensors, in both directions.
+            waits: how often the phase waits for DRAM because of spilled tensors.
+            loaded: words of weights, before the phase.
+            fetched: words of weights, beside the phase.
+        """
+        return DramTime(
+            loading=self.weights(loaded),
+            fetching=self.weights(fetched) + PHASE_OVERHEAD if fetched else 0,
+            waiting=waits * pipeline("prefetch").depth,
+            moving=words * self.word_bytes / self.bytes_per_cycle,
+            streaming=fetched * self.weight_bytes / self.bytes_per_cycle,
+        )
 
 
 @contextmanager

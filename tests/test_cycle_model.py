@@ -19,8 +19,8 @@ from intarsia.machine.units.kinds import is_engine_task
 from intarsia.qdq.moved_tensors import add_moved_tensors
 from intarsia.quantise import QuantiseOptions, calibrate, quantise
 from intarsia.samples import synthetic_samples
-from intarsia.schedule.evaluate import Evaluation, dram_words_per_cycle, evaluate
-from intarsia.schedule.loads import Streaming
+from intarsia.schedule.dram import Streaming, dram_of
+from intarsia.schedule.evaluate import Evaluation, evaluate
 from intarsia.schedule.mixed import mixed
 from intarsia.schedule.phases import Engines
 from intarsia.schedule.plan import Schedule, Weights
@@ -51,7 +51,7 @@ def task_graph(model: onnx.ModelProto | Path, bits: int = 8) -> TaskGraph:
 def assert_close(graph: TaskGraph, evaluation: Evaluation) -> None:
     board = load_board("kv260")
     machine = lower(graph, evaluation.schedule, "timed")
-    simulation = TimedSimulation(machine, dram_words_per_cycle(board, machine.weight_bytes))
+    simulation = TimedSimulation(machine, board.bytes_per_cycle(board.clock_mhz))
     timings = simulation.time(dict.fromkeys(simulation.depths(), 1 << 30))  # sized FIFOs cost no cycle either
     pairs = [(t.cycles, p.cycles) for t, p in zip(timings, evaluation.phases, strict=True)]
     counted, model = np.sum(pairs, axis=0)
@@ -64,10 +64,8 @@ def schedules(graph: TaskGraph, lanes: int, outputs: tuple[int, ...]) -> Iterato
     yield sequential(graph, lanes, outputs[0])
     yield mixed(graph, Engines(outputs, lanes), 1 << 30)
     for weights in (Weights.PREFETCHED, Weights.LOADED):
-        rate = dram_words_per_cycle(load_board("kv260"), WEIGHT_BYTES)
-        yield mixed(
-            graph, Engines(outputs, lanes), 1 << 30, None, Streaming(weights, 2048, WEIGHT_BYTES, rate)
-        )
+        streaming = Streaming(weights, dram_of(load_board("kv260"), graph, lanes, WEIGHT_BYTES), 2048)
+        yield mixed(graph, Engines(outputs, lanes), 1 << 30, None, streaming)
     yield dataflow(graph, lanes, {t.name: outputs[0] for t in graph.tasks if is_engine_task(graph, t)})
 
 

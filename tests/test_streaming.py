@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from math import inf
 
 import numpy as np
 import pytest
@@ -11,11 +12,12 @@ from graphs import chain, conv, dense, quantised, small_cnn
 from machines import assert_equals_golden
 
 from intarsia.board import Board, load_board
+from intarsia.cost import Dram
 from intarsia.machine.lower import lower
 from intarsia.ops.max_pool import MaxPool
 from intarsia.schedule.bounds import off_chip_bytes
-from intarsia.schedule.evaluate import dram_words_per_cycle, evaluate
-from intarsia.schedule.loads import Streaming
+from intarsia.schedule.dram import Streaming, dram_of
+from intarsia.schedule.evaluate import evaluate
 from intarsia.schedule.mixed import mixed
 from intarsia.schedule.phases import Engines
 from intarsia.schedule.plan import ScheduleError, Weights
@@ -95,7 +97,7 @@ def test_weights_come_from_dram_only_if_they_must() -> None:
 
 def test_counting_minds_the_bandwidth_of_dram(graph: TaskGraph) -> None:
     machine = lower(graph, sequential(graph, 8, 16, 48), "timed")
-    fast, slow = (TimedSimulation(machine, rate).cycles() for rate in (1.0, 0.25))
+    fast, slow = (TimedSimulation(machine, rate * machine.weight_bytes).cycles() for rate in (1.0, 0.25))
     resident = min(
         row.offset for config in machine.configs if config.name == "Prefetch" for (row,) in config.rows[:-1]
     )
@@ -105,7 +107,7 @@ def test_counting_minds_the_bandwidth_of_dram(graph: TaskGraph) -> None:
 
 
 def streaming(weights: Weights, entries: int, word_bytes: int = 16) -> Streaming:
-    return Streaming(weights, entries, word_bytes, 1.0)
+    return Streaming(weights, Dram(inf, 1, word_bytes), entries)
 
 
 @pytest.mark.parametrize("weights", [Weights.PREFETCHED, Weights.LOADED])
@@ -142,8 +144,8 @@ def test_the_optimum_is_what_the_schedule_costs(graph: TaskGraph, weights: Weigh
     """The dynamic programme, the evaluation and the timed C-simulation agree on when phases wait for weights."""
     board = load_board("kv260")
     slow = replace(board, memory=replace(board.memory, bandwidth_gb_s=rate * 16 * board.clock_mhz / 1e3))
-    with_dram = Streaming(weights, 128, 16, dram_words_per_cycle(slow, 16))
+    with_dram = Streaming(weights, dram_of(slow, graph, 8, 16), 128)
     schedule = mixed(graph, Engines((8, 16), 8), PLENTY, None, with_dram)
     model = evaluate(graph, schedule, slow).cycles
-    counted = TimedSimulation(lower(graph, schedule, "timed"), with_dram.words_per_cycle).cycles()
+    counted = TimedSimulation(lower(graph, schedule, "timed"), slow.bytes_per_cycle(slow.clock_mhz)).cycles()
     assert abs(counted - model) <= 0.02 * counted, (counted, model)

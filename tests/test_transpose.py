@@ -78,7 +78,7 @@ def test_transposes_take_a_word_per_cycle() -> None:
     plan = plan_transpose(work_of(graph), 8)
     assert plan.iterations < CHANNELS * ROWS / 2
     schedule = sequential(graph, 8, 16)
-    assert TimedSimulation(lower(graph, schedule, "timed"), 1.0).cycles() < CHANNELS * ROWS
+    assert TimedSimulation(lower(graph, schedule, "timed")).cycles() < CHANNELS * ROWS
 
 
 def test_few_channels_move_one_by_one() -> None:

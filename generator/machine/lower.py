@@ -11,7 +11,7 @@ from .constants import Constant
 from .datapath import Datapath
 from .identifiers import identifiers
 from .machine import Machine, Stream, TensorPlace
-from .memory import BANK_STORES, DRAM, MemoryPlan, feeds_of, plan_memory
+from .memory import BANK_STORES, DRAM, MemoryPlan, dram_uses, feeds_of, plan_memory
 from .units.kinds import build_hardware
 from .wiring import COLLECT, Wiring, wire
 
@@ -71,6 +71,7 @@ def lower(graph: TaskGraph, schedule: Schedule, name: str) -> Machine:
         streamed=tuple(replace(m, uram=m.name in in_uram) for m in builder.streamed),
         spills=tuple(path.spills),
         spill_words=memory.spill_words,
+        dram=dram_uses(memory, wiring),
         memory_ports=ports,
         bindings=bindings,
         binding=binding,

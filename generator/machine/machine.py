@@ -81,6 +81,17 @@ class TensorPlace:
     select: int = 0
 
 
+@dataclass(frozen=True)
+class DramUse:
+    """Words that a phase moves from and to DRAM, weights aside, and how often spilled tensors make it wait for DRAM.
+
+    It waits once before the first words of tensors that it reads, and once behind the last word of one that it writes.
+    """
+
+    words: int
+    waits: int
+
+
 @dataclass(frozen=True, eq=False)
 class Machine:
     """A datapath with its program and data.
@@ -98,6 +109,7 @@ class Machine:
         spills: arguments by which the region reaches the DRAM buffer of spilled tensors, one for each process that
             does; empty without such tensors.
         spill_words: of that buffer.
+        dram: what each phase moves from and to DRAM, weights aside.
         memory_ports: declarations of the region's parameters that are memories.
         bindings: the memories that are bound to them, in the ways that occur.
         binding: which of these each phase takes.
@@ -125,6 +137,7 @@ class Machine:
     streamed: tuple[OnChip, ...]
     spills: tuple[str, ...]
     spill_words: int
+    dram: tuple[DramUse, ...]
     memory_ports: tuple[str, ...]
     bindings: tuple[tuple[str, ...], ...]
     binding: tuple[int, ...]

@@ -10,7 +10,8 @@ import networkx as nx
 from ..schedule.plan import Schedule, ScheduleError
 from ..task_graph import TaskGraph
 from .hardware import words_of
-from .wiring import Wiring
+from .machine import DramUse
+from .wiring import COLLECT, Wiring
 
 DRAM = -1
 """Store of the model's inputs and outputs; banks are numbered from 0."""
@@ -108,6 +109,30 @@ def plan_memory(graph: TaskGraph, schedule: Schedule, wiring: Wiring) -> MemoryP
     # The region has one reading port per feed that ever reads a bank, and one writing port.
     ports = len(feeds_of(plan, wiring, BANK_STORES)) + 1 if banks else 0
     return replace(plan, banks=max(banks, ports))
+
+
+def dram_uses(plan: MemoryPlan, wiring: Wiring) -> tuple[DramUse, ...]:
+    """What each phase moves from and to DRAM, weights aside."""
+
+    def of_phase(index: int) -> DramUse:
+        moved = moved_words(wiring, index)
+        stores = [plan.places[name].store for name, _ in moved]
+        words = sum(count for (_, count), store in zip(moved, stores, strict=True) if store in (DRAM, SPILLS))
+        return DramUse(words, (stores[0] == SPILLS) + (SPILLS in stores[1:]))
+
+    return tuple(of_phase(index) for index in range(len(wiring.stored)))
+
+
+def moved_words(wiring: Wiring, phase: int) -> tuple[tuple[str, int], ...]:
+    """The tensor that a phase writes to memory, then those that it reads from there, each with the words it moves."""
+    traffic = wiring.traffic[phase]
+    stored = sum(flow.words for edge, flow in traffic.items() if edge.target == COLLECT)
+    read = [
+        (tensor, max(flow.words for edge, flow in traffic.items() if edge.source == feed))
+        for feed, tensor in zip(wiring.feeds, wiring.fed[phase], strict=True)
+        if tensor
+    ]
+    return (wiring.stored[phase], stored), *read
 
 
 BANK_STORES = range(1 << 30)

@@ -7,16 +7,18 @@ from dataclasses import replace
 from itertools import product
 
 from ..board import Board
+from ..machine.hardware import words_of
 from ..machine.units.circulant_form import block_of
+from ..machine.wiring import wire
 from ..task_graph import TaskGraph
 from ..work import MacWork
+from .dram import UNLIMITED, Streaming, dram_of
 from .engine_sets import Climb, EngineSets, Outputs
-from .evaluate import Evaluation, best, dram_words_per_cycle, evaluate, evaluate_spilled
+from .evaluate import Evaluation, best, evaluate, evaluate_spilled
 from .floor import floor_cycles
-from .loads import Streaming
 from .mixed import PhaseCosts, mixed
 from .phases import Engines
-from .plan import ScheduleError, Weights
+from .plan import Schedule, ScheduleError, Weights
 from .products import (
     channels_of_spectra,
     gain_of_block,
@@ -45,9 +47,6 @@ _FEWEST = 2
 
 _ENTRIES = (512, 1024, 2048, 4096, 8192)
 """Entries of a memory of streamed weights: one to sixteen BRAMs' depth."""
-
-_UNLIMITED = 1 << 30
-"""Words between phases: `evaluate` tells afterwards whether the banks fit the board."""
 
 
 def sequential_candidates(
@@ -218,12 +217,9 @@ def mixed_candidates(
     def cost(lanes: int, outputs: Outputs) -> list[Evaluation]:
         engines = Engines(outputs, lanes)
         if not may_fit(lanes, outputs):  # though a larger board may
-            schedule = mixed(graph, engines, _UNLIMITED, costs, batch=batch)
+            schedule = mixed(graph, engines, UNLIMITED, costs, batch=batch)
             return [replace(evaluate(graph, schedule, board), excess=("DSP: more multipliers than allowed",))]
-        tried: list[Evaluation] = []
-        if may_reside:
-            schedule = mixed(graph, engines, _UNLIMITED, costs, batch=batch)
-            tried += evaluate_spilled(graph, schedule, board)
+        tried = list(_with_spills(graph, board, engines, costs, batch)) if may_reside else []
         if not tried or (not tried[0].fits and tried[0].short_of_memory):
             tried += _streamed_mixed(graph, board, engines, costs, batch)
         return tried
@@ -253,21 +249,49 @@ def _streamed_mixed(
     A deeper memory allows all phases that a shallower one does. A second one to fill meanwhile is only worth it if
     it leaves as many entries, or hides more than they save; so both ways are tried.
     """
-    word_bytes = weight_word_bytes(graph, board, engines.lanes)
-    rate = dram_words_per_cycle(board, word_bytes)
+    dram = dram_of(board, graph, engines.lanes, weight_word_bytes(graph, board, engines.lanes))
     for weights, copies in ((Weights.PREFETCHED, 2), (Weights.LOADED, 1)):
         for entries in reversed(_ENTRIES):
             if not weight_memories_fit(graph, board, engines.lanes, copies * sum(engines.outputs), entries):
                 continue
-            streaming = Streaming(weights, entries, word_bytes, rate)
+            streaming = Streaming(weights, dram, entries)
             try:
-                schedule = mixed(graph, engines, _UNLIMITED, costs, streaming, batch)
+                tried = list(_with_spills(graph, board, engines, costs, batch, streaming))
             except ScheduleError:  # one pass of a task needs more
                 break
-            tried = list(evaluate_spilled(graph, schedule, board))
             yield from tried
             if best(tried) is not None or not tried[0].short_of_memory:
                 break
+
+
+def _with_spills(
+    graph: TaskGraph,
+    board: Board,
+    engines: Engines,
+    costs: PhaseCosts,
+    batch: int,
+    streaming: Streaming | None = None,
+) -> Iterator[Evaluation]:
+    """The mixed schedule of fewest cycles in endless banks; where those do not fit, also with its largest tensors in DRAM.
+
+    If that takes cycles, phases are chosen anew, for banks of the size that fits: others may move less.
+    """
+    dram = dram_of(board, graph, engines.lanes)
+
+    def phases(bank_words: int) -> Schedule:
+        return mixed(graph, engines, bank_words, costs, streaming, dram, batch)
+
+    tried = list(evaluate_spilled(graph, phases(UNLIMITED), board))
+    yield from tried
+    fitting = best(tried)
+    if fitting is not None and fitting.interval > tried[0].interval:
+        yield from evaluate_spilled(graph, phases(_largest_on_chip(graph, fitting.schedule)), board)
+
+
+def _largest_on_chip(graph: TaskGraph, schedule: Schedule) -> int:
+    """Words of the largest tensor that waits in a bank."""
+    stored = {*wire(graph, schedule).stored}.difference(graph.outputs, schedule.spilled)
+    return max((words_of(graph, name, schedule.lanes) for name in stored), default=0)
 
 
 def _output_choices(lanes: int, channels: int) -> list[int]:

@@ -7,18 +7,18 @@ from dataclasses import dataclass, replace
 from math import ceil
 
 from ..board import Board, Resources
-from ..cost import SHARED, costs
+from ..cost import SHARED, Dram, DramTime, costs
 from ..machine.hardware import Hardware, words_of
-from ..machine.memory import SPILLS, MemoryPlan, feeds_of, plan_memory
+from ..machine.memory import SPILLS, MemoryPlan, dram_uses, feeds_of, plan_memory
 from ..machine.resources import add, bram18, scaled, shared_resources, uram
 from ..machine.units.engine import EngineHardware
 from ..machine.units.kinds import build_hardware
 from ..machine.units.norm import NormHardware
 from ..machine.wiring import Wiring, wire
 from ..task_graph import TaskGraph
+from .dram import dram_of, loads_of, weight_words
 from .forms import Units, settle_forms, with_forms
-from .loads import Streaming, loads_of, waits
-from .plan import BANKS, Schedule, memory_name
+from .plan import BANKS, Schedule, Weights, memory_name
 from .stages import PhaseCost, phase_costs
 from .storage import LargeMemory, move_to_uram
 
@@ -86,7 +86,7 @@ class _Datapath:
 
     wiring: Wiring
     hardware: Units
-    phases: tuple[PhaseCost, ...]
+    phases: tuple[PhaseCost, ...]  # without what DRAM adds
     bits: int  # of an element of a word
 
 
@@ -95,34 +95,43 @@ def _datapath(graph: TaskGraph, schedule: Schedule, board: Board) -> _Datapath:
     bits = 8 if max(tensor.number.bits for tensor in graph.tensors.values()) <= 8 else 16
 
     def lacking(units: Units) -> tuple[str, ...]:
-        _, parts = _parts(graph, schedule, board, wiring, units, bits)
+        _, parts = _parts(schedule, board, wiring, plan_memory(graph, schedule, wiring), units, bits)
         return short_of(add(*parts.values()), board)
 
     hardware = settle_forms(build_hardware(graph, schedule), board, schedule.lanes, bits, lacking)
     phases = phase_costs(schedule, hardware, wiring)
-    if schedule.streamed:
-        word_bytes = schedule.weight_bytes or schedule.lanes * bits // 8
-        streaming = Streaming(schedule.weights, 0, word_bytes, dram_words_per_cycle(board, word_bytes))
-        loads = [streaming.cycles(loads_of(hardware, index)) for index in range(len(phases))]
-        phases = tuple(
-            replace(phase, loading=before, fetching=beside)
-            for phase, (before, beside) in zip(phases, waits(loads, schedule.weights), strict=True)
-        )
     return _Datapath(wiring, hardware, phases, bits)
 
 
 def _placed(graph: TaskGraph, schedule: Schedule, board: Board, path: _Datapath) -> Evaluation:
     """The evaluation of a datapath with tensors in banks, or in DRAM where the schedule says so."""
-    moved, parts = _parts(graph, schedule, board, path.wiring, path.hardware, path.bits)
+    memory = plan_memory(graph, schedule, path.wiring)
+    moved, parts = _parts(schedule, board, path.wiring, memory, path.hardware, path.bits)
     chosen = replace(with_forms(schedule, path.hardware), uram=moved)
-    return Evaluation(chosen, path.phases, parts, exceeded(add(*parts.values()), board))
+    times = _dram_times(schedule, dram_of(board, graph, schedule.lanes, schedule.weight_bytes), path, memory)
+    phases = tuple(replace(phase, dram=time) for phase, time in zip(path.phases, times, strict=True))
+    return Evaluation(chosen, phases, parts, exceeded(add(*parts.values()), board))
+
+
+def _dram_times(schedule: Schedule, dram: Dram, path: _Datapath, memory: MemoryPlan) -> Iterator[DramTime]:
+    """What DRAM makes of each phase: weights, and tensors between phases, share its bandwidth."""
+    uses = dram_uses(memory, path.wiring)
+    words = [0] * len(uses)
+    if schedule.streamed:
+        words = [
+            weight_words(loads_of(path.hardware, index), dram.weight_bytes) for index in range(len(uses))
+        ]
+    before, beside = words, [0] * len(uses)
+    if schedule.weights is Weights.PREFETCHED:
+        before, beside = [words[0], *beside[1:]], [*words[1:], 0]
+    for use, loaded, fetched in zip(uses, before, beside, strict=True):
+        yield dram.time(use.words, use.waits, loaded, fetched)
 
 
 def _parts(
-    graph: TaskGraph, schedule: Schedule, board: Board, wiring: Wiring, units: Units, bits: int
+    schedule: Schedule, board: Board, wiring: Wiring, memory: MemoryPlan, units: Units, bits: int
 ) -> tuple[tuple[str, ...], dict[str, Resources]]:
     """What lies in UltraRAM, and the resources of each unit and of what they share."""
-    memory = plan_memory(graph, schedule, wiring)
     factors = costs().factors
     parts = {
         name: scaled(unit.resources(schedule.lanes, bits), factors.get(schedule.unit(name).kind, {}))
@@ -185,11 +194,6 @@ def _large_memories(
         for one in unit.memories
     ]
     return [*of_units, large(BANKS, SHARED, SHARED, word_bits, memory.bank_words, memory.banks)]
-
-
-def dram_words_per_cycle(board: Board, word_bytes: int) -> float:
-    """Words that DRAM brings per cycle at the board's clock: one at most, less where its bandwidth is short."""
-    return min(1.0, board.bytes_per_cycle(board.clock_mhz) / word_bytes)
 
 
 def short_of(need: Resources, board: Board) -> tuple[str, ...]:

@@ -9,29 +9,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..cost import PHASE_OVERHEAD
+from ..cost import PHASE_OVERHEAD, Dram
 from ..machine.hardware import words_of
+from ..machine.memory import moved_words
 from ..machine.units.kinds import build_hardware, is_engine_task
 from ..machine.wiring import wire
 from ..task_graph import TaskGraph
 from .bundles import bundles
+from .dram import UNLIMITED, Loads, Streaming, loads_of, with_loads
 from .exact.dynamic_programme import solve
 from .exact.problem import Candidate, Problem, Tensor
-from .loads import Loads, Streaming, loads_of, with_loads
 from .phases import Engines, candidate_phases, phases_in_turn
 from .plan import Phase, Schedule, ScheduleError, Weights
 from .stages import phase_cost
 
-NEVER = 1 << 40
-"""Cycles of what the datapath cannot do: spill a tensor to DRAM."""
-
 
 @dataclass(frozen=True)
 class PhaseFigures:
-    """A phase by itself: its cycles, and the weights that it loads where they are streamed."""
+    """A phase by itself.
+
+    Attributes:
+        cycles: if it never waits for DRAM.
+        loads: weights, where they are streamed.
+        moved: the tensor that it writes to memory, then those that it reads from there, with the words that it moves.
+    """
 
     cycles: int
     loads: Loads
+    moved: tuple[tuple[str, int], ...]
 
 
 PhaseCosts = dict[tuple[object, ...], PhaseFigures | None]
@@ -41,9 +46,10 @@ PhaseCosts = dict[tuple[object, ...], PhaseFigures | None]
 def mixed(
     graph: TaskGraph,
     engines: Engines,
-    capacity_words: int,
+    bank_words: int = UNLIMITED,
     costs: PhaseCosts | None = None,
     streaming: Streaming | None = None,
+    dram: Dram | None = None,
     batch: int = 1,
 ) -> Schedule:
     """The schedule of fewest cycles on the engines, for launches of so many samples.
@@ -51,14 +57,15 @@ def mixed(
     Args:
         graph: quantised task graph.
         engines: the datapath.
-        capacity_words: on-chip words for tensors that wait between phases.
+        bank_words: tensors of more words wait in DRAM between phases, for banks are as large as the largest tensor in them.
         costs: kept from call to call for the same graph: many phases recur on other engines.
         streaming: how weights come from DRAM; None where they are resident.
+        dram: what tensors in DRAM cost, and those of the model's own; nothing if None.
         batch: samples per launch.
 
     Raises:
-        ScheduleError: no sequence of phases runs the graph within the capacity, or one pass of a task needs more weights
-            than an engine's memory holds.
+        ScheduleError: no sequence of phases runs the graph, or one pass of a task needs more weights than an engine's
+            memory holds.
     """
     costs = {} if costs is None else costs
     phases: dict[tuple[frozenset[str], str], tuple[Phase, ...]] = {}
@@ -69,7 +76,8 @@ def mixed(
         known = [one for one in figures if one is not None]
         if len(known) < len(figures) or (streaming and not all(streaming.holds(one.loads) for one in known)):
             return False
-        candidate = _candidate(sequence, known, streaming)
+        cycles = [_cycles(graph, one, engines.lanes, bank_words, dram, batch) for one in known]
+        candidate = _candidate(sequence, cycles, [one.loads for one in known], streaming)
         candidates.append(candidate)
         phases[candidate.tasks, candidate.label] = sequence
         return True
@@ -85,32 +93,53 @@ def mixed(
         tasks=tuple(task.name for task in graph.tasks),
         tensors=tensors_between(graph, engines.lanes),
         candidates=_pareto(candidates),
-        capacity_words=capacity_words // batch,
+        capacity_words=sum(words_of(graph, name, engines.lanes) for name in graph.tensors),
     )
     solution = solve(problem, beam=500)
-    if solution.objective.spilled_words:
-        raise ScheduleError(f"tensors between phases do not fit {capacity_words} on-chip words")
     chosen = tuple(phase for one in solution.phases for phase in phases[one.tasks, one.label])
     used = {assignment.unit for phase in chosen for assignment in phase.assignments}
     units = tuple(unit for unit in engines.units if unit.name in used)
     patterns = {phase.pattern.value for phase in chosen}
     kind = patterns.pop() if len(patterns) == 1 else "mixed"
-    schedule = Schedule(kind, engines.lanes, units, chosen, batch=batch)
+    figures = [_figures(graph, engines, phase, costs, batch) for phase in chosen]
+    stored = {one.moved[0][0] for one in figures if one is not None}.difference(graph.outputs)
+    spilled = tuple(sorted(name for name in stored if _is_large(graph, name, engines.lanes, bank_words)))
+    schedule = Schedule(kind, engines.lanes, units, chosen, spilled=spilled, batch=batch)
     if streaming is None:
         return schedule
-    return replace(schedule, weights=streaming.weights, weight_bytes=streaming.word_bytes)
+    return replace(schedule, weights=streaming.weights, weight_bytes=streaming.dram.weight_bytes)
+
+
+def _cycles(
+    graph: TaskGraph, figures: PhaseFigures, lanes: int, bank_words: int, dram: Dram | None, batch: int
+) -> int:
+    """Cycles of a phase with what it moves from and to DRAM, weights aside."""
+    if dram is None:
+        return figures.cycles
+    large = [_is_large(graph, name, lanes, bank_words) for name, _ in figures.moved]
+    words = sum(
+        count
+        for (name, count), is_large in zip(figures.moved, large, strict=True)
+        if is_large or name in graph.inputs or name in graph.outputs
+    )
+    return dram.time(words, large[0] + any(large[1:])).launch(figures.cycles, batch)
+
+
+def _is_large(graph: TaskGraph, tensor: str, lanes: int, bank_words: int) -> bool:
+    """True if a tensor, not one of the model's own, waits in DRAM between phases."""
+    own = tensor in graph.inputs or tensor in graph.outputs
+    return not own and words_of(graph, tensor, lanes) > bank_words
 
 
 def _candidate(
-    sequence: tuple[Phase, ...], figures: Sequence[PhaseFigures], streaming: Streaming | None
+    sequence: tuple[Phase, ...], cycles: Sequence[int], weights: Sequence[Loads], streaming: Streaming | None
 ) -> Candidate:
     """Phases that follow one another, with what their weights make them and the phases around them wait."""
     tasks = frozenset(task for phase in sequence for task in phase.tasks)
     label = "; ".join(map(_label, sequence))
-    cycles = [one.cycles for one in figures]
     if streaming is None:
         return Candidate(tasks, sum(cycles), label)
-    loads = [streaming.cycles(one.loads) for one in figures]
+    loads = [streaming.cycles(load) for load in weights]
     total = sum(with_loads(cycles, loads, streaming.weights))
     if streaming.weights is Weights.LOADED:
         return Candidate(tasks, total, label)
@@ -147,7 +176,8 @@ def phase_figures(graph: TaskGraph, engines: Engines, phase: Phase, batch: int) 
     alone = Schedule("candidate", engines.lanes, units, (phase,))
     wiring = wire(graph, alone)
     hardware = build_hardware(graph, alone)
-    return PhaseFigures(phase_cost(alone, 0, hardware, wiring).launch(batch), loads_of(hardware, 0))
+    cycles = phase_cost(alone, 0, hardware, wiring).launch(batch)
+    return PhaseFigures(cycles, loads_of(hardware, 0), moved_words(wiring, 0))
 
 
 def _key(engines: Engines, phase: Phase) -> tuple[object, ...]:
@@ -159,7 +189,7 @@ def _key(engines: Engines, phase: Phase) -> tuple[object, ...]:
 
 
 def tensors_between(graph: TaskGraph, lanes: int) -> tuple[Tensor, ...]:
-    """What may wait on chip between phases, and nowhere else."""
+    """What tasks read; where a tensor waits follows from its size, and what that costs is part of the candidates."""
     return tuple(
         Tensor(
             name=name,
@@ -167,8 +197,6 @@ def tensors_between(graph: TaskGraph, lanes: int) -> tuple[Tensor, ...]:
             consumers=tuple(task.name for task in graph.consumers[name]),
             words=words_of(graph, name, lanes),
             is_output=name in graph.outputs,
-            write_cycles=NEVER,
-            read_cycles=NEVER,
         )
         for name in graph.tensors
     )

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 
-from ..cost import PHASE_OVERHEAD, Flow, busy, through
+from ..cost import NO_DRAM, PHASE_OVERHEAD, DramTime, Flow, busy, through
 from ..machine.hardware import Hardware
 from ..machine.stage import Stage, Steps
 from ..machine.wiring import COLLECT, Traffic, Wiring
@@ -21,19 +21,17 @@ class PhaseCost:
         first: of one sample, if nothing but the datapath takes time.
         interval: from one sample of a launch to the next: what the busiest process takes for each.
         tasks: of each task if the others never made it wait.
-        loading: before the phase: what it takes to load its weights.
-        fetching: beside the phase: what it takes to fetch the weights of the next one.
+        dram: what DRAM adds.
     """
 
     first: int
     interval: int
     tasks: dict[str, int]
-    loading: int = 0
-    fetching: int = 0
+    dram: DramTime = NO_DRAM
 
     def launch(self, samples: int) -> int:
         """Cycles of the phase for so many samples, one close behind the other."""
-        return self.loading + max(self.first + (samples - 1) * self.interval, self.fetching)
+        return self.dram.launch(self.first + (samples - 1) * self.interval, samples)
 
     @property
     def cycles(self) -> int:

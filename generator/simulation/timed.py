@@ -9,11 +9,12 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any
 
 import numpy as np
 
-from ..cost import PHASE_OVERHEAD, fetch_cycles, pipeline
+from ..cost import NO_DRAM, PHASE_OVERHEAD, Dram, DramTime, pipeline
 from ..emit import WATCHED, argument_bytes, argument_names, emit_sources
 from ..errors import IntarsiaError
 from ..machine.machine import Machine
@@ -50,15 +51,13 @@ class PhaseTiming:
         ends: cycles until the first sample of a launch has passed, the first two, and so on, as far as they were simulated.
         fifos: use of each FIFO by name, over all of them.
         processes: timing of each process by its config's name, over all of them.
-        loading: cycles before the phase: what it takes to load its weights.
-        fetching: cycles beside the phase: what it takes to fetch the weights of the next one.
+        dram: what DRAM adds.
     """
 
     ends: tuple[int, ...]
     fifos: Mapping[str, FifoUse]
     processes: Mapping[str, ProcessTiming]
-    loading: int = 0
-    fetching: int = 0
+    dram: DramTime = NO_DRAM
 
     @property
     def interval(self) -> int:
@@ -69,7 +68,7 @@ class PhaseTiming:
         """Cycles of the phase for so many samples; those that were not simulated follow steadily."""
         simulated = min(samples, len(self.ends))
         passed = self.ends[simulated - 1] + (samples - simulated) * self.interval
-        return self.loading + max(passed, self.fetching)
+        return self.dram.launch(passed, samples)
 
     @property
     def cycles(self) -> int:
@@ -84,17 +83,17 @@ class TimedSimulation:
         BuildError: the sources do not compile.
     """
 
-    def __init__(self, machine: Machine, dram_words_per_cycle: float = 1.0, samples: int = 1) -> None:
+    def __init__(self, machine: Machine, bytes_per_cycle: float = inf, samples: int = 1) -> None:
         """Builds and runs the simulation once.
 
         Args:
             machine: what to time.
-            dram_words_per_cycle: how fast weights come from DRAM, at most one word per cycle.
+            bytes_per_cycle: what all ports together move from and to DRAM; no port more than a word per cycle.
             samples: of the launch, at most as many as the machine takes.
         """
         self.machine = machine
         self.samples = samples
-        self._dram = dram_words_per_cycle
+        self._dram = Dram(bytes_per_cycle, machine.word_bytes, machine.weight_bytes)
         library = build_sources(emit_sources(machine, "timed"), ("-DINTARSIA_TIMED",))
         self._library = ctypes.CDLL(str(library))
         self._library.intarsia_time_phase.restype = ctypes.c_int64
@@ -119,7 +118,7 @@ class TimedSimulation:
         for phase, record in enumerate(self.records()):
             if record not in known:
                 known[record] = self._time_phase(phase, chosen)
-            timings.append(self._with_weights(phase, known[record]))
+            timings.append(self._with_dram(phase, known[record]))
         return tuple(timings)
 
     def records(self) -> tuple[int, ...]:
@@ -164,22 +163,22 @@ class TimedSimulation:
         if cycles < 0:
             raise DeadlockError(self._deadlock(phase, depths, [int(index) for index in blocked]))
         timed = {name: ProcessTiming(*(int(v) for v in times[:, i])) for i, name in enumerate(processes)}
-        fetched = 0
-        if self.machine.first:  # it touches no stream, so that the bandwidth of DRAM can be put in here
-            fetched = fetch_cycles(timed["Prefetch"].iterations, self._dram)
-            timed["Prefetch"] = replace(timed["Prefetch"], ended=fetched)
         return PhaseTiming(
             tuple(int(end) + PHASE_OVERHEAD for end in ends),
             {name: FifoUse(*(int(value) for value in waits[:, index])) for index, name in enumerate(names)},
             timed,
-            fetching=fetched + PHASE_OVERHEAD,
         )
 
-    def _with_weights(self, phase: int, timing: PhaseTiming) -> PhaseTiming:
-        """The timing of a phase that waits for its weights first, if they are loaded."""
-        if not self.machine.loaded_words:
-            return timing
-        return replace(timing, loading=fetch_cycles(self.machine.loaded_words[phase], self._dram))
+    def _with_dram(self, phase: int, timing: PhaseTiming) -> PhaseTiming:
+        """The timing of a phase with what DRAM adds: no iteration depends on that, so it can be put in here."""
+        machine, processes = self.machine, dict(timing.processes)
+        loaded = machine.loaded_words[phase] if machine.loaded_words else 0
+        fetched = processes["Prefetch"].iterations if machine.first else 0
+        if fetched:
+            processes["Prefetch"] = replace(processes["Prefetch"], ended=self._dram.weights(fetched))
+        use = machine.dram[phase]
+        dram = self._dram.time(use.words, use.waits, loaded, fetched)
+        return replace(timing, processes=processes, dram=dram)
 
     def _deadlock(self, phase: int, depths: Mapping[str, int], blocked: Sequence[int]) -> str:
         """The processes that wait for one another, in a cycle, and the FIFOs between them."""

@@ -9,7 +9,7 @@ from math import ceil
 from ..board import Board
 from ..machine.lower import lower
 from ..machine.machine import Machine
-from ..schedule.evaluate import Evaluation, dram_words_per_cycle
+from ..schedule.evaluate import Evaluation
 from ..task_graph import TaskGraph
 from .timed import PhaseTiming, TimedSimulation, launch_cycles, size_fifos
 
@@ -55,11 +55,11 @@ def count_best(graph: TaskGraph, candidates: Iterable[Evaluation], name: str, bo
 
 def _count(graph: TaskGraph, evaluation: Evaluation, name: str, board: Board) -> Counted:
     machine = lower(graph, evaluation.schedule, name)
-    rate = dram_words_per_cycle(board, machine.weight_bytes)
-    simulation = TimedSimulation(machine, rate, _samples_to_simulate(evaluation))
+    bytes_per_cycle = board.bytes_per_cycle(board.clock_mhz)
+    simulation = TimedSimulation(machine, bytes_per_cycle, _samples_to_simulate(evaluation))
     sized, timings = size_fifos(simulation)
     if simulation.samples > 1:  # what each process does is shown for one sample
-        alone = TimedSimulation(sized, rate).time()
+        alone = TimedSimulation(sized, bytes_per_cycle).time()
         timings = tuple(
             replace(timing, processes=one.processes) for timing, one in zip(timings, alone, strict=True)
         )

@@ -36,7 +36,7 @@ from intarsia.machine.units.engine import EngineHardware
 from intarsia.machine.units.kinds import build_hardware
 from intarsia.ops.spectral import SPECTRAL
 from intarsia.quantise import QuantiseOptions
-from intarsia.schedule.evaluate import dram_words_per_cycle, evaluate
+from intarsia.schedule.evaluate import evaluate
 from intarsia.schedule.plan import Schedule, ScheduleError
 from intarsia.schedule.pure import sequential
 from intarsia.simulation.timed import TimedSimulation, size_fifos
@@ -147,7 +147,7 @@ FORMS = {
 def counted(graph: TaskGraph, schedule: Schedule, board: Board) -> int:
     """Cycles of a sample, counted by the timed C-simulation with FIFOs that cost none."""
     machine = lower(graph, schedule, "bench")
-    simulation = TimedSimulation(machine, dram_words_per_cycle(board, machine.weight_bytes))
+    simulation = TimedSimulation(machine, board.bytes_per_cycle(board.clock_mhz))
     return sum(timing.cycles for timing in size_fifos(simulation)[1])
 
 
@@ -251,7 +251,7 @@ def gpt2_medium(blocks: tuple[int, ...]) -> dict[str, Any]:
     width, multipliers = 1024, 2048
     sizes = [(width, width)] * 4 + [(4 * width, width), (width, 4 * width)]
     weights = sum(outputs * inputs for outputs, inputs in sizes)
-    rate = dram_words_per_cycle(board, 16) * 16
+    rate = min(16.0, board.bytes_per_cycle(board.clock_mhz))
 
     def cycles(block: int) -> float:
         return sum(max(o * i / block / rate, o * i / multipliers) for o, i in sizes)

@@ -47,7 +47,7 @@ from intarsia.qdq.moved_tensors import add_moved_tensors
 from intarsia.quantise import QuantiseOptions, calibrate, quantise
 from intarsia.schedule.bounds import lower_bound_cycles, multipliers
 from intarsia.schedule.bundles import bundles
-from intarsia.schedule.evaluate import Evaluation, dram_words_per_cycle, evaluate
+from intarsia.schedule.evaluate import Evaluation, evaluate
 from intarsia.schedule.phases import Engines, assign
 from intarsia.schedule.plan import Pattern, Phase, Schedule
 from intarsia.schedule.search import decide
@@ -234,7 +234,7 @@ def intar_schedule(graph: TaskGraph, kernel: Kernel) -> Schedule | None:
 def simulated(graph: TaskGraph, schedule: Schedule, board: Board) -> tuple[int, bool]:
     """Cycles by the timed C-simulation, and whether all tensors that the C-simulation shows are the golden's."""
     machine = lower(graph, schedule, "kernel")
-    cycles = TimedSimulation(machine, dram_words_per_cycle(board, machine.weight_bytes)).cycles()
+    cycles = TimedSimulation(machine, board.bytes_per_cycle(board.clock_mhz)).cycles()
     about = manifest(machine, graph, board=board.name, clock_mhz=board.clock_mhz, files={})
     runner = CsimRunner(about, build_sources(emit_sources(machine, "benchmark")), machine.weights)
     inputs = {}
