@@ -88,8 +88,8 @@ def test_phases_are_chosen_by_what_dram_costs() -> None:
     blind = mixed(graph, engines, 50)
     aware = mixed(graph, engines, 50, dram=Dram(bytes_per_cycle, 4, 4))
     costs = [evaluate(graph, schedule, slow).cycles for schedule in (aware, blind)]
-    assert costs[0] <= costs[1]
-    assert len(aware.spilled) < len(blind.spilled) or aware == blind
+    assert costs[0] < costs[1]
+    assert len(aware.spilled) < len(blind.spilled)
     assert_equals_golden(graph, aware)
 
 
