@@ -238,7 +238,7 @@ def _phase_lines(phases: list[dict[str, Any]]) -> list[str]:
     """A line per phase, if they are not too many."""
     if len(phases) > MOST_PHASES_SHOWN:
         return []
-    cycles = [f"{phase['cycles']:,}" for phase in phases]
+    cycles = [f"{phase['interval_cycles']:,}" for phase in phases]
     patterns = max(len(phase["pattern"]) for phase in phases)
     return [
         f"  phase {number:<2} {phase['pattern']:{patterns}}  {text:>{max(map(len, cycles))}} cycles  "
