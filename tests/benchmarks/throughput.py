@@ -40,7 +40,8 @@ def row(name: str, board: str, latency: dict[str, Any], often: dict[str, dict[st
     auto = often["auto"]
     if "error" in auto or "error" in latency:
         return f"| {name} | {board} | {auto.get('error', latency.get('error'))} |"
-    pure = [f"{often[kind].get('interval_cycles', 'impossible'):,}" for kind in KINDS[1:]]
+    found = [often[kind].get("interval_cycles") for kind in KINDS[1:]]
+    pure = ["impossible" if cycles is None else f"{cycles:,}" for cycles in found]
     cells = [
         name,
         board,
