@@ -47,7 +47,8 @@ def write(
         ("got", evidence.got),
         ("isolated", evidence.isolated),
     ):
-        np.savez_compressed(directory / f"{name}.npz", allow_pickle=False, **arrays)
+        in_order = {tensor: np.ascontiguousarray(values) for tensor, values in arrays.items()}
+        np.savez_compressed(directory / f"{name}.npz", allow_pickle=False, **in_order)
     command = f"intarsia verify {project} --inputs {directory / INPUTS} {options}"
     text = TEXT.format(
         divergence=divergence,

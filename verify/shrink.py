@@ -251,10 +251,10 @@ def _write(
         save_graph(cut, folder / "graph.npz")
         onnx.save(export_qdq(cut), folder / "model.onnx")
         read = {**evidence.inputs, **evidence.expected}
-        inputs = {name: read[name] for name in cut.inputs if name in read}
+        inputs = {name: np.ascontiguousarray(read[name]) for name in cut.inputs if name in read}
         np.savez_compressed(folder / "inputs.npz", allow_pickle=False, **inputs)
         for name, trace in (("expected", evidence.expected), ("got", evidence.got)):
-            kept = {tensor: values for tensor, values in trace.items() if tensor in cut.tensors}
+            kept = {tensor: np.ascontiguousarray(trace[tensor]) for tensor in trace if tensor in cut.tensors}
             np.savez_compressed(folder / f"{name}.npz", allow_pickle=False, **kept)
         alone += _project(shrunk, project, cut, read)
     text = TEXT.format(

@@ -63,7 +63,7 @@ def _raw(design: Design, name: str, values: Integers) -> Array:
     """Samples of one tensor in the type of its format."""
     tensor = design.graph.tensors[name]
     number = {"bits": tensor.number.bits, "signed": tensor.number.signed}
-    return values.reshape(TESTBENCH_SAMPLES, *tensor.shape[1:]).astype(element_type(number))
+    return values.reshape(TESTBENCH_SAMPLES, *tensor.shape[1:]).astype(element_type(number), order="C")
 
 
 def _stimuli(design: Design) -> dict[str, Integers]:
