@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+from local_pynq import run_script
 from onnx import TensorProto, helper, numpy_helper
 from onnx_models import make_model, node, random
 
@@ -212,7 +210,7 @@ else:
 
 
 @pytest.mark.parametrize("hidden", [False, True])
-def test_driver(project: Path, tmp_path: Path, hidden: bool) -> None:
+def test_driver(project: Path, hidden: bool) -> None:
     from intarsia.graph_file import load_graph
 
     deploy = project / "deploy"
@@ -226,19 +224,7 @@ def test_driver(project: Path, tmp_path: Path, hidden: bool) -> None:
     logits = graph.tensors["logits"].number.dequantise(raw["logits"])[:, 0]
     np.savez(deploy / "own.npz", **own)
     np.savez(deploy / "wanted.npz", p=p[:, 0], logits=logits)
-    (tmp_path / "script.py").write_text(DRIVER.format(hidden=hidden))
-    path = [str(deploy), str(Path(__file__).with_name("fake_pynq")), os.environ.get("PYTHONPATH", "")]
-    variables = {key: value for key, value in os.environ.items() if key != "PYNQ_REMOTE_DEVICES"}
-    done = subprocess.run(
-        [sys.executable, str(tmp_path / "script.py")],
-        cwd=deploy,
-        env=variables | {"PYTHONPATH": os.pathsep.join(path), "FAKE_PYNQ_LIBRARY": str(build(project))},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_script(deploy, DRIVER.format(hidden=hidden), build(project))
 
 
 def test_a_part_says_what_does_not_fit() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import board_project
 import numpy as np
 import pytest
+from local_pynq import run_script
 
 START = "import _thread\nimport signal\nimport threading\n" + board_project.START
 
@@ -59,19 +59,7 @@ assert "another bitstream was loaded" in error_of(tiny.run, x)
 assert (two.run(x)["result"] == wanted).all()
 assert "there is no device 1: PYNQ finds 1" in error_of(Accelerator, "tiny.bit", None, 1.0, 1)
 """
-    (tmp_path / "script.py").write_text(START + script)
-    path = [str(deploy), str(Path(__file__).with_name("fake_pynq")), os.environ.get("PYTHONPATH", "")]
-    variables = {key: value for key, value in os.environ.items() if key != "PYNQ_REMOTE_DEVICES"}
-    done = subprocess.run(
-        [sys.executable, str(tmp_path / "script.py")],
-        cwd=deploy,
-        env=variables | {"PYTHONPATH": os.pathsep.join(path), "FAKE_PYNQ_LIBRARY": str(library)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_script(deploy, START + script, library)
 
 
 def run(script: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+from local_pynq import run_script
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from onnx_models import make_model, node, random
@@ -263,19 +261,7 @@ def test_from_samples_to_driver(tmp_path: Path) -> None:
     np.savez(deploy / "own.npz", **samples)
     results = zip(("z", "total"), zip(*expected, strict=True), strict=True)
     np.savez(deploy / "wanted.npz", **{name: np.concatenate(one) for name, one in results})
-    (tmp_path / "script.py").write_text(DRIVER)
-    path = [str(deploy), str(Path(__file__).with_name("fake_pynq")), os.environ.get("PYTHONPATH", "")]
-    variables = {key: value for key, value in os.environ.items() if key != "PYNQ_REMOTE_DEVICES"}
-    done = subprocess.run(
-        [sys.executable, str(tmp_path / "script.py")],
-        cwd=deploy,
-        env=variables | {"PYTHONPATH": os.pathsep.join(path), "FAKE_PYNQ_LIBRARY": str(build(project))},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_script(deploy, DRIVER, build(project))
     assert load_graph(project / "golden.npz").tensors["seen"].kind == "bool"
 
 

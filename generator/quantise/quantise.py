@@ -64,61 +64,70 @@ def quantise(
     """
     precision = options.precision
     precision.check(graph)
-    widths = {
-        name: precision.tensor_bits(name, graph.producers.get(name), options.activation_bits)
-        for name in graph.tensors
-    }
-    activations = {
-        name: tensor.format
-        or _chosen_format(
-            tensor,
-            graph.producers.get(name),
-            _widest(graph, statistics, name),
-            widths[name],
-            told=name in precision.tensors,
-        )
-        for name, tensor in graph.tensors.items()
-    }
+    activations = _activation_formats(graph, statistics, options)
     formats: dict[str, FixedPoint] = {name: activations[name] for name in graph.inputs}
     tasks = []
     for task in graph.tasks:
-        operands = [formats[name] for name in task.inputs]
+        operands, wanted = [formats[name] for name in task.inputs], activations[task.output]
         if not task.operator.accumulates:
-            output = formats[task.output] = activations[task.output]
-            found = task.operator.quantised_parameters(task, operands, output)
+            formats[task.output] = wanted
+            found = task.operator.quantised_parameters(task, operands, wanted)
             tasks.append(replace(task, parameters=found))
             continue
         _require_no_zero_points(task, operands)
-        wanted = activations[task.output]
-        block = task_block(graph, task)
         parameters = quantise_parameters(
             task,
             operands,
             wanted,
             _weight_bits(graph, task, precision.weight_bits(task, options.weight_bits)),
             options.per_channel,
-            block,
+            task_block(graph, task),
         )
         aligned = task.operator.aligned(operands, wanted)
         quantised = replace(task, operator=aligned, parameters=parameters)
         tasks.append(quantised)
-        known = graph.output_tensor(task)
-        if task.operator.keeps_format():
-            if known.format not in (None, operands[0]):
-                raise IntarsiaError(
-                    f"task {task.name!r} ({task.operator.name}): the model quantises its output by {wanted}, its input by "
-                    f"{operands[0]}. Supported: the same scale and zero point, as a maximum changes no value"
-                )
-            formats[task.output] = operands[0]
-        elif known.format is not None or (known.kind and wanted.exponent == 0):
-            formats[task.output] = wanted
-        else:
-            finest = finest_exponent(quantised, [number.scale for number in operands])
-            formats[task.output] = replace(wanted, exponent=max(wanted.exponent, finest))
+        formats[task.output] = _output_format(graph, quantised, operands, wanted)
     tensors = {name: replace(tensor, format=formats[name]) for name, tensor in graph.tensors.items()}
     result = replace(graph, tensors=tensors, tasks=tuple(tasks))
     accumulator_ranges(result)
     return result
+
+
+def _activation_formats(
+    graph: TaskGraph, statistics: Statistics, options: QuantiseOptions
+) -> dict[str, FixedPoint]:
+    """A format for every tensor by its own values: the model's, or one chosen for what it can be."""
+    precision = options.precision
+    formats = {}
+    for name, tensor in graph.tensors.items():
+        producer = graph.producers.get(name)
+        bits = precision.tensor_bits(name, producer, options.activation_bits)
+        formats[name] = tensor.format or _chosen_format(
+            tensor, producer, _widest(graph, statistics, name), bits, told=name in precision.tensors
+        )
+    return formats
+
+
+def _output_format(
+    graph: TaskGraph, task: Task, operands: list[FixedPoint], wanted: FixedPoint
+) -> FixedPoint:
+    """The wanted format of a quantised task's result, but no finer than its accumulator, and the input's where that must stay.
+
+    Raises:
+        IntarsiaError: the model gives a maximum another format than its input.
+    """
+    known = graph.output_tensor(task)
+    if task.operator.keeps_format():
+        if known.format not in (None, operands[0]):
+            raise IntarsiaError(
+                f"task {task.name!r} ({task.operator.name}): the model quantises its output by {wanted}, its input by "
+                f"{operands[0]}. Supported: the same scale and zero point, as a maximum changes no value"
+            )
+        return operands[0]
+    if known.format is not None or (known.kind and wanted.exponent == 0):
+        return wanted
+    finest = finest_exponent(task, [number.scale for number in operands])
+    return replace(wanted, exponent=max(wanted.exponent, finest))
 
 
 def _widest(graph: TaskGraph, statistics: Statistics, name: str) -> Histogram:
