@@ -117,6 +117,7 @@ def test_version_boards_and_operators() -> None:
 def test_compile_passes_its_options(compiled: Calls, tmp_path: Path) -> None:
     code, out, _ = run(
         "compile", "m.onnx", "-o", tmp_path / "out", "--board", "pynq-z2", "--schedule", "dataflow", "--weight-bits", 4,
+        "--objective", "throughput", "--batch", 6,
         "--activation-bits", 16, "--clock-mhz", 150, "--input-scale", 1, "--fit", "error", "--calibration", "c.npz",
         "--per-tensor", "--precision", "bits.toml", "--no-fifo-sizing", "--lanes", 8, "--budget", 50,
         "--host-ops", "none",
@@ -132,6 +133,8 @@ def test_compile_passes_its_options(compiled: Calls, tmp_path: Path) -> None:
             "board": "pynq-z2",
             "calibration": Path("c.npz"),
             "schedule": "dataflow",
+            "objective": "throughput",
+            "batch": 6,
             "weight_bits": 4,
             "activation_bits": 16,
             "per_channel": False,
