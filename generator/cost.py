@@ -82,6 +82,7 @@ ASSUMED = Costs(
             "combine": Pipeline(8),
             "table": Pipeline(5),
             "interpolate": Pipeline(11),
+            "repeat": Pipeline(4),
             "pool": Pipeline(10),
             "norm_moments": Pipeline(8),
             "norm_inverse": Pipeline(72),

@@ -158,6 +158,22 @@ class TransposeWork(MoveWork):
 
 
 @dataclass(frozen=True)
+class RepeatWork:
+    """Every pixel of an image of (height, width) `across` times side by side, and every row `down` times.
+
+    `rows_in_words` if words hold the pixels of a row, and not channels.
+    """
+
+    pixels: int
+    channels: int
+    height: int
+    width: int
+    down: int
+    across: int
+    rows_in_words: bool
+
+
+@dataclass(frozen=True)
 class SoftmaxWork:
     """Softmax or LogSoftmax over the channels of every pixel."""
 
@@ -184,6 +200,7 @@ Work = (
     | LinesWork
     | ConstantWork
     | MoveWork
+    | RepeatWork
     | SoftmaxWork
     | NormWork
 )

@@ -9,7 +9,7 @@ from functools import cached_property
 from ..per_graph import kept_per_graph
 from ..schedule.plan import Assignment, Phase, Schedule, ScheduleError
 from ..task_graph import Task, TaskGraph
-from ..work import ConstantWork, MoveWork
+from ..work import ConstantWork, MoveWork, RepeatWork
 from .hardware import words_of
 from .units.transpose_plan import view_nest
 
@@ -156,8 +156,8 @@ def _links(
 
 
 def leads(graph: TaskGraph, task: Task) -> bool:
-    """True if a task can begin a phase for any other: it reads from memory, or nothing."""
-    return isinstance(task.operator.work(task, graph), MoveWork | ConstantWork)
+    """True if a task can begin a phase for any other, whose operand it makes on a unit in front of all others."""
+    return isinstance(task.operator.work(task, graph), MoveWork | RepeatWork | ConstantWork)
 
 
 @kept_per_graph

@@ -11,8 +11,10 @@ import numpy as np
 
 from ..nest import FILL, LONGEST_TABLE, Digit, Indices, Nest, factor
 from ..operator import Array, Operator
+from ..repeated import repetition
+from ..task_graph import UNBOUNDED
 from ..transposed import exchanges
-from ..work import MoveWork, TransposeWork
+from ..work import MoveWork, RepeatWork, TransposeWork
 from .move_rules import RULES, fill_value, moved_indices
 
 if TYPE_CHECKING:
@@ -94,12 +96,24 @@ class Move(Operator):
         """Values stay as they are."""
         return True
 
-    def work(self, task: Task, graph: TaskGraph) -> MoveWork:
-        """A move unit, or a transpose unit where that is faster; a nest walks over the words of memory."""
+    def work(self, task: Task, graph: TaskGraph) -> MoveWork | RepeatWork:
+        """A move unit, a transpose unit where that is faster, or one that repeats pixels of a stream.
+
+        But for the last, a nest walks over the words of memory.
+        """
         source, result = graph.input_tensors(task)[0], graph.output_tensor(task)
-        kind = MoveWork
-        if exchanges(self.nest, self.shape, self.channel_axis, source.shape, source.channel_axis):
-            kind = TransposeWork
+        about = self.nest, self.shape, self.channel_axis, source.shape, source.channel_axis
+        if task.clamp == UNBOUNDED and (times := repetition(*about)):
+            return RepeatWork(
+                pixels=result.pixels,
+                channels=result.channels,
+                height=source.shape[2],
+                width=source.shape[3],
+                down=times[0],
+                across=times[1],
+                rows_in_words=self.channel_axis == 3,
+            )
+        kind = TransposeWork if exchanges(*about) else MoveWork
         return kind(
             pixels=result.pixels,
             channels=result.channels,

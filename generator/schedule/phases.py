@@ -23,7 +23,6 @@ from ..machine.units.kinds import KINDS, is_engine_task, kind_of
 from ..machine.units.move import MOVE
 from ..machine.units.transpose import TRANSPOSE
 from ..machine.units.window import plan_patches
-from ..machine.wiring import leads
 from ..per_graph import kept_per_graph
 from ..task_graph import Task, TaskGraph
 from ..work import MacWork
@@ -159,7 +158,7 @@ def assign(
     leading = Counter[str]()
     taken: set[tuple[int, int]] = set()
     for task in tasks:
-        if leads(graph, task):
+        if kind_of(graph, task) in LEADING:
             leader = kind_of(graph, task).name
             result.append(Assignment(task.name, f"{leader}{leading[leader]}"))
             leading[leader] += 1

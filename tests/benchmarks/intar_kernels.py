@@ -11,6 +11,8 @@ would take too long to simulate (`timed_cycles` null), for which the cost model 
 - lower_bound: the larger of that and of the bytes per cycle of DRAM.
 - auto, dataflow, sequential: ours, with the same multipliers; null where none fits.
 - intar_schedule: InTAR's phases and engines in our terms, on our hardware; by the cost model where it would not fit the board.
+  Two cores that make channels of one task side by side are one engine here where these channels fit one word, as in the
+  autoencoder; the last convolution of the CNN, which InTAR cuts into bands of rows on three cores, runs on one unit.
 - published: cycles that the InTAR repository reports as measured on the board, for its baselines only.
 - paper_dataflow, paper_sequential: formulas of the baselines in the paper's style: a module for each layer with equal shares
   of the multipliers and no overlap where a layer needs all of the one before; one vector of weights after another without
@@ -56,6 +58,7 @@ from intarsia.simulation.timed import TimedSimulation
 from intarsia.task_graph import TaskGraph
 from intarsia.verify.csim_runner import CsimRunner
 from intarsia.verify.hardware_runner import HardwareRunner
+from intarsia.work import MacWork, StencilWork
 
 BLOCKING = 1_374_935 / 180_224
 """Cycles of a vector of weights without prefetch: measured for the FFN's sequential baseline."""
@@ -75,7 +78,8 @@ class Kernel:
         model: makes the ONNX model.
         lanes: multipliers of InTAR's design.
         engines: InTAR's engines in our terms: words of lanes, and output channels of each per pass.
-        phases: InTAR's phases: of each, the numbers of its products (tasks of engines), and the engines of each of them.
+        phases: InTAR's phases: of each, the numbers of its products (tasks with multipliers), and the engines of each of them;
+            a stencil of images of one channel has the unit in the pattern behind an engine that is not used.
         pipelined: True if layers overlap in the paper's dataflow baseline.
         modules: of which that baseline has as many, with equal shares of the multipliers.
         published: cycles measured on the board by the InTAR authors.
@@ -175,7 +179,13 @@ KERNELS = {
         modules=5,
     ),
     "cnn": Kernel(
-        cnn, 432, pipelined=True, modules=4, published={"dataflow": 713_144, "sequential": 2_215_282}
+        cnn,
+        432,
+        Engines((1, 1, 1), 16),
+        (((0, (0,)), (1, (1,)), (2, (2,))), ((3, (0,)),)),
+        pipelined=True,
+        modules=4,
+        published={"dataflow": 713_144, "sequential": 2_215_282},
     ),
     "vae": Kernel(
         vae,
@@ -206,13 +216,15 @@ def intar_schedule(graph: TaskGraph, kernel: Kernel) -> Schedule | None:
     """InTAR's phases on its engines; what is no product follows the last product that it depends on."""
     if kernel.engines is None:
         return None
-    products = [task.name for task in graph.tasks if is_engine_task(graph, task)]
+    works = {task.name: task.operator.work(task, graph) for task in graph.tasks}
+    products = [name for name, work in works.items() if isinstance(work, MacWork | StencilWork)]
     phase_of: dict[str, int] = {}
     groups: dict[str, range] = {}
     for index, phase in enumerate(kernel.phases):
         for number, engines in phase:
             phase_of[products[number]] = index
-            groups[products[number]] = range(engines[0], engines[-1] + 1)
+            if is_engine_task(graph, graph.task(products[number])):
+                groups[products[number]] = range(engines[0], engines[-1] + 1)
     for bundle in bundles(graph):
         producers = (graph.producers[name].name for name in bundle.task.inputs if name in graph.producers)
         last = max((phase_of[name] for name in producers if name in phase_of), default=0)
@@ -224,7 +236,7 @@ def intar_schedule(graph: TaskGraph, kernel: Kernel) -> Schedule | None:
         assignments = assign(graph, kernel.engines, tasks, groups)
         if assignments is None:
             return None
-        several = len({a.task for a in assignments if a.task in groups}) > 1
+        several = len({a.task for a in assignments if a.task in products}) > 1
         phases.append(Phase(Pattern.DATAFLOW if several else Pattern.SEQUENTIAL, assignments))
     used = {assignment.unit for phase in phases for assignment in phase.assignments}
     units = tuple(unit for unit in kernel.engines.units if unit.name in used)

@@ -22,6 +22,7 @@ from .move import MOVE
 from .move_plan import plan_move
 from .norm import NORM
 from .pool import POOL
+from .repeat import REPEAT
 from .row_pool import ROW_POOL
 from .row_window import row_window_shape
 from .softmax import SOFTMAX
@@ -35,6 +36,7 @@ KINDS: tuple[UnitKind, ...] = (
     CONSTANT,  # first: it reads nothing
     TRANSPOSE,  # next: it reads from memory, as a move does that is no transpose
     MOVE,
+    REPEAT,  # of a decoder, what one engine makes is repeated in front of the next
     ENGINE,
     DEPTHWISE,  # of a separable convolution, expand and depthwise run in one phase; project takes the next engine
     STENCIL,
