@@ -102,7 +102,7 @@ def test_pixels_side_by_side_in_words(lanes: int) -> None:
 def cycles(graph: TaskGraph, schedule: Schedule) -> tuple[int, int]:
     """By the timed C-simulation, and by the cost model."""
     model = evaluate(graph, schedule, load_board("u280")).cycles
-    return TimedSimulation(lower(graph, schedule, "kernel"), 1.0).cycles(), model
+    return TimedSimulation(lower(graph, schedule, "kernel")).cycles(), model
 
 
 def test_a_decoder_is_one_pipeline() -> None:

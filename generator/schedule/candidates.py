@@ -42,6 +42,12 @@ _SAMPLES = 250
 _EFFORT = 1000
 """Sets of engines times tasks that are tried of each at most, with the neighbours of the best."""
 
+_BANDS = 3
+"""Bands of sets of engines between so many multipliers and twice as many."""
+
+_MANY_TASKS = 100
+"""From which on that is one band: each has the floor and the fewest sets to be computed, however few are tried."""
+
 _FEWEST = 2
 """Sets of engines that are tried of each whatever the number of tasks."""
 
@@ -160,9 +166,10 @@ def dataflow_candidates(
                     name: min(o for trips, o in options if trips <= feasible[number])
                     for name, options in options_of.items()
                 }
-                within = sum(made / gains[name] for name, made in outputs.items()) * lanes <= multipliers
                 schedule = replace(dataflow(graph, lanes, outputs), batch=batch)
-                found[number] = evaluate(graph, schedule, board) if within else None
+                rows = sum(made / gains[name] for name, made in outputs.items())
+                rows += sum(unit.products for unit in schedule.units)
+                found[number] = evaluate(graph, schedule, board) if rows * lanes <= multipliers else None
             return found[number]
 
         low, high = 0, len(feasible) - 1
@@ -212,7 +219,7 @@ def mixed_candidates(
             if fits_word(graph, lanes, size) and (size <= lanes or size // lanes in _ENGINE_WORDS)
         )
         sets = (outputs for count in counts for outputs in product(sizes, repeat=count))
-        return EngineSets(lanes, sizes, frozenset(sets))
+        return EngineSets(lanes, sizes, frozenset(sets), _BANDS if len(graph.tasks) <= _MANY_TASKS else 1)
 
     def cost(lanes: int, outputs: Outputs) -> list[Evaluation]:
         engines = Engines(outputs, lanes)

@@ -9,15 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import ceil, log
+from math import ceil, log2
 
 from .evaluate import Evaluation, best
 
 Outputs = tuple[int, ...]
 """Output channels per pass of each engine, in datapath order."""
-
-STEP = 2 ** (1 / 3)
-"""Multipliers of a band, at most, per multiplier of the band below it."""
 
 _STARTS = 2
 """Sets of each band from which the search climbs."""
@@ -31,19 +28,25 @@ class EngineSets:
         lanes: elements of a word.
         sizes: of an engine, ascending.
         sets: all of them.
+        per_octave: bands between so many multipliers and twice as many.
     """
 
     lanes: int
     sizes: tuple[int, ...]
     sets: frozenset[Outputs]
+    per_octave: int = 3
 
     @cached_property
     def bands(self) -> dict[int, list[Outputs]]:
         """Sets by the number of their band, those of most multipliers first."""
         found: dict[int, list[Outputs]] = {}
         for outputs in sorted(self.sets, key=lambda outputs: (-sum(outputs), outputs)):
-            found.setdefault(band_of(sum(outputs) * self.lanes), []).append(outputs)
+            found.setdefault(self.band_of(outputs), []).append(outputs)
         return found
+
+    def band_of(self, outputs: Outputs) -> int:
+        """The number of a set's band."""
+        return ceil(log2(sum(outputs) * self.lanes) * self.per_octave - 1e-9)
 
     def sampled(self, band: int, most: int) -> list[Outputs]:
         """So many sets of a band at most, as far apart in their order as the number allows."""
@@ -82,11 +85,6 @@ class EngineSets:
             for place in range(len(self.sizes)):
                 add((*places[:i], place, *places[i:]))
         return [one for one in found if one in self.sets and one != outputs]
-
-
-def band_of(multipliers: int) -> int:
-    """The band of sets that have so many multipliers: above STEP ** (band - 1), and up to STEP ** band."""
-    return ceil(log(multipliers, STEP) - 1e-9)
 
 
 @dataclass
@@ -145,7 +143,7 @@ class Climb:
         for start in self._fastest(sets.lanes, sample)[:_STARTS]:
             outputs = start
             while True:
-                around = [one for one in sets.neighbours(outputs) if band_of(sum(one) * sets.lanes) <= band]
+                around = [one for one in sets.neighbours(outputs) if sets.band_of(one) <= band]
                 for one in around:
                     if one not in tried and len(tried) < self.effort:
                         tried[one] = None
