@@ -36,10 +36,10 @@ _MOST_ENGINES = 3
 _ENGINE_WORDS = (2, 3, 4, 6, 8, 12, 16, 24, 32)
 """Words of output channels that an engine of a mixed schedule makes per pass, where it is more than one."""
 
-_SAMPLES = 250
+_SAMPLES = 300
 """Sets of engines times tasks that are tried first of each band and width of words; a schedule for each is a search of its own."""
 
-_EFFORT = 1000
+_EFFORT = 1500
 """Sets of engines times tasks that are tried of each at most, with the neighbours of the best."""
 
 _BANDS = 3
