@@ -43,9 +43,9 @@ def record(**found: float | list[str]) -> None:
 def pool_channels_last(model: ModelWrapper) -> list[str]:
     """Takes away the transposition to channels first before each global pool; the nodes where there was one.
 
-    hls4ml reads the pool's shape channels first, but pools channels last. Of a stream whose words the transposition has made
-    narrower than there are channels it reads past the end of each word, which g++ compiles to a loop without an exit and
-    an illegal instruction. The pool's input keeps its name, and so its shape channels first.
+    hls4ml reads the pool's shape channels first, but pools channels last. A word of the transposed stream has as many
+    elements as a row has pixels; where there are more channels, the number of pixels in a word, elements / channels, is 0. The pool
+    divides by it, of which g++ makes an illegal instruction. The pool's input keeps its name, and so its shape channels first.
     """
     mended = []
     for pool in [node for node in model.graph.node if node.op_type == "GlobalAveragePool"]:
