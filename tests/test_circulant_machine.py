@@ -28,7 +28,7 @@ from intarsia.machine.units.engine import EngineHardware
 from intarsia.machine.units.kinds import build_hardware
 from intarsia.ops.conv import Conv
 from intarsia.ops.dense import Dense
-from intarsia.ops.spectral import SPECTRAL
+from intarsia.ops.spectral import Spectral
 from intarsia.quantise import QuantiseOptions
 from intarsia.schedule.evaluate import evaluate
 from intarsia.schedule.plan import ScheduleError
@@ -195,7 +195,7 @@ def spectral_graph(block: int, bits: int = 8) -> TaskGraph:
     ]
     graph, notes = spectral(quantised(chain((block, 9, 7), layers), QuantiseOptions(bits, bits)))
     assert not notes
-    assert all(isinstance(task.operator, SPECTRAL) for task in graph.tasks)
+    assert all(isinstance(task.operator, Spectral) for task in graph.tasks)
     return graph
 
 
@@ -231,7 +231,7 @@ def test_what_cannot_be_computed_by_spectra_says_why() -> None:
     r = np.random.default_rng(0)
     layers = [circulant(dense(r, 32, 32), 4, 1), circulant(dense(r, 32, 32), 8, 1), dense(r, 32, 16)]
     graph, notes = spectral(quantised(chain((32,), layers)))
-    assert [isinstance(task.operator, SPECTRAL) for task in graph.tasks] == [False, True, False]
+    assert [isinstance(task.operator, Spectral) for task in graph.tasks] == [False, True, False]
     (note,) = notes
     assert "blocks of 4" in note
     found = decide(graph, load_board("kv260")).chosen
@@ -263,7 +263,7 @@ def test_spectra_are_taken_only_where_they_win() -> None:
     everywhere = decide(spectral(plain)[0], board, "auto", (16,)).chosen
     nowhere = decide(plain, board, "auto", (16,)).chosen
     assert decision.chosen.rank <= min(everywhere.rank, nowhere.rank)
-    taken = [task.name for task in made.tasks if isinstance(task.operator, SPECTRAL)]
+    taken = [task.name for task in made.tasks if isinstance(task.operator, Spectral)]
     assert all(name in notes[-1] for name in taken)
     assert bool(taken) == ("are computed by spectra" in notes[-1])
     assert_equals_golden(made, decision.chosen.schedule)
@@ -276,7 +276,7 @@ def test_single_layers_can_have_spectra() -> None:
     plain = quantised(circulant_graph(8))
     last = plain.tasks[-1].name
     graph, notes = spectral(plain, (last,))
-    assert [isinstance(task.operator, SPECTRAL) for task in graph.tasks] == [False, False, True]
+    assert [isinstance(task.operator, Spectral) for task in graph.tasks] == [False, False, True]
     assert not notes
 
 

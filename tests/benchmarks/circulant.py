@@ -34,7 +34,7 @@ from intarsia.compress import Recipe, compress_model
 from intarsia.machine.lower import lower
 from intarsia.machine.units.engine import EngineHardware
 from intarsia.machine.units.kinds import build_hardware
-from intarsia.ops.spectral import SPECTRAL
+from intarsia.ops.spectral import Spectral
 from intarsia.quantise import QuantiseOptions
 from intarsia.schedule.evaluate import evaluate
 from intarsia.schedule.plan import Schedule, ScheduleError
@@ -276,7 +276,7 @@ def bit_exact() -> bool:
     for form in ("direct", "exact", "exact/4", "exact/2"):
         assert_equals_golden(graph, with_form(pure_schedule(graph, "dataflow", 16, 16), form))
     rounded, _ = spectral(graph)
-    assert any(isinstance(task.operator, SPECTRAL) for task in rounded.tasks)
+    assert any(isinstance(task.operator, Spectral) for task in rounded.tasks)
     assert_equals_golden(rounded, pure_schedule(rounded, "dataflow", 16, 16))
     return True
 
