@@ -126,8 +126,8 @@ void load_all(const Source* source, int offset, const int* entries, First* first
     load_all<kBytes>(source, end, entries + 1, rest...);
 }
 
-/// Fills the memories that the next phase will read, while the first sample of a launch passes through this one.
-/// Config: kBytes (of an element), row(phase).
+/// Fills the memories that the next phase will read, while the first sample of a launch passes through this
+/// one. Config: kBytes (of an element), row(phase).
 template <class Config, class Source, class... Memories>
 void prefetch(int phase, unsigned sample, const Source* source, Memories*... memories) {
     INTARSIA_PROCESS;

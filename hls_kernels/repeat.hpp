@@ -1,12 +1,13 @@
 // repeat: every pixel of an image several times, side by side and row below row (Resize to the nearest).
 //
-// A row of the result comes while the row of the image does; the rows below it come from a line buffer. Words that
-// stand again behind their pixel come from a delay of as many words as a pixel has. Where words hold the pixels
-// of a row (kSpreads), a word of the image makes `times` words, in each of which every pixel stands `times` times.
+// A row of the result comes while the row of the image does; the rows below it come from a line buffer. Words
+// that stand again behind their pixel come from a delay of as many words as a pixel has. Where words hold the
+// pixels of a row (kSpreads), a word of the image makes `times` words, in each of which every pixel stands
+// `times` times.
 //
-// Config: kLanes, kLineWords (words of the longest row that is kept), kDelay (words of the largest pixel), kSpreads,
-// input_t, output_t, row(phase). A row of the result that is kept has at least 8 words, more than the pipeline is deep
-// between reading and writing the line buffer. Cycles: words of the result, II = 1.
+// Config: kLanes, kLineWords (words of the longest row that is kept), kDelay (words of the largest pixel),
+// kSpreads, input_t, output_t, row(phase). A row of the result that is kept has at least 8 words, more than
+// the pipeline is deep between reading and writing the line buffer. Cycles: words of the result, II = 1.
 #pragma once
 
 #include "stream.hpp"

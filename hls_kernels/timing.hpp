@@ -13,7 +13,8 @@
 //   pipeline) a word written in iteration i has the write time start(i) + depth
 //
 // Where a launch takes several samples, the region is the body of a loop over them, and a process begins with
-// the next one when it has ended with the last: kRestart cycles after its last iteration has left the pipeline.
+// the next one when it has ended with the last: kRestart cycles after its last iteration has left the
+// pipeline.
 //
 // The last rule holds for pipelines that flush (style = flp, as all kernels ask for): a word that is on its
 // way comes out even if the next iteration waits for its inputs.
@@ -218,9 +219,9 @@ class phase_timing {
     std::vector<standing> at_;           // its last iteration that touched a stream
 
    public:
-    std::vector<int> blocked;           // the stream that each process waits for, or -1
-    std::vector<int64_t> started;       // when each process first touched a stream
-    std::vector<int64_t> sample_ends;   // when the last process has ended with each sample
+    std::vector<int> blocked;          // the stream that each process waits for, or -1
+    std::vector<int64_t> started;      // when each process first touched a stream
+    std::vector<int64_t> sample_ends;  // when the last process has ended with each sample
 
    private:
     void sample_ended(std::size_t sample, int64_t cycle) {
