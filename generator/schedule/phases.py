@@ -245,11 +245,11 @@ def _shares(
     """The split of a range of a task's output words over engines that needs the fewest passes."""
     first, end = made
     words = end - first
-    channels = min(graph.output_tensor(task).channels, end * engines.lanes) - first * engines.lanes
-    passes = 1
+    per_pass = sum(engines.outputs[index] for index in group)
+    passes = -(-words * engines.lanes // per_pass)  # fewer are not enough even if parts of words counted
     while True:
         room = [passes * engines.outputs[index] // engines.lanes for index in group]
-        if sum(room) >= words or (len(group) == 1 and passes * engines.outputs[group[0]] >= channels):
+        if len(group) == 1 or sum(room) >= words:
             break
         passes += 1
     result: list[Assignment] = []
