@@ -46,10 +46,16 @@ _BANDS = 3
 """Bands of sets of engines between so many multipliers and twice as many."""
 
 _MANY_TASKS = 100
-"""From which on that is one band: each has the floor and the fewest sets to be computed, however few are tried."""
+"""Above which that is one band: each has the floor and the fewest sets to be computed, however few are tried."""
 
 _FEWEST = 2
 """Sets of engines that are tried of each whatever the number of tasks."""
+
+_THOROUGH = 6
+"""Times as many for models of few tasks whose weights are resident, so that each set is tried one way only."""
+
+_MOST = 60
+"""Of these, sets that are tried first: models of a few layers need no more."""
 
 _ENTRIES = (512, 1024, 2048, 4096, 8192)
 """Entries of a memory of streamed weights: one to sixteen BRAMs' depth."""
@@ -238,13 +244,16 @@ def mixed_candidates(
         return floor_cycles(graph, lanes, rows, counts[-1], batch)
 
     tasks = len(graph.tasks)
+    samples, effort = max(_FEWEST, _SAMPLES // tasks), max(2 * _FEWEST, _EFFORT // tasks)
+    if may_reside and tasks <= _MANY_TASKS:
+        samples, effort = max(samples, min(_THOROUGH * samples, _MOST)), 2 * effort
     yield from Climb(
         [sets_of(lanes) for lanes in choices],
         cost,
         may_fit,
         floor,
-        samples=max(_FEWEST, _SAMPLES // tasks),
-        effort=max(2 * _FEWEST, _EFFORT // tasks),
+        samples=samples,
+        effort=effort,
     ).run()
 
 
