@@ -160,3 +160,4 @@ def test_a_project_for_throughput_is_verified_up_to_the_board(
     assert about["batch"] == 3
     assert about["interval_cycles"] == ceil(about["launch_cycles"] / 3)
     assert about["interval_cycles"] < about["latency_cycles"]
+    assert "launches of 3 samples" in (project / "report.html").read_text()

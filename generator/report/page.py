@@ -95,11 +95,11 @@ def report(design: Design, generated: str) -> str:
         verdict=_verdict(schedule),
         figures=_figures(design),
         gantt=schedule_picture(design),
-        legend=LEGEND_TIMED if design.timings else LEGEND_MODEL,
+        legend=_legend(design),
         memory=memory_picture(memory, design.phase_cycles, tasks),
         multipliers=f"{schedule['multipliers']:,}",
         phases=[
-            _phase_row(phase, sum(design.phase_cycles), fifos, number)
+            _phase_row(phase, design.interval_cycles, fifos, number)
             for number, phase in enumerate(design.activities)
         ],
         charts=[
@@ -135,9 +135,19 @@ def unit_shares(design: Design) -> dict[str, float]:
     return {unit: work.get(unit, 0.0) / cycles for unit in (*feeds, *units, COLLECT)}
 
 
+def _legend(design: Design) -> str:
+    legend = LEGEND_TIMED if design.timings else LEGEND_MODEL
+    batch = design.machine.batch
+    if batch == 1:
+        return legend
+    return f"{legend} The picture is that of one sample alone; up to {batch} follow each other closely in each phase."
+
+
 def _verdict(schedule: dict[str, Any]) -> str:
     phases = len(schedule["phases"])
     count = f"{phases} phase{'' if phases == 1 else 's'}"
+    if schedule["batch"] > 1:
+        count += f", launches of {schedule['batch']} samples"
     return f"{schedule['kind']} schedule, {count}; cycles counted by the {schedule['counted_by']}"
 
 
@@ -172,7 +182,7 @@ def _time(seconds: float) -> str:
 
 def _phase_row(phase: PhaseActivity, total: int, fifos: tuple[FifoRow, ...], number: int) -> PhaseRow:
     bound = phase.bound_by
-    share = bound.trips / phase.cycles
+    share = bound.trips / phase.interval
     detail = [
         f"{bound.kernel} of {bound.unit} for {bound.about}: {bound.trips:,} trips, {share:.0%} of the cycles"
     ]
@@ -182,8 +192,8 @@ def _phase_row(phase: PhaseActivity, total: int, fifos: tuple[FifoRow, ...], num
     return PhaseRow(
         pattern=phase.pattern,
         tasks=", ".join(phase.tasks),
-        cycles=f"{phase.cycles:,}",
-        share=f"{phase.cycles / total:.0%} of all",
+        cycles=f"{phase.interval:,}",
+        share=f"{phase.interval / total:.0%} of all",
         lanes=f"{phase.in_use:,}",
         utilisation=f"{phase.utilisation:.1%}",
         width=round(100 * phase.utilisation, 1),
