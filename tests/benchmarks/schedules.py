@@ -62,11 +62,9 @@ def row(name: str, board: str, found: dict[str, dict[str, Any]]) -> str:
     return f"| {' | '.join(cells)} | {auto['kind']}: {pattern(auto['phases'])} |"
 
 
-def main() -> int:
-    """Measures all models on all boards."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def command_line(about: str | None) -> tuple[argparse.Namespace, list[Path]]:
+    """The options, and the models that they name."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="where the ONNX models are")
     parser.add_argument("--boards", nargs="+", default=["kv260", "pynq-z2"])
     parser.add_argument(
@@ -79,6 +77,12 @@ def main() -> int:
     ]
     if not models:
         parser.error(f"no such model in {options.folder}")
+    return options, models
+
+
+def main() -> int:
+    """Measures all models on all boards."""
+    options, models = command_line(__doc__)
     print("| model | board | auto | dataflow | sequential | gain | lower bound | busy | pattern of auto |")
     print("|---|---|---:|---:|---:|---:|---:|---:|---|")
     results: dict[str, dict[str, Any]] = {}

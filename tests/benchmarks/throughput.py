@@ -6,13 +6,12 @@ Compiles ONNX models of a folder for both objectives, and for throughput also wi
 timed C-simulation. Samples are synthetic, because cycles do not depend on data.
 """
 
-import argparse
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
-from schedules import pattern
+from schedules import command_line, pattern
 
 import intarsia
 from intarsia.errors import IntarsiaError
@@ -60,21 +59,7 @@ def row(name: str, board: str, latency: dict[str, Any], often: dict[str, dict[st
 
 def main() -> int:
     """Measures all models on all boards."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("folder", type=Path, help="where the ONNX models are")
-    parser.add_argument("--boards", nargs="+", default=["kv260", "pynq-z2"])
-    parser.add_argument(
-        "--models", nargs="+", help="names of models, without .onnx; all of the folder otherwise"
-    )
-    parser.add_argument("--json", type=Path, metavar="F", help="also write everything measured to this file")
-    options = parser.parse_args()
-    models = [
-        path for path in sorted(options.folder.glob("*.onnx")) if path.stem in (options.models or [path.stem])
-    ]
-    if not models:
-        parser.error(f"no such model in {options.folder}")
+    options, models = command_line(__doc__)
     print(
         "| model | board | latency | throughput | gain | samples/s | batch | dataflow | sequential | lower bound | busy | pattern |"
     )
