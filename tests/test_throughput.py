@@ -121,7 +121,8 @@ def test_throughput_is_never_less_than_with_the_schedule_of_least_latency(
     assert often.chosen.interval < fast.chosen.interval == fast.chosen.cycles
     assert often.chosen.fits
     for kind, cycles in fast.baselines.items():
-        assert (often.baselines[kind] or 0) <= (cycles or 0)
+        interval = often.baselines[kind]
+        assert cycles is not None and interval is not None and interval <= cycles
     counted = count_best(graph, often.found, "often", target)
     assert ceil(counted.interval) < fast.chosen.cycles
 
